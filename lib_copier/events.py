@@ -1,0 +1,35 @@
+"""What a child process tells its parent: one JSON object a line on stdout, nothing else there.
+
+Every line has an ``event``:
+
+``progress``  ``step``, ``total``; a trainer adds ``loss``, ``lr``, ``s_per_step``, ``eta`` (seconds)
+``log``       ``text``: a sentence for the log
+``sample``    ``path``: a picture made underway; ``step``
+``error``     ``what``, ``advice``, ``exit_code``: why the child ends
+``done``      the result, as the command documents it
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+
+def emit(event: str, *, stream: TextIO | None = None, **fields: Any) -> None:
+    """Write one event line and flush it, so that the parent sees it at once."""
+    out = sys.stdout if stream is None else stream
+    out.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
+    out.flush()
+
+
+def parse(line: str) -> dict[str, Any] | None:
+    """The event in a line of a child's output, or None where the line is something else."""
+    text = line.strip()
+    if not text.startswith("{"):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None

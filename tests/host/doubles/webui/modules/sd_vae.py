@@ -1,0 +1,3 @@
+"""One VAE file."""
+
+vae_dict = {"mine.vae.safetensors": "/models/VAE/mine.vae.safetensors"}

@@ -158,6 +158,14 @@ class Command:
     """Added to the parent's environment."""
     files: tuple[tuple[Path, str], ...] = ()
     """Text files to write before the start (dataset descriptions, configurations)."""
+    copies: tuple[tuple[Path, Path], ...] = ()
+    """Files to copy before the start, as (source, destination): the pictures of a dataset folder."""
+    moves: tuple[tuple[Path, Path], ...] = ()
+    """Files to move once the child has ended well, as (made, wanted): programs that choose their own names."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Entries to add to the last wanted file's header, where the program itself cannot write them."""
+    samples: Path | None = None
+    """Folder in which new pictures appear underway, where the program does not report them itself."""
 
 
 class Engine(Protocol):

@@ -1,0 +1,149 @@
+"""`python -m lib_copier.image JOB.json`: edits and pair checks in a child process.
+
+The job file is one JSON object; paths are absolute.
+
+``{"job": "edit", "picture": PATH, "chain": [{"name", "strength", "params"}, …], "output": PATH.png}``
+    Applies the chain and writes a PNG, cropped to a multiple of 8. The ``done`` event carries
+    ``output``, ``width``, ``height``, ``notes`` (sentences) and ``changed`` (share of the pixels that
+    differ visibly).
+
+``{"job": "origin", "picture": PATH, "output": PATH.png}``
+    Takes a picture in: any readable file to a plain sRGB PNG, cropped to a multiple of 8, text chunks kept.
+    ``done``: ``output``, ``width``, ``height``, ``notes``.
+
+``{"job": "pair", "origin": PATH, "edited": PATH, "output": FOLDER, "align": false,
+"threshold": 0.02, "feather": 8, "background": 0.1}``
+    Checks the user's own edited picture against its origin and writes ``edited.png`` (moved onto the
+    origin where ``align`` is true and a shift was measured), ``heat.png`` and ``mask.png`` (the last three
+    settings shape it, see `pair.soft_mask`). ``done``: ``output``, ``shift`` ({"x", "y", "is_certain"} in
+    pixels, as measured before any correction), ``aligned`` (whether it was moved), ``changed``, ``notes``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lib_copier import edge, events
+from lib_copier.errors import FaultsError, InputError
+from lib_copier.image import files, pair
+from lib_copier.image.effect import Chain, EffectUse
+from lib_copier.image.effects import apply_chain, chain_faults
+
+Job = Mapping[str, Any]
+
+
+def edit(job: Job) -> dict[str, Any]:
+    """Apply a chain of edits to a picture file."""
+    chain = read_chain(job.get("chain"))
+    opened, picture, notes = _taken_in(Path(job["picture"]))
+    edited = apply_chain(picture, chain)
+    files.write_png(edited, Path(job["output"]), opened.text)
+    return {
+        **_described(job["output"], edited, notes),
+        "changed": round(pair.changed_share(picture, edited), 4),
+    }
+
+
+def origin(job: Job) -> dict[str, Any]:
+    """Take a picture in as a plain PNG."""
+    opened, picture, notes = _taken_in(Path(job["picture"]))
+    files.write_png(picture, Path(job["output"]), opened.text)
+    return _described(job["output"], picture, notes)
+
+
+def check(job: Job) -> dict[str, Any]:
+    """Check a pair and write its edited picture, heat map and mask."""
+    first, first_notes = files.crop_to_multiple(files.read_picture(job["origin"]).image)
+    opened = files.read_picture(job["edited"])
+    second, second_notes = files.crop_to_multiple(opened.image)
+    notes = [*opened.notes, *(note for note in (first_notes, second_notes) if note)]
+    shift = pair.measure_shift(first, second)
+    aligned = shift.needs_correction and bool(job.get("align", False))
+    if aligned:
+        second = pair.correct_shift(second, shift)
+        notes.append(f"The edited picture was moved back by {shift.distance:.2f} pixels onto the origin.")
+    elif shift.needs_correction:
+        notes.append(
+            f"The edited picture lies {shift.distance:.2f} pixels off the origin: the LoRA would "
+            "learn to move pictures. Turn alignment on, or align it by hand."
+        )
+    changed = pair.changed_share(first, second)
+    if changed == 0.0:
+        notes.append("Nothing visible differs between the two pictures: there is nothing to learn.")
+    folder = Path(job["output"])
+    settings = {name: float(job[name]) for name in ("threshold", "feather", "background") if name in job}
+    files.write_png(second, folder / "edited.png", opened.text)
+    files.write_png(pair.heat_map(first, second), folder / "heat.png")
+    files.write_png(pair.soft_mask(first, second, **settings), folder / "mask.png")
+    return {
+        "output": str(folder),
+        "shift": {"x": shift.x, "y": shift.y, "is_certain": shift.is_certain},
+        "aligned": aligned,
+        "changed": round(changed, 4),
+        "notes": notes,
+    }
+
+
+JOBS: dict[str, tuple[Callable[[Job], dict[str, Any]], tuple[str, ...]]] = {
+    "edit": (edit, ("picture", "chain", "output")),
+    "origin": (origin, ("picture", "output")),
+    "pair": (check, ("origin", "edited", "output")),
+}
+"""Each job's function and the entries it cannot do without."""
+
+
+def read_chain(value: object) -> Chain:
+    """A chain from its JSON form; raises FaultsError with everything wrong in it."""
+    if not isinstance(value, list) or not all(isinstance(v, dict) and "name" in v for v in value):
+        raise InputError(
+            "The chain of edits is not a list of objects with a name.", "See the job's description."
+        )
+    chain = tuple(EffectUse.from_json(link) for link in value)
+    faults = chain_faults(chain)
+    if faults:
+        raise FaultsError("The edit", faults)
+    return chain
+
+
+def read_job(path: Path) -> Job:
+    """The job file's object, its kind and required entries checked."""
+    try:
+        job = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"The job file {path} is not JSON ({error}).", "Write it anew.") from error
+    if not isinstance(job, dict) or job.get("job") not in JOBS:
+        raise InputError(f"The job file {path} names none of the jobs {', '.join(JOBS)}.", 'Set "job".')
+    missing = [f"{name!r} is missing" for name in JOBS[job["job"]][1] if name not in job]
+    if missing:
+        raise FaultsError(f"The job file {path}", missing)
+    return job
+
+
+def _taken_in(path: Path) -> tuple[files.OpenedPicture, Image.Image, list[str]]:
+    opened = files.read_picture(path)
+    picture, cropped = files.crop_to_multiple(opened.image)
+    return opened, picture, [*opened.notes, *([cropped] if cropped else [])]
+
+
+def _described(output: str, picture: Image.Image, notes: list[str]) -> dict[str, Any]:
+    return {"output": output, "width": picture.width, "height": picture.height, "notes": notes}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one job and tell its result as the ``done`` event."""
+    if len(argv) != 1:
+        raise InputError("usage: python -m lib_copier.image JOB.json", "Name one job file.")
+    job = read_job(Path(argv[0]))
+    result = JOBS[job["job"]][0](job)
+    events.emit("done", **result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(edge.guard(main, sys.argv[1:], emits_events=True))

@@ -1,0 +1,1 @@
+"""The product without a WebUI: its commands and its own small server."""

@@ -1,0 +1,102 @@
+"""Lays an environment over another Python's torch, so that gigabytes are not downloaded twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from typing import NamedTuple
+
+from lib_copier.environment.pins import package_name, unmet
+from lib_copier.errors import InputError
+
+PATH_FILE = "borrowed_torch.pth"
+_BOUND = re.compile(
+    r"^(torch|torchvision|torchaudio|xformers|numpy|triton|triton-windows|nvidia-.*|intel-.*)$"
+)
+"""Built against each other: none of them may be replaced while another is borrowed."""
+_FOR_NUMPY_1 = {"opencv-python-headless": "==4.11.0.86", "opencv-python": "<4.12"}
+"""Releases that take the place of pins that need numpy 2, where the host's numpy is older."""
+
+
+class Host(NamedTuple):
+    """Another Python's packages that are borrowed."""
+
+    paths: tuple[Path, ...]
+    """Folders that hold them, in the host's order."""
+    versions: dict[str, str]
+    """The versions of torch and of what is bound to it."""
+    torch_metadata: Path
+    """Named by version: it disappears when the host gets another torch."""
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """Lines for pip's constraints file."""
+        return tuple(f"{name}=={version}" for name, version in sorted(self.versions.items()))
+
+
+def find_host(paths: Iterable[Path]) -> Host:
+    """Read what can be borrowed from these site-packages folders.
+
+    Raises
+    ------
+    InputError
+        No torch there.
+    """
+    folders = tuple(Path(path) for path in paths)
+    found: dict[str, Distribution] = {}
+    for distribution in distributions(path=[str(folder) for folder in folders]):
+        name = distribution.metadata["Name"]
+        if name and _BOUND.match(package_name(name)):
+            found.setdefault(package_name(name), distribution)
+    if "torch" not in found:
+        raise InputError(
+            f"No torch in {', '.join(map(str, folders)) or 'the given folders'}.",
+            "Name the site-packages folder that holds it, or leave --host-torch out.",
+        )
+    versions = {name: distribution.version for name, distribution in found.items()}
+    metadata = Path(str(getattr(found["torch"], "_path", folders[0])))
+    return Host(folders, versions, metadata)
+
+
+def running_host_paths() -> tuple[Path, ...]:
+    """Where this Python finds torch and numpy, without importing them."""
+    paths: list[Path] = []
+    for name in ("torch", "numpy"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            folder = Path(spec.origin).parents[1]
+            if folder not in paths:
+                paths.append(folder)
+    return tuple(paths)
+
+
+def borrow(host: Host, site_packages: Path) -> None:
+    """Make the host's folders visible at the end of the environment's path: our packages come first."""
+    lines = "".join(f"{path}\n" for path in host.paths)
+    (site_packages / PATH_FILE).write_text(lines, encoding="utf-8")
+
+
+def stop_borrowing(site_packages: Path) -> None:
+    """Undo `borrow`."""
+    (site_packages / PATH_FILE).unlink(missing_ok=True)
+
+
+def adapt(requirements: Sequence[str], host: Host) -> tuple[str, ...]:
+    """The requirements without what is borrowed, and with releases that suit the host's numpy."""
+    numpy = host.versions.get("numpy", "2")
+    is_old = int(numpy.partition(".")[0]) < 2
+    adapted = []
+    for line in requirements:
+        name = package_name(line)
+        if name in host.versions:
+            continue
+        adapted.append(name + _FOR_NUMPY_1[name] if is_old and name in _FOR_NUMPY_1 else line)
+    return tuple(adapted)
+
+
+def missing_beside_torch(host: Host, names: Sequence[str]) -> list[str]:
+    """Which of these packages the host lacks, such as torchvision."""
+    return unmet(names, host.versions)

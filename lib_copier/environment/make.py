@@ -1,0 +1,183 @@
+"""Makes an environment, repairs a half-made one, and leaves alone what is in order."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib_copier.environment import layer, torch_build
+from lib_copier.environment.interpreter import Inside, ensure_interpreter
+from lib_copier.environment.lock import locked
+from lib_copier.environment.pins import TORCH, installed_versions, read_pins, unmet
+from lib_copier.environment.pip import PipResult, run_pip
+from lib_copier.environment.report import Report
+from lib_copier.environment.stamp import Stamp, is_current, read_stamp, write_stamp
+from lib_copier.errors import ChildError
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An environment as it should be."""
+
+    folder: Path
+    groups: Mapping[str, tuple[str, ...]]
+    """Requirement lines by group; without torch."""
+    torch: str = "auto"
+    """``auto`` (keep what is there), ``cpu`` or ``cuda``."""
+    wheels: Path | None = None
+    """A folder of wheels to look in before any index."""
+    host_site_packages: tuple[Path, ...] = ()
+    """Borrow torch, numpy and what is bound to them from here instead of installing them."""
+    python: Path = field(default_factory=lambda: Path(sys.executable))
+    """Makes the environment when there is none."""
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_name(self.folder.name + ".log")
+
+    @property
+    def lock(self) -> Path:
+        return self.folder.with_name(self.folder.name + ".lock")
+
+
+def make_environment(wanted: Wanted, report: Report) -> Stamp:
+    """Bring the environment to the wanted state and stamp it; nothing that fits is installed again.
+
+    Safe to start twice: the second waits, then finds the work done. Broken off anywhere, the next call
+    goes on from there.
+
+    Raises
+    ------
+    CopierError
+        What is missing and how to provide it.
+    """
+    with locked(wanted.lock, lambda: report.say("Another start makes the environment; waiting for it …")):
+        if is_current(wanted.folder, wanted.groups, wanted.torch):
+            stamp = read_stamp(wanted.folder)
+            assert stamp is not None
+            return stamp
+        inside = ensure_interpreter(wanted.folder, wanted.python, wanted.log, report)
+        stamp = read_stamp(wanted.folder) or Stamp(inside.version)
+        # From here until a group is whole again, the stamp must not call it so.
+        kept = {
+            name: lines for name, lines in stamp.groups.items() if wanted.groups.get(name, lines) == lines
+        }
+        stamp = stamp._replace(python=inside.version, groups=kept)
+        write_stamp(wanted.folder, stamp)
+        if wanted.host_site_packages:
+            return _fill_layer(wanted, inside, stamp, report)
+        layer.stop_borrowing(inside.site_packages)
+        stamp = _ensure_torch(wanted, inside, stamp, report)
+        constraints = (*read_pins(TORCH), *(line for lines in wanted.groups.values() for line in lines))
+        return _fill(wanted, inside, stamp, wanted.groups, constraints, report)
+
+
+def _ensure_torch(wanted: Wanted, inside: Inside, stamp: Stamp, report: Report) -> Stamp:
+    """Install the build of torch that fits, unless one is there that may stay."""
+    requirement = read_pins(TORCH)[0]
+    installed = installed_versions([inside.site_packages])
+    given = os.environ.get(torch_build.GIVEN, "")
+    fits = bool(installed.get("torch")) if given else not unmet([requirement], installed)
+    if fits and wanted.torch in ("auto", stamp.torch):
+        return _stamp_torch(wanted, stamp, stamp.torch or _kind_of(installed["torch"]))
+    build = torch_build.choose_torch(requirement, wanted.torch, torch_build.look_at_machine(), given)
+    report.say(f"torch: the {build.kind} build ({build.reason})")
+    if "torch" in installed:
+        run_pip(inside.python, ("uninstall", "--yes", "torch"), log=wanted.log, report=report)
+    result = PipResult(1, ())
+    for attempt in build.attempts:
+        arguments = ("install", *_common(wanted), *attempt)
+        result = run_pip(inside.python, arguments, log=wanted.log, report=report)
+        if not result.has_failed:
+            got = installed_versions([inside.site_packages]).get("torch", "?")
+            report.say(f"torch {got} is in place")
+            return _stamp_torch(wanted, stamp, build.kind)
+    raise _failure(f"No {build.kind} build of {requirement} could be installed", result, build.advice, wanted)
+
+
+def _kind_of(version: str) -> str:
+    """Adopted torch: its local version part tells the build where it has one."""
+    if version.endswith("+cpu"):
+        return "cpu"
+    return "mps" if sys.platform == "darwin" else "cuda"
+
+
+def _stamp_torch(wanted: Wanted, stamp: Stamp, kind: str) -> Stamp:
+    stamp = stamp._replace(torch=kind, host="")
+    write_stamp(wanted.folder, stamp)
+    return stamp
+
+
+def _fill_layer(wanted: Wanted, inside: Inside, stamp: Stamp, report: Report) -> Stamp:
+    host = layer.find_host(wanted.host_site_packages)
+    report.say(f"torch: {host.versions['torch']} of {host.paths[0]} is used, none is downloaded")
+    layer.borrow(host, inside.site_packages)
+    stamp = stamp._replace(torch="host", host=str(host.torch_metadata))
+    adapted = {name: layer.adapt(lines, host) for name, lines in wanted.groups.items()}
+    return _fill(wanted, inside, stamp, adapted, host.constraints, report)
+
+
+def _fill(
+    wanted: Wanted,
+    inside: Inside,
+    stamp: Stamp,
+    groups: Mapping[str, tuple[str, ...]],
+    constraints: Sequence[str],
+    report: Report,
+) -> Stamp:
+    """Install the groups that the stamp does not vouch for; `groups` is what to ask pip for."""
+    missing = [name for name in wanted.groups if name not in stamp.groups]
+    lines = [line for name in missing for line in groups[name]]
+    if lines:
+        report.say(f"Installing {', '.join(missing)}: {len(lines)} packages and what they need …")
+        with tempfile.TemporaryDirectory() as scratch:
+            asked, bounds = Path(scratch) / "requirements.txt", Path(scratch) / "constraints.txt"
+            asked.write_text("\n".join(lines), encoding="utf-8")
+            bounds.write_text("\n".join(_without_extras(line) for line in constraints), encoding="utf-8")
+            torch = () if wanted.host_site_packages or not stamp.torch else _torch_again(inside)
+            arguments = ("install", *_common(wanted), "-r", str(asked), "-c", str(bounds), *torch)
+            result = run_pip(inside.python, arguments, log=wanted.log, report=report)
+        if result.has_failed:
+            absent = unmet(lines, installed_versions([inside.site_packages, *wanted.host_site_packages]))
+            raise _failure(f"{len(absent)} packages are missing ({', '.join(absent)})", result, "", wanted)
+    stamp = stamp._replace(groups={**stamp.groups, **wanted.groups})
+    write_stamp(wanted.folder, stamp)
+    report.say(f"The environment is ready ({wanted.folder}).")
+    return stamp
+
+
+def _torch_again(inside: Inside) -> tuple[str, ...]:
+    """Name the torch that is there: it came without its dependencies, which pip now adds."""
+    version = installed_versions([inside.site_packages]).get("torch")
+    return (f"torch=={version}",) if version else ()
+
+
+def _without_extras(requirement: str) -> str:
+    """Constraints may not name extras."""
+    name, bracket, rest = requirement.partition("[")
+    return name + rest.partition("]")[2] if bracket else requirement
+
+
+def _common(wanted: Wanted) -> tuple[str, ...]:
+    links = ("--find-links", str(wanted.wheels)) if wanted.wheels else ()
+    return ("--retries", "2", "--prefer-binary", *links)
+
+
+def _failure(what: str, result: PipResult, advice: str, wanted: Wanted) -> ChildError:
+    """One error: what is missing, why, and the ways to provide it."""
+    files = " ".join(f"-r requirements/{name}.txt" for name in wanted.groups)
+    ways = advice or (
+        "Connect, or name a proxy in HTTPS_PROXY, or bring the wheels: on a connected machine run "
+        f"`python -m pip download -d WHEELS {files}`, then here add `--wheels WHEELS` (or set "
+        "PIP_FIND_LINKS=WHEELS)."
+    )
+    return ChildError(
+        f"{what}: {result.reason}.",
+        f"{ways} The same command then goes on where it stopped. Log: {wanted.log}.",
+        returncode=result.returncode,
+        last_lines=result.lines[-10:],
+    )

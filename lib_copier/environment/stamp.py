@@ -1,0 +1,67 @@
+"""What an environment was made of, in one small file inside it: an unchanged one is re-used at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+FORMAT = 1
+NAME = "copier-lora.json"
+
+
+class Stamp(NamedTuple):
+    """The content of the stamp file. A group is listed only when all its packages are in place."""
+
+    python: str
+    """The environment's Python version, such as ``3.11.7``."""
+    torch: str = ""
+    """The torch that was asked for: ``cpu``, ``cuda``, ``mps``, ``host`` or ``given``; empty: none yet."""
+    host: str = ""
+    """Metadata folder of the host's torch where it is borrowed; gone or renamed: made again."""
+    groups: Mapping[str, tuple[str, ...]] = {}
+    """Requirement lines by group."""
+
+
+def read_stamp(environment: Path) -> Stamp | None:
+    """The stamp of an environment; None where there is none that this version understands."""
+    try:
+        found = json.loads((environment / NAME).read_text(encoding="utf-8"))
+        if found["format"] != FORMAT:
+            return None
+        groups = {name: tuple(lines) for name, lines in found["groups"].items()}
+        return Stamp(found["python"], found["torch"], found["host"], groups)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_stamp(environment: Path, stamp: Stamp) -> None:
+    """Write the stamp so that a crash leaves the old one or the new one."""
+    partial = environment / f"{NAME}.part"
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump({"format": FORMAT, **stamp._asdict()}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(environment / NAME)
+
+
+def python_of(environment: Path) -> Path:
+    """Where an environment's interpreter lies on this system."""
+    if sys.platform == "win32":
+        return environment / "Scripts" / "python.exe"
+    return environment / "bin" / "python"
+
+
+def is_current(environment: Path, wanted: Mapping[str, Iterable[str]], torch: str = "auto") -> bool:
+    """Whether the environment holds the wanted groups as they stand, and the torch that is asked for."""
+    stamp = read_stamp(environment)
+    if stamp is None or not python_of(environment).exists():
+        return False
+    if torch != "auto" and torch != stamp.torch:
+        return False
+    if stamp.host and not Path(stamp.host).exists():
+        return False
+    return all(stamp.groups.get(group) == tuple(lines) for group, lines in wanted.items())

@@ -1,0 +1,156 @@
+"""A checkpoint file becomes modules: family and sizes are read from its tensors, nothing from the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from lib_copier.errors import InputError
+from lib_copier.families import SD2, UNET_PREFIX, VAE_PREFIX, Family, detect_family
+from lib_copier.lora.header import file_sha256
+from lib_copier.models.build import Placement, build_text_encoders, build_unet, build_vae
+from lib_copier.models.noise import NoiseSchedule
+from lib_copier.models.prediction import asked_prediction, told_prediction
+from lib_copier.models.source import ModelFile
+from lib_copier.models.tokenizer import END_ID, PromptTokenizer
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+PARTS = ("unet", "vae", "text")
+_OPEN_CLIP_PAD = 0
+
+
+@dataclass
+class Checkpoint:
+    """A Stable Diffusion in memory. Parts that were not asked for are None or empty.
+
+    `unet` and `text_encoders` are of `dtype`, the `vae` is always float32; all on `device`, frozen and in
+    evaluation mode.
+    """
+
+    path: Path
+    family: Family
+    unet: UNet2DConditionModel | None
+    vae: AutoencoderKL | None
+    text_encoders: tuple[CLIPTextModel | CLIPTextModelWithProjection, ...]
+    prediction_type: str
+    zero_terminal_snr: bool
+    device: torch.device
+    dtype: torch.dtype
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def tokenizers(self) -> tuple[PromptTokenizer, ...]:
+        """One a text encoder; they differ in what fills a chunk."""
+        return tuple(
+            PromptTokenizer(_OPEN_CLIP_PAD if encoder.is_open_clip else END_ID)
+            for encoder in self.family.text_encoders
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the checkpoint's file; computed when first asked for (about a second per GiB)."""
+        return file_sha256(self.path)
+
+    def schedule(self) -> NoiseSchedule:
+        """The noise schedule this checkpoint was trained with, on its device."""
+        schedule = NoiseSchedule.create(self.prediction_type, zero_terminal_snr=self.zero_terminal_snr)
+        return schedule.to(self.device)
+
+
+def load_checkpoint(
+    path: Path | str,
+    *,
+    vae: Path | str | None = None,
+    prediction: str = "auto",
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    parts: Iterable[str] = PARTS,
+) -> Checkpoint:
+    """Load a single-file checkpoint (``.safetensors``, or ``.ckpt`` read weights-only).
+
+    Parameters
+    ----------
+    vae:
+        A VAE file that takes the place of the checkpoint's own.
+    prediction:
+        ``epsilon`` or ``v_prediction``; ``auto`` goes by markers in the file, the yaml beside it and, for
+        SD2, by what the U-Net answers.
+    dtype:
+        Of the U-Net and the text encoders.
+    parts:
+        Which of ``unet``, ``vae`` and ``text`` to load.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, of an unsupported kind, or not a checkpoint at all.
+    """
+    path = Path(path)
+    wanted = set(parts)
+    if unknown := wanted - set(PARTS):
+        raise ValueError(f"unknown parts {sorted(unknown)}; known are {PARTS}")
+    placement = Placement(torch.device(device), dtype)
+    with ModelFile.open(path) as file:
+        details = detect_family(file.shapes, file.metadata)
+        family = details.family
+        predicts = told_prediction(details, path, prediction)
+        unet = None
+        if "unet" in wanted:
+            unet = build_unet(file.under(UNET_PREFIX), file.shapes, family, placement)
+        encoders = ()
+        if "text" in wanted:
+            prefixes = [encoder.key_prefix for encoder in family.text_encoders]
+            encoders = build_text_encoders(file.under(*prefixes), family, placement)
+        own_vae = _load_vae(file, vae, family, placement.device) if "vae" in wanted else None
+    if predicts is None:
+        predicts = asked_prediction(unet) if family is SD2 and unet is not None else "epsilon"
+    return Checkpoint(
+        path=path,
+        family=family,
+        unet=unet,
+        vae=own_vae,
+        text_encoders=encoders,
+        prediction_type=predicts,
+        zero_terminal_snr=details.zero_terminal_snr,
+        device=placement.device,
+        dtype=dtype,
+        metadata=dict(file.metadata),
+    )
+
+
+def _load_vae(
+    file: ModelFile, separate: Path | str | None, family: Family, device: torch.device
+) -> AutoencoderKL:
+    placement = Placement(device, torch.float32)
+    if separate is None:
+        tensors = file.under(VAE_PREFIX)
+        if not tensors:
+            raise InputError(
+                f"The checkpoint {file.path.name} holds no VAE.",
+                "Give the family's VAE file as well (--vae).",
+            )
+        return build_vae(tensors, family, placement)
+    with ModelFile.open(Path(separate)) as vae_file:
+        _check_vae(vae_file.path, vae_file.shapes)
+        tensors = vae_file.under(VAE_PREFIX) or vae_file.under(
+            "encoder.", "decoder.", "quant_conv.", "post_quant_conv."
+        )
+        return build_vae(tensors, family, placement)
+
+
+def _check_vae(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    if any("down_blocks" in name for name in shapes):
+        raise InputError(
+            f"The VAE {path.name} is in the diffusers layout.", "Use the single file in the original layout."
+        )
+    if not any("encoder.down.0." in name for name in shapes):
+        raise InputError(f"{path.name} is not a VAE.", "Give a VAE file in the original layout.")

@@ -1,0 +1,146 @@
+"""Prompts to what the U-Net reads of them, as the WebUI does it for each family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lib_copier.families import SD1, SDXL
+from lib_copier.models.checkpoint import Checkpoint
+from lib_copier.models.prompt import Chunk, Phrase, parse_prompt, split_chunks
+from lib_copier.models.tokenizer import CHUNK_TOKENS
+
+_FRAMED = CHUNK_TOKENS + 2
+
+
+@dataclass(frozen=True)
+class PromptEmbedding:
+    """Encoded prompts: `hidden` (B, 77 · chunks, C) and, for SDXL, `pooled` (B, P).
+
+    `chunk_counts` says how much of `hidden` belongs to each prompt; behind it stand zeros that are to be
+    masked (`mask`).
+    """
+
+    hidden: torch.Tensor
+    pooled: torch.Tensor | None
+    chunk_counts: tuple[int, ...]
+
+    def mask(self) -> torch.Tensor | None:
+        """(B, 77 · chunks), true where a prompt has text to attend to; None where all have the same length."""
+        if len(set(self.chunk_counts)) == 1:
+            return None
+        lengths = torch.tensor(self.chunk_counts, device=self.hidden.device) * _FRAMED
+        return torch.arange(self.hidden.shape[1], device=self.hidden.device) < lengths[:, None]
+
+    def row(self, index: int) -> PromptEmbedding:
+        """One prompt alone, without padding."""
+        count = self.chunk_counts[index]
+        pooled = None if self.pooled is None else self.pooled[index : index + 1]
+        return PromptEmbedding(self.hidden[index : index + 1, : count * _FRAMED], pooled, (count,))
+
+    def zeroed(self) -> PromptEmbedding:
+        """The same shape, all zeros: what SDXL was trained to take for no prompt."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return PromptEmbedding(torch.zeros_like(self.hidden), pooled, self.chunk_counts)
+
+
+def stack(embeddings: Sequence[PromptEmbedding]) -> PromptEmbedding:
+    """Several as one batch, the shorter ones filled with zeros (to be masked)."""
+    longest = max(embedding.hidden.shape[1] for embedding in embeddings)
+    hidden = torch.cat(
+        [
+            torch.nn.functional.pad(embedding.hidden, (0, 0, 0, longest - embedding.hidden.shape[1]))
+            for embedding in embeddings
+        ]
+    )
+    pooled = None
+    if embeddings[0].pooled is not None:
+        pooled = torch.cat([embedding.pooled for embedding in embeddings])
+    counts = tuple(count for embedding in embeddings for count in embedding.chunk_counts)
+    return PromptEmbedding(hidden, pooled, counts)
+
+
+@torch.no_grad()
+def encode_prompts(
+    checkpoint: Checkpoint, prompts: Sequence[str], clip_skip: int = 1, *, is_weighted: bool = True
+) -> PromptEmbedding:
+    """Encode prompts of any length.
+
+    Parameters
+    ----------
+    clip_skip:
+        Which layer from the end SD1's text encoder is read at (1: the last). SD2 and SDXL were trained
+        on their last but one layer, and are always read there.
+    is_weighted:
+        Read the WebUI's syntax for weights and breaks; else every character is text, as in training.
+    """
+    read = parse_prompt if is_weighted else _plain
+    phrases = [read(prompt) for prompt in prompts]
+    encode = checkpoint.tokenizers[0].encode
+    (comma,) = encode(",")
+    chunks = [split_chunks(own, encode, comma) for own in phrases]
+    flat = [chunk for own in chunks for chunk in own]
+    hidden, pooled = encode_tokens(checkpoint, tokens_of(checkpoint, flat), clip_skip)
+    hidden = _weigh(hidden, flat)
+    return stack(_by_prompt(hidden, pooled, [len(own) for own in chunks]))
+
+
+def tokens_of(checkpoint: Checkpoint, chunks: Sequence[Chunk]) -> tuple[torch.Tensor, ...]:
+    """Token ids (chunks, 77) for each text encoder of the checkpoint."""
+    return tuple(
+        torch.tensor([tokenizer.chunk(list(chunk.tokens)) for chunk in chunks], device=checkpoint.device)
+        for tokenizer in checkpoint.tokenizers
+    )
+
+
+def encode_tokens(
+    checkpoint: Checkpoint, tokens: Sequence[torch.Tensor], clip_skip: int = 1
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Hidden states (B, 77, C) and pooled text (B, P) or None of token ids (B, 77), one for each encoder.
+
+    Differentiable, for training of the text encoder.
+    """
+    if checkpoint.family is SDXL:
+        first, second = (
+            encoder(ids, output_hidden_states=True)
+            for encoder, ids in zip(checkpoint.text_encoders, tokens, strict=True)
+        )
+        return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
+    (encoder,), (ids,) = checkpoint.text_encoders, tokens
+    if checkpoint.family is not SD1 or clip_skip <= 1:
+        return encoder(ids).last_hidden_state, None
+    states = encoder(ids, output_hidden_states=True).hidden_states
+    skipped = states[max(-clip_skip, -len(states))]
+    return encoder.text_model.final_layer_norm(skipped), None
+
+
+def _plain(text: str) -> list[Phrase]:
+    return [Phrase(text)]
+
+
+def _weigh(hidden: torch.Tensor, chunks: Sequence[Chunk]) -> torch.Tensor:
+    """Multiply tokens by their weights and bring each chunk back to the mean it had."""
+    if all(weight == 1.0 for chunk in chunks for weight in chunk.weights):
+        return hidden
+    rows = [[1.0, *chunk.weights] + [1.0] * (_FRAMED - 1 - len(chunk.weights)) for chunk in chunks]
+    weights = torch.tensor(rows, device=hidden.device)
+    full = hidden.float()
+    weighed = full * weights[:, :, None]
+    before, after = full.mean(dim=(1, 2), keepdim=True), weighed.mean(dim=(1, 2), keepdim=True)
+    is_weighed = (weights != 1.0).any(dim=1)[:, None, None]
+    return torch.where(is_weighed, weighed * (before / after), full).to(hidden.dtype)
+
+
+def _by_prompt(
+    hidden: torch.Tensor, pooled: torch.Tensor | None, counts: Sequence[int]
+) -> list[PromptEmbedding]:
+    """Chunks, one under the other, side by side again for each prompt; its first chunk gives the pooled text."""
+    embeddings, start = [], 0
+    for count in counts:
+        own = hidden[start : start + count].reshape(1, count * _FRAMED, hidden.shape[-1])
+        own_pooled = None if pooled is None else pooled[start : start + 1]
+        embeddings.append(PromptEmbedding(own, own_pooled, (count,)))
+        start += count
+    return embeddings

@@ -1,0 +1,86 @@
+"""CLIP's byte-pair tokenizer, built in memory from the merges that this package ships."""
+
+from __future__ import annotations
+
+import gzip
+from functools import lru_cache
+from importlib import resources
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+START_ID = 49406
+END_ID = 49407
+CHUNK_TOKENS = 75
+"""Tokens of text in one chunk; start and end make it 77."""
+
+_WORDS = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+_END_OF_WORD = "</w>"
+
+
+class PromptTokenizer:
+    """Turns text into CLIP's token ids.
+
+    Parameters
+    ----------
+    pad_id:
+        What fills a chunk after its end token: `END_ID` for CLIP-L, 0 for the OpenCLIP encoders.
+    """
+
+    def __init__(self, pad_id: int = END_ID) -> None:
+        self.pad_id = pad_id
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of the text alone: no start, end or padding, any length."""
+        return _byte_pairs().encode(text, add_special_tokens=False).ids
+
+    def chunk(self, tokens: list[int]) -> list[int]:
+        """At most `CHUNK_TOKENS` ids framed by start and end and filled up to 77 ids."""
+        framed = [START_ID, *tokens[:CHUNK_TOKENS], END_ID]
+        return framed + [self.pad_id] * (CHUNK_TOKENS + 2 - len(framed))
+
+
+@lru_cache(maxsize=1)
+def _byte_pairs() -> Tokenizer:
+    merges = _merges()
+    symbols = _byte_symbols()
+    words = [*symbols, *(symbol + _END_OF_WORD for symbol in symbols), *(a + b for a, b in merges)]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocab={word: index for index, word in enumerate(words)},
+            merges=merges,
+            continuing_subword_prefix="",
+            end_of_word_suffix=_END_OF_WORD,
+            unk_token="<|endoftext|>",
+        )
+    )
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    return tokenizer
+
+
+def _merges() -> list[tuple[str, str]]:
+    packed = (resources.files("lib_copier.models") / "data" / "clip_merges.txt.gz").read_bytes()
+    pairs = []
+    for line in gzip.decompress(packed).decode("utf-8").split("\n"):
+        left, _, right = line.partition(" ")
+        if right:
+            pairs.append((left, right))
+    return pairs
+
+
+def _byte_symbols() -> list[str]:
+    """One visible character for each byte, in the order of CLIP's vocabulary.
+
+    Printable bytes stand for themselves; the others take the characters from U+0100 on.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = 256 - len(printable)
+    return [chr(code) for code in (*printable, *range(256, 256 + hidden))]

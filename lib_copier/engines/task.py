@@ -61,7 +61,11 @@ class TrainTask:
     """Time steps (noised copies of the picture) a step."""
     timestep_min: int = 0
     timestep_max: int = 1000
+    timestep_sampling: str = "uniform"
+    """``uniform``, or ``stratified``: spread evenly over a batch and over successive steps."""
     min_snr_gamma: float | None = None
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm; 0: never."""
     shuffle_caption: bool = True
     keep_tokens: int = 0
     clip_skip: int = 1

@@ -15,7 +15,7 @@ _BACKTRACK = 20
 _TOKEN = re.compile(
     r"""
     \\[()\[\]\\]                      # an escaped bracket or backslash
-    | :\s*(?P<weight>[+-]?[.\d]+)\s*\)  # the end of (words:1.3)
+    | :\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)  # the end of (words:1.3)
     | [()\[\]:\\]
     | \s*\bBREAK\b\s*
     | [^\\()\[\]:B]+ | B
@@ -71,7 +71,8 @@ def parse_prompt(text: str) -> list[Phrase]:
 
     ``(`` … ``)`` strengthens by 1.1 and ``[`` … ``]`` weakens by 1.1, nested as deep as one likes;
     ``(words:1.3)`` says the factor. A bracket that never closes acts to the end; one that never opened,
-    and a colon outside of brackets, are ordinary text. A backslash makes a bracket ordinary.
+    and a colon outside of brackets, are ordinary text. A backslash makes a bracket ordinary
+    and vanishes itself.
 
     >>> [(phrase.text, phrase.weight) for phrase in parse_prompt("a (red:1.5) cat")]
     [('a ', 1.0), ('red', 1.5), (' cat', 1.0)]
@@ -80,19 +81,18 @@ def parse_prompt(text: str) -> list[Phrase]:
     opened: dict[str, list[int]] = {"(": [], "[": []}
     for token in _TOKEN.finditer(text):
         piece = token[0]
-        weight = _number(token["weight"])
         if piece in opened:
             opened[piece].append(len(words.phrases))
-        elif weight is not None and opened["("]:
-            words.multiply(opened["("].pop(), weight)
+        elif token["weight"] and opened["("]:
+            words.multiply(opened["("].pop(), float(token["weight"]))
         elif piece == ")" and opened["("]:
             words.multiply(opened["("].pop(), STRENGTHEN)
         elif piece == "]" and opened["["]:
             words.multiply(opened["["].pop(), 1.0 / STRENGTHEN)
         elif piece.strip() == "BREAK":
             words.phrases.append(Phrase("", is_break=True))
-        elif len(piece) == 2 and piece[0] == "\\":
-            words.add(piece[1])
+        elif piece[0] == "\\":
+            words.add(piece[1:])
         else:
             words.add(piece)
     for start in opened["("]:
@@ -144,10 +144,3 @@ def _comfortable_end(tokens: list[tuple[int, float]], comma: int | None) -> int:
 
 def _unzipped(pairs: list[tuple[int, float]]) -> tuple[tuple[int, ...], tuple[float, ...]]:
     return tuple(token for token, _ in pairs), tuple(weight for _, weight in pairs)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None

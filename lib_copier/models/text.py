@@ -28,7 +28,7 @@ class PromptEmbedding:
     chunk_counts: tuple[int, ...]
 
     def mask(self) -> torch.Tensor | None:
-        """(B, 77 · chunks), true where a prompt has text to attend to; None where all have the same length."""
+        """(B, 77 · chunks), true where a prompt has text to attend to; None where none is shorter."""
         if len(set(self.chunk_counts)) == 1:
             return None
         lengths = torch.tensor(self.chunk_counts, device=self.hidden.device) * _FRAMED
@@ -82,38 +82,46 @@ def encode_prompts(
     (comma,) = encode(",")
     chunks = [split_chunks(own, encode, comma) for own in phrases]
     flat = [chunk for own in chunks for chunk in own]
-    hidden, pooled = encode_tokens(checkpoint, tokens_of(checkpoint, flat), clip_skip)
-    hidden = _weigh(hidden, flat)
-    return stack(_by_prompt(hidden, pooled, [len(own) for own in chunks]))
+    encoded = encode_ids(checkpoint, _ids(checkpoint, flat), clip_skip)
+    hidden = _weigh(encoded.hidden, flat)
+    return stack(_by_prompt(hidden, encoded.pooled, [len(own) for own in chunks]))
 
 
-def tokens_of(checkpoint: Checkpoint, chunks: Sequence[Chunk]) -> tuple[torch.Tensor, ...]:
-    """Token ids (chunks, 77) for each text encoder of the checkpoint."""
+def caption_ids(checkpoint: Checkpoint, captions: Sequence[str]) -> tuple[torch.Tensor, ...]:
+    """Token ids (captions, 77) for each text encoder: plain text, cut at 75 tokens, as in training."""
+    encode = checkpoint.tokenizers[0].encode
+    return _ids(checkpoint, [Chunk(tuple(encode(caption)[:CHUNK_TOKENS])) for caption in captions])
+
+
+def encode_ids(checkpoint: Checkpoint, ids: Sequence[torch.Tensor], clip_skip: int = 1) -> PromptEmbedding:
+    """Encode token ids (B, 77), one tensor for each text encoder. Differentiable."""
+    hidden, pooled = _hidden_states(checkpoint, ids, clip_skip)
+    return PromptEmbedding(hidden, pooled, (1,) * hidden.shape[0])
+
+
+def _hidden_states(
+    checkpoint: Checkpoint, ids: Sequence[torch.Tensor], clip_skip: int
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """(B, 77, C) read at the layer that the family reads, and SDXL's pooled text (B, P)."""
+    if checkpoint.family is SDXL:
+        first, second = (
+            encoder(own, output_hidden_states=True)
+            for encoder, own in zip(checkpoint.text_encoders, ids, strict=True)
+        )
+        return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
+    (encoder,), (own,) = checkpoint.text_encoders, ids
+    if checkpoint.family is not SD1 or clip_skip <= 1:
+        return encoder(own).last_hidden_state, None
+    states = encoder(own, output_hidden_states=True).hidden_states
+    skipped = states[max(-clip_skip, -len(states))]
+    return encoder.text_model.final_layer_norm(skipped), None
+
+
+def _ids(checkpoint: Checkpoint, chunks: Sequence[Chunk]) -> tuple[torch.Tensor, ...]:
     return tuple(
         torch.tensor([tokenizer.chunk(list(chunk.tokens)) for chunk in chunks], device=checkpoint.device)
         for tokenizer in checkpoint.tokenizers
     )
-
-
-def encode_tokens(
-    checkpoint: Checkpoint, tokens: Sequence[torch.Tensor], clip_skip: int = 1
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Hidden states (B, 77, C) and pooled text (B, P) or None of token ids (B, 77), one for each encoder.
-
-    Differentiable, for training of the text encoder.
-    """
-    if checkpoint.family is SDXL:
-        first, second = (
-            encoder(ids, output_hidden_states=True)
-            for encoder, ids in zip(checkpoint.text_encoders, tokens, strict=True)
-        )
-        return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
-    (encoder,), (ids,) = checkpoint.text_encoders, tokens
-    if checkpoint.family is not SD1 or clip_skip <= 1:
-        return encoder(ids).last_hidden_state, None
-    states = encoder(ids, output_hidden_states=True).hidden_states
-    skipped = states[max(-clip_skip, -len(states))]
-    return encoder.text_model.final_layer_norm(skipped), None
 
 
 def _plain(text: str) -> list[Phrase]:
@@ -136,7 +144,7 @@ def _weigh(hidden: torch.Tensor, chunks: Sequence[Chunk]) -> torch.Tensor:
 def _by_prompt(
     hidden: torch.Tensor, pooled: torch.Tensor | None, counts: Sequence[int]
 ) -> list[PromptEmbedding]:
-    """Chunks, one under the other, side by side again for each prompt; its first chunk gives the pooled text."""
+    """Each prompt's chunks side by side again; its first chunk gives the pooled text."""
     embeddings, start = [], 0
     for count in counts:
         own = hidden[start : start + count].reshape(1, count * _FRAMED, hidden.shape[-1])

@@ -28,4 +28,4 @@ def test_a_slip_of_the_finger_finds_its_command() -> None:
 def test_internal_commands_stay_out_of_the_table() -> None:
     table = "\n".join(commands.describe_commands())
     assert "  demo " in table
-    assert "  measure" not in table
+    assert "\n  measure " not in table

@@ -1,4 +1,4 @@
-"""An environment's own interpreter: looked at, made with the venv module, made anew where it does not start."""
+"""An environment's own interpreter: looked at, and made anew where it does not start."""
 
 from __future__ import annotations
 

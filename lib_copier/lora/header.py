@@ -233,13 +233,17 @@ def legacy_hash(path: Path | str) -> str:
     of other metadata do not change it. Only the length of that header matters.
     """
     header = read_header(path)
-    training = {key: value for key, value in header.metadata.items() if key.startswith("ss_")}
-    front = header_bytes(header.tensors, training)
-    window, span = 0x100000, 0x10000
-    inside = front[window : window + span]
+    front, start, stop = legacy_window(header.tensors, header.metadata)
     with Path(path).open("rb") as file:
-        file.seek(header.data_start + max(0, window - len(front)))
-        return hashlib.sha256(inside + file.read(span - len(inside))).hexdigest()[:8]
+        file.seek(header.data_start + start)
+        return hashlib.sha256(front + file.read(stop - start)).hexdigest()[:8]
+
+
+def legacy_window(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> tuple[bytes, int, int]:
+    """What `sshs_legacy_hash` covers: bytes of the header, then `start` to `stop` of the data section."""
+    front = header_bytes(tensors, {key: value for key, value in metadata.items() if key.startswith("ss_")})
+    first, last = 0x100000, 0x110000
+    return front[first:last], max(0, first - len(front)), max(0, last - len(front))
 
 
 def old_webui_hash(path: Path | str) -> str:

@@ -1,0 +1,1 @@
+"""The embedded trainer: one loop, made for one still picture (or a few)."""

@@ -1,0 +1,38 @@
+"""What chance decides in a step: picture, noise, time steps, caption order; pure functions of (seed, step)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lib_copier.train.seeded import stream
+
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+
+
+def picture_index(seed: int, step: int, count: int) -> int:
+    """The picture of a step: every picture once in each round of `count` steps, in a drawn order."""
+    order = stream(seed, "picture", step // count).permutation(count)
+    return int(order[step % count])
+
+
+def noise(seed: int, step: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal noise of a step, float32; depends on the shape but not on what the picture shows."""
+    return stream(seed, "noise", step).standard_normal(shape, dtype=np.float32)
+
+
+def timesteps(
+    seed: int, step: int, batch_size: int, low: int, high: int, sampling: str = "uniform"
+) -> np.ndarray:
+    """Time steps (batch_size,) int64 in [low, high).
+
+    ``uniform`` draws them independently. ``stratified`` spreads a batch evenly over the range and moves
+    its offset by the golden ratio from step to step: each is still uniform, but the mean over few
+    steps varies far less.
+    """
+    if sampling == "uniform":
+        return stream(seed, "timestep", step).integers(low, high, batch_size, dtype=np.int64)
+    offset = (stream(seed, "timestep").random() + step * _GOLDEN) % 1.0
+    places = (np.arange(batch_size) + offset) / batch_size
+    return np.minimum(low + np.floor(places * (high - low)), high - 1).astype(np.int64)

@@ -1,0 +1,98 @@
+"""Hands each step its batch: drawn ahead on the CPU, brought to the device many steps at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib_copier.train import draw
+from lib_copier.train.config import TrainConfig
+from lib_copier.train.prepare import Prepared
+from lib_copier.train.step import Batch
+
+_MOST_STEPS_AHEAD = 64
+_MOST_NOISE_AHEAD = 4 * 1024 * 1024
+"""Numbers of noise in one transfer (16 MiB)."""
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Draws of successive steps on one picture size: `noise` (N, B, C, h, w), `timesteps` and `captions` (N, B)."""
+
+    first: int
+    pictures: tuple[int, ...]
+    noise: tuple[torch.Tensor, ...]
+    timesteps: torch.Tensor
+    captions: torch.Tensor
+
+
+class Feed:
+    """Batches by step number; what a step gets does not depend on where the run began."""
+
+    def __init__(self, config: TrainConfig, run: Prepared) -> None:
+        self._config = config
+        self._run = run
+        most = max(picture.latents.numel() for picture in run.pictures) * config.batch_size
+        self._steps_ahead = max(1, min(_MOST_STEPS_AHEAD, _MOST_NOISE_AHEAD // most))
+        self._chunk: _Chunk | None = None
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 0."""
+        chunk = self._chunk
+        if chunk is None or not chunk.first <= step < chunk.first + len(chunk.pictures):
+            chunk = self._chunk = self._draw(step)
+        place = step - chunk.first
+        picture = self._run.pictures[chunk.pictures[place]]
+        return Batch(
+            latents=picture.latents,
+            noise=chunk.noise[place],
+            timesteps=chunk.timesteps[place],
+            captions=chunk.captions[place],
+            mask=picture.mask,
+            time_ids=picture.time_ids,
+        )
+
+    def _draw(self, first: int) -> _Chunk:
+        config, run = self._config, self._run
+        steps = range(first, min(first + self._steps_ahead, config.steps))
+        pictures = tuple(draw.picture_index(config.seed, step, len(run.pictures)) for step in steps)
+        noise = [
+            draw.noise(config.seed, step, (config.batch_size, *run.pictures[picture].latents.shape[1:]))
+            for step, picture in zip(steps, pictures, strict=True)
+        ]
+        timesteps = [
+            draw.timesteps(
+                config.seed,
+                step,
+                config.batch_size,
+                config.timestep_min,
+                config.timestep_max,
+                config.timestep_sampling,
+            )
+            for step in steps
+        ]
+        captions = [
+            [run.captions.row(picture, step * config.batch_size + copy) for copy in range(config.batch_size)]
+            for step, picture in zip(steps, pictures, strict=True)
+        ]
+        return _Chunk(
+            first,
+            pictures,
+            self._noise_to_device(noise),
+            self._to_device(torch.from_numpy(np.stack(timesteps))),
+            self._to_device(torch.tensor(captions)),
+        )
+
+    def _noise_to_device(self, noise: list[np.ndarray]) -> tuple[torch.Tensor, ...]:
+        """One transfer for all steps, whatever their sizes."""
+        flat = self._to_device(torch.from_numpy(np.concatenate([one.ravel() for one in noise])))
+        parts = flat.split([one.size for one in noise])
+        return tuple(part.view(one.shape) for part, one in zip(parts, noise, strict=True))
+
+    def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Asynchronously from pinned memory, so that the GPU works on meanwhile."""
+        if self._run.device.type != "cuda":
+            return tensor
+        return tensor.pin_memory().to(self._run.device, non_blocking=True)

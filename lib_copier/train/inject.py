@@ -1,0 +1,159 @@
+"""Trainable LoRA layers on a frozen model: the forward pass gains scale · up(down(x)), nothing else changes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lib_copier.errors import InputError
+from lib_copier.train.seeded import stream
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Rank and alpha of linear layers and 1×1 convolutions, and of 3×3 convolutions (None: left out)."""
+
+    rank: int
+    alpha: float
+    conv_rank: int | None = None
+    conv_alpha: float | None = None
+
+    def of(self, module: nn.Module) -> tuple[int, float] | None:
+        """Rank and alpha for a module; None where it is not to be trained."""
+        if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
+            if self.conv_rank is None:
+                return None
+            return self.conv_rank, self.conv_alpha if self.conv_alpha is not None else 1.0
+        return self.rank, self.alpha
+
+
+class LoraLayer:
+    """The factors of one layer: fp32 `masters` that the optimiser moves, and what the forward pass reads.
+
+    Where the model computes in fp32 both are the same tensors; else `down` and `up` are copies in the
+    model's dtype, refreshed after every update.
+    """
+
+    def __init__(self, name: str, module: nn.Module, rank: int, alpha: float, seed: int) -> None:
+        self.name = name
+        self.rank = rank
+        self.alpha = alpha
+        self.scale = alpha / rank
+        weight = module.weight
+        down, up = initial_factors(name, tuple(weight.shape), rank, seed)
+        self.masters = tuple(factor.to(weight.device).requires_grad_() for factor in (down, up))
+        if weight.dtype == torch.float32:
+            self.down, self.up = self.masters
+        else:
+            self.down, self.up = (m.detach().to(weight.dtype).requires_grad_() for m in self.masters)
+
+
+class LoraNetwork:
+    """All trained layers of a model, in one order."""
+
+    def __init__(self, layers: Sequence[LoraLayer]) -> None:
+        self.layers = tuple(layers)
+        self.masters = [factor for layer in layers for factor in layer.masters]
+        self.factors = [factor for layer in layers for factor in (layer.down, layer.up)]
+        self._is_mixed = any(f is not m for f, m in zip(self.factors, self.masters, strict=True))
+        if self._is_mixed:
+            for master in self.masters:
+                master.grad = torch.zeros_like(master)
+
+    def publish(self) -> None:
+        """Let the forward pass see what the optimiser did."""
+        if self._is_mixed:
+            with torch.no_grad():
+                torch._foreach_copy_(self.factors, self.masters)
+
+    def clear_gradients(self) -> None:
+        """Forget the gradients of the last backward pass."""
+        for factor in self.factors:
+            factor.grad = None
+
+    def gradients(self) -> list[torch.Tensor]:
+        """The masters' gradients after a backward pass, fp32."""
+        if self._is_mixed:
+            # One multi-tensor cast; a layer that the pass did not reach keeps a gradient of zero.
+            reached = [
+                (m.grad, f.grad)
+                for m, f in zip(self.masters, self.factors, strict=True)
+                if f.grad is not None
+            ]
+            torch._foreach_copy_([master for master, _ in reached], [grad for _, grad in reached])
+        return [master.grad for master in self.masters if master.grad is not None]
+
+
+def inject(
+    targets: Mapping[str, nn.Module], ranks: Ranks, *, seed: int, only: Sequence[str] = ()
+) -> LoraNetwork:
+    """Give modules trainable LoRA layers.
+
+    Parameters
+    ----------
+    targets:
+        kohya name -> Linear or Conv2d.
+    only:
+        Regular expressions; a layer is trained where one is found in its name. Empty: all are.
+
+    Raises
+    ------
+    InputError
+        No layer is left.
+    """
+    layers = []
+    for name, module in targets.items():
+        found = ranks.of(module)
+        if found is None or (only and not any(re.search(pattern, name) for pattern in only)):
+            continue
+        rank, alpha = found
+        layer = LoraLayer(name, module, rank, alpha, seed)
+        module.forward = _linear(module, layer) if isinstance(module, nn.Linear) else _conv(module, layer)
+        layers.append(layer)
+    if not layers:
+        raise InputError(
+            f"No layer of the model matches layers = {list(only)}.",
+            f"Use expressions found in names such as {next(iter(targets), 'lora_unet_…')}.",
+        )
+    return LoraNetwork(layers)
+
+
+def initial_factors(
+    name: str, shape: tuple[int, ...], rank: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """kohya's start: down uniform in ±1/sqrt(fan_in) (kaiming with a = sqrt 5), up zero; fp32.
+
+    Drawn from (seed, layer name), so that neither the picture nor the other layers matter.
+    """
+    fan_in = math.prod(shape[1:])
+    bound = 1.0 / math.sqrt(fan_in)
+    values = stream(seed, "lora", name).random((rank, *shape[1:]), dtype="float32")
+    down = torch.from_numpy(values).mul_(2.0 * bound).sub_(bound)
+    up = torch.zeros(shape[0], rank, *[1] * (len(shape) - 2))
+    return down, up
+
+
+def _linear(module: nn.Linear, layer: LoraLayer):
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        y = F.linear(x, module.weight, module.bias)
+        hidden = F.linear(x, layer.down)
+        # One fused multiply-add in place of product, scaling and sum.
+        flat = torch.addmm(y.flatten(0, -2), hidden.flatten(0, -2), layer.up.t(), alpha=layer.scale)
+        return flat.view(y.shape)
+
+    return forward
+
+
+def _conv(module: nn.Conv2d, layer: LoraLayer):
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        y = F.conv2d(x, module.weight, module.bias, module.stride, module.padding)
+        hidden = F.conv2d(x, layer.down, None, module.stride, module.padding)
+        return y + F.conv2d(hidden * layer.scale, layer.up)
+
+    return forward

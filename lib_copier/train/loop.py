@@ -1,0 +1,193 @@
+"""The training loop: prepare once, then step after step until done, copied, stopped or no longer finite."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lib_copier.errors import CancelledError, CopierError
+from lib_copier.image.files import write_png
+from lib_copier.train.config import TrainConfig
+from lib_copier.train.control import StopRequests
+from lib_copier.train.feed import Feed
+from lib_copier.train.graph import RecordedStep
+from lib_copier.train.output import RunFacts, write_result
+from lib_copier.train.prepare import Prepared, prepare
+from lib_copier.train.preview import UNSEEN_PROMPTS, psnr, to_image
+from lib_copier.train.progress import Progress
+from lib_copier.train.readback import FinishedStep, Readback
+from lib_copier.train.schedule import lr_factor
+from lib_copier.train.state import read_state, remove_state, restore, run_digest, save_state
+
+_MOST_SKIPPED = 50
+"""fp16 may skip updates while its loss scale settles; more than this in a row means it never will."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended: ``finished``, ``copied`` (early) or ``saved`` (stopped by the user, LoRA written)."""
+
+    output: Path
+    steps: int
+    ended: str
+    seconds: float
+    final_loss: float
+    copied_psnr: float | None = None
+
+
+class _Watch:
+    """Follows the numbers of finished steps: reports them, and stops a run that went wrong."""
+
+    def __init__(self, config: TrainConfig, progress: Progress, *, is_scaled: bool) -> None:
+        self.last_loss = math.nan
+        self._config = config
+        self._progress = progress
+        self._is_scaled = is_scaled
+        self._skipped = 0
+
+    def __call__(self, finished: list[FinishedStep]) -> None:
+        for one in finished:
+            self._skipped = self._skipped + 1 if one.was_skipped else 0
+            is_lost = not math.isfinite(one.loss) or (one.was_skipped and not self._is_scaled)
+            if is_lost or self._skipped > _MOST_SKIPPED:
+                raise CopierError(
+                    f"The loss became NaN at step {one.step} (it was {self.last_loss:.4g} before).",
+                    f"Lower learning_rate (now {self._config.learning_rate:g}), "
+                    + ("use bf16 or fp32 in place of fp16, " if self._is_scaled else "")
+                    + "or check base_loras; the last good state is kept.",
+                )
+            self.last_loss = one.loss
+            factor = _factor(self._config, one.step - 1)
+            self._progress.step_done(one.step, one.loss, self._config.learning_rate * factor)
+
+
+def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]) -> TrainResult:
+    """Run a training from its configuration to the written LoRA.
+
+    Raises
+    ------
+    InputError
+        A file cannot be used.
+    CancelledError
+        The user stopped it without a LoRA.
+    CopierError
+        The loss is no longer finite; the last good state stays.
+    """
+    started_at = time.time()
+    config.work_dir.mkdir(parents=True, exist_ok=True)
+    digest = run_digest(config)
+    saved, note = read_state(config.work_dir, digest)
+    if note:
+        log(note)
+    if saved is not None:
+        # Sums split over another number of threads round differently.
+        torch.set_num_threads(saved.threads)
+    run = prepare(config, log=log)
+    if saved is not None:
+        restore(run.step, saved)
+    done = saved.step if saved is not None else 0
+    seconds_before = saved.seconds if saved is not None else 0.0
+
+    step = RecordedStep(run.step) if _records(config, run) else run.step
+    feed = Feed(config, run)
+    progress = Progress(config.work_dir / "metrics.jsonl", first_step=done, total=config.steps)
+    readback = Readback(run.device)
+    watch = _Watch(config, progress, is_scaled=run.step.updater.scale.is_dynamic)
+    began = time.monotonic()
+    ended, similarity = "finished", None
+
+    def keep() -> None:
+        watch(readback.drain())
+        save_state(config.work_dir, digest, done, run.step, seconds=seconds_before + time.monotonic() - began)
+
+    try:
+        while done < config.steps:
+            wish = stop.wish()
+            if wish is not None:
+                ended = _stopped(wish, keep, config.work_dir)
+                break
+            _set_learning_rate(run, _factor(config, done))
+            result = step(feed.batch(done))
+            done += 1
+            watch(readback.push(done, result))
+            if config.sample_every and done % config.sample_every == 0:
+                _paint_samples(config, run, done, progress)
+            if config.state_every and done % config.state_every == 0 and done < config.steps:
+                keep()
+            if config.copied_psnr is not None and done % config.copied_every == 0:
+                similarity = _check_copy(config, run, done, progress)
+                if similarity >= config.copied_psnr:
+                    ended = "copied"
+                    break
+        watch(readback.drain())
+    finally:
+        progress.close()
+    facts = RunFacts(run.checkpoint, run.sources, done, started_at, run.dtype)
+    write_result(config, run.step.network, facts)
+    remove_state(config.work_dir)
+    seconds = seconds_before + time.monotonic() - began
+    return TrainResult(config.output, done, ended, seconds, watch.last_loss, similarity)
+
+
+def _stopped(wish: str, keep: Callable[[], None], work_dir: Path) -> str:
+    """Do what the user wished: ``save`` lets the run end here, the others end it without a LoRA."""
+    if wish == "pause":
+        keep()
+        raise CancelledError("Stopped; the state is kept.", "Run the same command again to go on.")
+    if wish == "discard":
+        remove_state(work_dir)
+        raise CancelledError("Stopped; nothing was kept.")
+    return "saved"
+
+
+def _factor(config: TrainConfig, step: int) -> float:
+    return lr_factor(config.lr_scheduler, step, config.steps, config.warmup_steps)
+
+
+def _set_learning_rate(run: Prepared, factor: float) -> None:
+    for group in run.step.updater.optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(group["base_lr"] * factor)
+        else:
+            group["lr"] = group["base_lr"] * factor
+
+
+def _records(config: TrainConfig, run: Prepared) -> bool:
+    """Whether to run the step as a CUDA graph; only AdamW's update can be recorded."""
+    can = run.device.type == "cuda" and config.optimizer.lower() == "adamw"
+    if config.cuda_graph == "on" and not can:
+        raise CopierError("cuda_graph is on, but needs a CUDA device and the optimizer adamw.", 'Use "auto".')
+    return can and config.cuda_graph != "off"
+
+
+def _paint_samples(config: TrainConfig, run: Prepared, done: int, progress: Progress) -> None:
+    """Write one picture a sample prompt, in the first picture's size."""
+    if run.painter is None:
+        return
+    run.step.network.publish()
+    first = run.pictures[0]
+    rows = [run.prompt_rows[prompt] for prompt in config.sample_prompts]
+    pictures = run.painter.paint(rows, tuple(first.latents.shape), first.time_ids)
+    for place, (prompt, picture) in enumerate(zip(config.sample_prompts, pictures, strict=True)):
+        path = config.work_dir / "samples" / f"step-{done:06d}-{place}.png"
+        write_png(to_image(picture), path, {"parameters": prompt})
+        progress.sample(path, done, prompt)
+    progress.paused()
+
+
+def _check_copy(config: TrainConfig, run: Prepared, done: int, progress: Progress) -> float:
+    """Similarity (dB) of the least similar picture of unseen prompts to the nearest training picture."""
+    run.step.network.publish()
+    first = run.pictures[0]
+    rows = [run.prompt_rows[prompt] for prompt in UNSEEN_PROMPTS]
+    painted = run.painter.paint(rows, tuple(first.latents.shape), first.time_ids)
+    ceilings = [p.round_trip for p in run.pictures if p.round_trip.shape == first.round_trip.shape]
+    found = [max(psnr(picture[None], ceiling) for ceiling in ceilings) for picture in painted]
+    progress.copied(done, found, config.copied_psnr)
+    progress.paused()
+    return min(found)

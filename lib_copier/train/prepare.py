@@ -1,0 +1,221 @@
+"""Everything before the first step: what does not change is computed once, and what is done with is freed."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.utils.checkpoint import checkpoint as recompute
+
+from lib_copier.lora.file import read_lora
+from lib_copier.lora.names import UNET_PREFIX
+from lib_copier.models.attach import bake, lora_targets
+from lib_copier.models.checkpoint import Checkpoint, load_checkpoint
+from lib_copier.models.device import PRECISIONS, choose_device
+from lib_copier.models.latents import decode_latents, encode_picture
+from lib_copier.train.captions import CACHED_ORDERS, CaptionBook, plan_captions
+from lib_copier.train.conditioning import CachedConditioning, LiveConditioning
+from lib_copier.train.config import TrainConfig
+from lib_copier.train.inject import LoraNetwork, Ranks, inject
+from lib_copier.train.optimizer import make_optimizer
+from lib_copier.train.picture import TrainingPicture, load_picture
+from lib_copier.train.preview import UNSEEN_PROMPTS, Painter
+from lib_copier.train.step import TrainingStep
+from lib_copier.train.update import LossScale, Updater
+
+
+@dataclass(frozen=True)
+class PreparedPicture:
+    """A picture as the model sees it: `latents` (1, C, h, w), `mask`, SDXL's `time_ids`, all on the device;
+    `round_trip` (1, 3, H, W) on the CPU is the picture after the VAE, the most a copy can reach."""
+
+    latents: torch.Tensor
+    mask: torch.Tensor | None
+    time_ids: torch.Tensor | None
+    round_trip: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run ready to start."""
+
+    step: TrainingStep
+    checkpoint: Checkpoint
+    sources: tuple[TrainingPicture, ...]
+    pictures: tuple[PreparedPicture, ...]
+    captions: CaptionBook
+    prompt_rows: dict[str, int]
+    painter: Painter | None
+    device: torch.device
+    dtype: torch.dtype
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """What the model computes in; ``auto``: fp32 on the CPU, on CUDA bf16 where the GPU has it, else fp16."""
+    if precision != "auto":
+        return PRECISIONS[precision]
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
+    """Read pictures and models, compute latents and embeddings, and give the model its LoRA layers.
+
+    Raises
+    ------
+    InputError
+        A picture or a model cannot be used.
+    """
+    sources = tuple(load_picture(picture, log=log) for picture in config.pictures)
+    device = choose_device(config.device)
+    dtype = choose_dtype(config.precision, device)
+    # Encoders whose work is done ahead run in fp32: it costs nothing later.
+    encoders = _load(config, device, dtype if config.train_text_encoder else torch.float32, ("vae", "text"))
+    pictures = tuple(_encode(encoders, source, wants_round_trip=_checks_copy(config)) for source in sources)
+    captions, prompt_rows = _captions(config)
+    texts = (*captions.texts, *prompt_rows)
+    conditioning: CachedConditioning | LiveConditioning
+    if config.train_text_encoder:
+        conditioning = LiveConditioning(encoders, texts, clip_skip=config.clip_skip)
+    else:
+        conditioning = CachedConditioning.encode(encoders, texts, clip_skip=config.clip_skip, dtype=dtype)
+    vae = encoders.vae if prompt_rows else None
+    if vae is not None and device.type != "cpu":
+        vae.to("cpu")
+    _free(encoders, device, keep_text=config.train_text_encoder)
+
+    checkpoint = _load(config, device, dtype, ("unet",))
+    checkpoint.text_encoders = encoders.text_encoders
+    network = _inject(config, checkpoint)
+    optimizer = make_optimizer(
+        config.optimizer,
+        config.optimizer_args,
+        _parameter_groups(config, network, device),
+        capturable=device.type == "cuda",
+    )
+    scale = LossScale(device, is_dynamic=dtype == torch.float16)
+    updater = Updater(optimizer, scale, config.max_grad_norm)
+    step = TrainingStep(
+        checkpoint.unet,
+        conditioning,
+        network,
+        updater,
+        checkpoint.schedule(),
+        min_snr_gamma=config.min_snr_gamma,
+    )
+    painter = None
+    if vae is not None:
+        painter = Painter(
+            checkpoint.unet, vae, conditioning, checkpoint.schedule(), prompt_rows[""], config.seed
+        )
+    return Prepared(step, checkpoint, sources, pictures, captions, prompt_rows, painter, device, dtype)
+
+
+def _load(
+    config: TrainConfig, device: torch.device, dtype: torch.dtype, parts: tuple[str, ...]
+) -> Checkpoint:
+    """Some parts of the checkpoint, the base LoRAs baked into them."""
+    checkpoint = load_checkpoint(
+        config.checkpoint,
+        vae=config.vae,
+        prediction=config.prediction,
+        device=device,
+        dtype=dtype,
+        parts=parts,
+    )
+    for base in config.base_loras:
+        lora = read_lora(base.path)
+        own = {
+            name: layer
+            for name, layer in lora.layers.items()
+            if ("unet" if name.startswith(UNET_PREFIX) else "text") in parts
+        }
+        bake(checkpoint, lora.with_layers(own), base.weight)
+    return checkpoint
+
+
+@torch.no_grad()
+def _encode(encoders: Checkpoint, source: TrainingPicture, *, wants_round_trip: bool) -> PreparedPicture:
+    device = encoders.device
+    latents = encode_picture(encoders.vae, source.pixels.to(device)).float()
+    round_trip = decode_latents(encoders.vae, latents).clamp(-1.0, 1.0).cpu() if wants_round_trip else None
+    time_ids = None
+    if len(encoders.text_encoders) > 1:
+        width, height = source.size
+        time_ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32, device=device)
+    mask = None if source.mask is None else source.mask.to(device)
+    return PreparedPicture(latents, mask, time_ids, round_trip)
+
+
+def _captions(config: TrainConfig) -> tuple[CaptionBook, dict[str, int]]:
+    """The run's captions, and behind them the rows of the prompts that previews need."""
+    book = plan_captions(
+        [picture.caption for picture in config.pictures],
+        uses=config.steps * config.batch_size,
+        shuffle=config.shuffle_caption,
+        keep_tokens=config.keep_tokens,
+        seed=config.seed,
+        limit=None if config.train_text_encoder else CACHED_ORDERS,
+    )
+    prompts: list[str] = []
+    if config.sample_every and config.sample_prompts:
+        prompts += config.sample_prompts
+    if _checks_copy(config):
+        prompts += UNSEEN_PROMPTS
+    if prompts:
+        prompts.append("")
+    unique = dict.fromkeys(prompts)
+    return book, {prompt: len(book.texts) + place for place, prompt in enumerate(unique)}
+
+
+def _checks_copy(config: TrainConfig) -> bool:
+    return config.copied_psnr is not None
+
+
+def _inject(config: TrainConfig, checkpoint: Checkpoint) -> LoraNetwork:
+    # Convolutions of small pictures spend their time laying out weights; in this order they need not:
+    # a step of 64 px takes 0.63 of the time on a CPU.
+    checkpoint.unet.to(memory_format=torch.channels_last)
+    if config.gradient_checkpointing:
+        # Nothing in the U-Net draws random numbers, so none need be put back when it runs again.
+        again = functools.partial(recompute, use_reentrant=False, preserve_rng_state=False)
+        checkpoint.unet.enable_gradient_checkpointing(again)
+        checkpoint.unet.train()
+    ranks = Ranks(config.rank, config.alpha, config.conv_rank, config.conv_alpha)
+    targets = lora_targets(checkpoint, with_convolutions=config.conv_rank is not None)
+    if not config.train_text_encoder:
+        targets = {name: module for name, module in targets.items() if name.startswith(UNET_PREFIX)}
+    return inject(targets, ranks, seed=config.seed, only=config.layers)
+
+
+def _parameter_groups(config: TrainConfig, network: LoraNetwork, device: torch.device) -> list[dict]:
+    """U-Net and text encoder apart, each with its own learning rate as ``base_lr``."""
+    rates = {True: config.learning_rate, False: config.learning_rate}
+    if config.text_encoder_lr is not None:
+        rates[False] = config.text_encoder_lr
+    groups = []
+    for is_unet, rate in rates.items():
+        params = [
+            master
+            for layer in network.layers
+            if layer.name.startswith(UNET_PREFIX) is is_unet
+            for master in layer.masters
+        ]
+        if params:
+            # A tensor on CUDA, so that a recorded step reads a rate that moves.
+            lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate
+            groups.append({"params": params, "lr": lr, "base_lr": rate})
+    return groups
+
+
+def _free(encoders: Checkpoint, device: torch.device, *, keep_text: bool) -> None:
+    encoders.vae = None
+    if not keep_text:
+        encoders.text_encoders = ()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

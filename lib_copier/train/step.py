@@ -1,0 +1,107 @@
+"""One training step: noise the picture, predict, compare, go back, update. Nothing in it waits for the GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import torch
+
+from lib_copier.models.noise import NoiseSchedule
+from lib_copier.train.inject import LoraNetwork
+from lib_copier.train.loss import min_snr_weight, weighted_mse
+from lib_copier.train.update import Updater
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step works on, all on the model's device.
+
+    `latents` (1, C, h, w) fp32; `noise` (B, C, h, w) fp32; `timesteps` (B,) int64; `captions` (B,) int64,
+    rows of the conditioning; `mask` (1, 1, h, w) fp32 or None; `time_ids` (1, 6) or None (SDXL's sizes).
+    """
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+    timesteps: torch.Tensor
+    captions: torch.Tensor
+    mask: torch.Tensor | None = None
+    time_ids: torch.Tensor | None = None
+
+    def tensors(self) -> list[torch.Tensor]:
+        """The tensors that are there, in the order of the fields."""
+        found = [getattr(self, field.name) for field in fields(self)]
+        return [tensor for tensor in found if tensor is not None]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Scalars on the device: the loss, and 1.0 where the update was skipped as not finite."""
+
+    loss: torch.Tensor
+    skipped: torch.Tensor
+
+
+class Conditioning(Protocol):
+    """Caption rows -> what the U-Net reads: hidden states (B, T, C) and pooled (B, P) or None."""
+
+    def __call__(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]: ...
+
+
+class TrainingStep:
+    """A step on the plain path; `graph.RecordedStep` replays the same as one CUDA graph."""
+
+    def __init__(
+        self,
+        unet: Any,
+        conditioning: Conditioning,
+        network: LoraNetwork,
+        updater: Updater,
+        schedule: NoiseSchedule,
+        *,
+        min_snr_gamma: float | None,
+    ) -> None:
+        self.network = network
+        self.updater = updater
+        self._unet = unet
+        self._dtype = next(unet.parameters()).dtype
+        self._conditioning = conditioning
+        self._schedule = schedule
+        self._min_snr_gamma = min_snr_gamma
+
+    def __call__(self, batch: Batch) -> StepResult:
+        self.network.publish()
+        self.network.clear_gradients()
+        loss = self.loss(batch)
+        (loss * self.updater.scale.value).backward()
+        skipped = self.updater.apply(self.network.gradients(), loss.detach())
+        return StepResult(loss.detach(), skipped)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """The loss of a batch, a scalar with a graph behind it."""
+        noisy = self._schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
+        target = self._schedule.target(batch.latents, batch.noise, batch.timesteps)
+        weight = None
+        if self._min_snr_gamma is not None:
+            weight = min_snr_weight(self._schedule, batch.timesteps, self._min_snr_gamma)
+        return weighted_mse(self._predict(noisy, batch).float(), target, batch.mask, weight)
+
+    def _predict(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
+        hidden, pooled = self._conditioning(batch.captions)
+        added = None
+        if pooled is not None:
+            added = {"text_embeds": pooled, "time_ids": batch.time_ids.expand(len(pooled), -1)}
+        return self._unet(
+            noisy.to(self._dtype), batch.timesteps, hidden, added_cond_kwargs=added, return_dict=False
+        )[0]
+
+    def changing_tensors(self) -> list[torch.Tensor]:
+        """Every tensor that a step moves: weights, the optimiser's memory, the loss scale."""
+        moments = [
+            value
+            for state in self.updater.optimizer.state.values()
+            for value in state.values()
+            if isinstance(value, torch.Tensor)
+        ]
+        scale = self.updater.scale
+        return [*self.network.masters, scale.value, scale.good_steps, *moments]

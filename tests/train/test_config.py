@@ -1,0 +1,156 @@
+"""Configurations are read whole: good ones typed, bad ones with every fault named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from lib_copier.engines.task import TrainTask
+from lib_copier.errors import FaultsError, InputError
+from lib_copier.train.config import RULES, Picture, TrainConfig, parse_config, read_config
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> dict:
+    for name in ("model.safetensors", "a.png", "m.png"):
+        (tmp_path / name).write_bytes(b"x")
+    return {
+        "checkpoint": str(tmp_path / "model.safetensors"),
+        "output": str(tmp_path / "out.safetensors"),
+        "pictures": [
+            {"path": str(tmp_path / "a.png"), "caption": "cat, hat", "mask": str(tmp_path / "m.png")}
+        ],
+    }
+
+
+def test_the_fields_are_those_of_the_task_and_three_of_its_own():
+    own = {field.name for field in dataclasses.fields(TrainConfig)}
+    tasks = {field.name for field in dataclasses.fields(TrainTask)}
+    assert own - tasks == {"work_dir", "cuda_graph"}
+    assert tasks <= own
+    assert own == set(RULES)
+
+
+def test_the_defaults_are_those_of_the_task():
+    of_task = {field.name: field.default for field in dataclasses.fields(TrainTask)}
+    for field in dataclasses.fields(TrainConfig):
+        if field.default is not dataclasses.MISSING and field.name in of_task:
+            assert field.default == of_task[field.name], field.name
+
+
+def test_a_minimal_configuration_is_typed(minimal, tmp_path):
+    config = parse_config(minimal)
+    assert config.pictures == (Picture(tmp_path / "a.png", "cat, hat", tmp_path / "m.png"),)
+    assert config.work_dir == tmp_path / "out.work"
+    assert (config.rank, config.alpha, config.steps, config.warmup_steps) == (64, 32.0, 3072, 500)
+
+
+def test_every_option_is_taken(minimal, tmp_path):
+    given = minimal | {
+        "work_dir": str(tmp_path / "w"),
+        "vae": None,
+        "base_loras": [{"path": str(tmp_path / "a.png"), "weight": -0.5}],
+        "conv_rank": 4,
+        "conv_alpha": 2,
+        "layers": ["attn2", "ff_net"],
+        "optimizer_args": {"weight_decay": 0.1, "betas": "0.9,0.99"},
+        "min_snr_gamma": 5,
+        "copied_psnr": 24,
+        "sample_prompts": ["a", "b"],
+        "metadata": {"copier_recipe": "abc"},
+        "timestep_sampling": "stratified",
+    }
+    config = parse_config(given)
+    assert config.base_loras[0].weight == -0.5
+    assert config.optimizer_args == (("weight_decay", "0.1"), ("betas", "0.9,0.99"))
+    assert config.metadata == (("copier_recipe", "abc"),)
+    assert config.min_snr_gamma == 5.0 and isinstance(config.min_snr_gamma, float)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("rank", 0, "between 1 and 4096"),
+        ("rank", True, "whole number"),
+        ("rank", "64", "whole number"),
+        ("rank", 2.5, "whole number"),
+        ("alpha", float("nan"), "must be a number"),
+        ("alpha", 0, "above 0"),
+        ("learning_rate", -1e-4, "above 0"),
+        ("learning_rate", [1], "must be a number"),
+        ("steps", 0, "between 1"),
+        ("batch_size", 0, "between 1"),
+        ("timestep_max", 1001, "between 1 and 1000"),
+        ("lr_scheduler", "cosin", "one of constant, cosine, linear"),
+        ("precision", "tf32", "one of auto, fp32"),
+        ("train_text_encoder", "yes", "true or false"),
+        ("layers", ["("], "no regular expression"),
+        ("layers", "attn", "list of texts"),
+        ("pictures", [], "at least one"),
+        ("pictures", [{"caption": "x"}], "[0]: path is missing"),
+        ("pictures", [{"path": "/nowhere.png", "captoin": "x"}], "did you mean caption?"),
+        ("pictures", [{"path": "/nowhere.png"}], "is not there"),
+        ("base_loras", [{"path": "/nowhere.safetensors"}], "is not there"),
+        ("base_loras", {}, "must be a list"),
+        ("checkpoint", "/nowhere.safetensors", "is not there"),
+        ("checkpoint", "", "must be a path"),
+        ("output", "lora.pt", "must end in .safetensors"),
+        ("optimizer", "adamx", "unknown"),
+        ("optimizer", "no_such_package.Thing", "not installed"),
+        ("optimizer_args", ["a"], "object of names"),
+        ("optimizer_args", {"betas": None}, "text or a number"),
+        ("seed", -1, "between 0"),
+        ("metadata", {"a": {}}, "text or a number"),
+        ("cuda_graph", "yes", "one of auto, on, off"),
+        ("copied_psnr", 0, "above 0"),
+    ],
+)
+def test_a_bad_value_is_named(minimal, name, value, words):
+    with pytest.raises(FaultsError) as caught:
+        parse_config(minimal | {name: value})
+    assert name in str(caught.value)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"timestep_min": 500, "timestep_max": 500}, "timestep_min 500 must be below"),
+        ({"steps": 100}, "warmup_steps 500 is more than steps 100"),
+        ({"conv_alpha": 4}, "without conv_rank"),
+        ({"learning_rat": 1}, "did you mean learning_rate?"),
+    ],
+)
+def test_values_that_do_not_go_together_are_named(minimal, values, words):
+    with pytest.raises(FaultsError, match=words.replace("?", r"\?")):
+        parse_config(minimal | values)
+
+
+def test_all_faults_come_at_once(minimal):
+    with pytest.raises(FaultsError) as caught:
+        parse_config({"rank": 0, "stepps": 3, "pictures": minimal["pictures"]})
+    assert len(caught.value.faults) == 4  # rank, stepps, checkpoint and output missing
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [("{", "not JSON"), ("[]", "no JSON object"), ("\ud800", "not JSON|Cannot read")]
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, words):
+    path = tmp_path / "config.json"
+    path.write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(InputError, match=words):
+        read_config(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="Cannot read"):
+        read_config(tmp_path / "none.json")
+
+
+def test_a_file_is_read(minimal, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(minimal | {"rank": 8}), encoding="utf-8")
+    assert read_config(path).rank == 8

@@ -9,7 +9,14 @@ import numpy as np
 
 from lib_copier.lora.device import CPU, Device
 from lib_copier.lora.layer import Layer, layer_from_factors
-from lib_copier.lora.lowrank import ChooseRank, best_factors, product_energy, squared_distance, stack
+from lib_copier.lora.lowrank import (
+    ChooseRank,
+    best_factors,
+    product_energy,
+    singular_values,
+    squared_distance,
+    stack,
+)
 from lib_copier.lora.precision import Array, as_float64, stored_as
 from lib_copier.lora.report import LayerResult
 
@@ -50,9 +57,7 @@ def best_layer(
     up, down = _stacked(terms, outside, device)
     found = best_factors(up, down, choose_rank, device.xp)
     new_up, new_down = (stored_as(device.get(half), dtype) for half in (found.up, found.down))
-    layer = layer_from_factors(new_up, new_down, terms[0].layer.weight_shape, alpha=abs(outside) * found.rank)
-    if outside < 0:
-        layer = layer_from_factors(-new_up, new_down, terms[0].layer.weight_shape, alpha=layer.alpha or 1.0)
+    layer = layer_from_factors(new_up, new_down, terms[0].layer.weight_shape, alpha=outside * found.rank)
     result = LayerResult(
         name=name,
         old_rank=sum(term.layer.rank for term in terms),
@@ -74,9 +79,9 @@ def exact_layer(
     a bit of them changes.
     """
     total = sum(term.layer.rank for term in terms)
-    layer, result = best_layer(name, terms, len, dtype=dtype, device=device)
-    if result.rank < total:
-        return layer, result
+    values = singular_values(*_stacked(terms, 1.0, device), device.xp)
+    if len(values) < total:
+        return best_layer(name, terms, len, dtype=dtype, device=device)
     strongest = max(abs(term.weight) for term in terms)
     up, down = _stacked(terms, strongest, CPU)
     new_up, new_down = stored_as(up, dtype), stored_as(down, dtype)
@@ -89,7 +94,7 @@ def exact_layer(
         total,
         energy * strongest**2,
         squared * strongest**2,
-        singular_values=result.singular_values,
+        singular_values=values,
     )
 
 

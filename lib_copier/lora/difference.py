@@ -33,10 +33,11 @@ def model_difference(
     The checkpoint cancels, so nothing is lost to its rounding, as it would be in an extraction
     from two merged files. LoRAs that both models share cancel as well, before any computing.
     """
-    terms = [*edit_model]
-    for lora, ratio in base_model:
-        if (lora, ratio) in [(other, other_ratio) for other, other_ratio in terms if other is lora]:
-            terms.remove((lora, ratio))
-        else:
-            terms.append((lora, -ratio))
-    return combine(terms, policy, save_precision=save_precision)
+    shared = {
+        (id(lora), ratio)
+        for lora, ratio in edit_model
+        if any(lora is x and ratio == r for x, r in base_model)
+    }
+    added = [(lora, ratio) for lora, ratio in edit_model if (id(lora), ratio) not in shared]
+    removed = [(lora, -ratio) for lora, ratio in base_model if (id(lora), ratio) not in shared]
+    return combine([*added, *removed], policy, save_precision=save_precision)

@@ -57,8 +57,8 @@ def stack(products: Sequence[tuple[Any, Any, float]], xp: Any) -> tuple[Any, Any
     ups, downs = [], []
     for up, down, weight in products:
         root = math.sqrt(abs(weight))
-        ups.append(up * math.copysign(root, weight))
-        downs.append(down * root)
+        ups.append(up if weight == 1.0 else up * math.copysign(root, weight))
+        downs.append(down if root == 1.0 else down * root)
     if len(ups) == 1:
         return ups[0], downs[0]
     return xp.concatenate(ups, 1), xp.concatenate(downs, 0)
@@ -85,33 +85,65 @@ def best_factors(up: Any, down: Any, choose_rank: ChooseRank, xp: Any) -> Factor
     return _by_qr(up, down, choose_rank, xp) if found is None else found
 
 
-def _by_gram(up: Any, down: Any, choose_rank: ChooseRank, xp: Any) -> Factors | None:
-    """The fast route: Gram matrices instead of QRs, half the work. None where it is not exact enough."""
+def singular_values(up: Any, down: Any, xp: Any) -> Sequence[float]:
+    """The singular values of up·down that are above rounding, largest first; their count is its rank."""
+    spectrum = _gram_spectrum(up, down, xp)
+    if spectrum is not None and spectrum.energies[-1] > _GRAM_TRUST * spectrum.size:
+        return spectrum.values
+    return _small_svd(up, down, xp)[1]
+
+
+@dataclass(frozen=True)
+class _Spectrum:
+    """What the Gram matrices tell: `root` (R, R) with root·rootᵀ = upᵀ up, and the product's energies.
+
+    `vectors` stand in the order of the energies, largest first; `size` is |up|² · |down|².
+    """
+
+    root: Any
+    down_gram: Any
+    vectors: Any
+    energies: Sequence[float]
+    size: float
+
+    @property
+    def values(self) -> list[float]:
+        return [math.sqrt(energy) for energy in self.energies]
+
+
+def _gram_spectrum(up: Any, down: Any, xp: Any) -> _Spectrum | None:
+    """Singular values by Gram matrices: half the work of QRs. None where `up` lacks full rank."""
     if up.shape[1] > min(up.shape[0], down.shape[1]):
         return None
     up_gram, down_gram = up.T @ up, down @ down.T
-    size = float(up_gram.diagonal().sum() * down_gram.diagonal().sum())
     try:
         root = xp.linalg.cholesky(up_gram)
     except (ValueError, RuntimeError):  # numpy's and torch's "not positive definite"
         return None
     squares, vectors = xp.linalg.eigh(root.T @ (down_gram @ root))
     energies = [max(value, 0.0) for value in reversed(squares.tolist())]
-    values = [math.sqrt(energy) for energy in energies]
-    if not energies[0] > _GRAM_TRUST * size:
+    size = float(up_gram.diagonal().sum() * down_gram.diagonal().sum())
+    return _Spectrum(root, down_gram, xp.flip(vectors, (1,)), energies, size)
+
+
+def _by_gram(up: Any, down: Any, choose_rank: ChooseRank, xp: Any) -> Factors | None:
+    """The fast route, or None where it is not exact enough."""
+    spectrum = _gram_spectrum(up, down, xp)
+    if spectrum is None or not spectrum.energies[0] > _GRAM_TRUST * spectrum.size:
         return None
+    values, energies = spectrum.values, spectrum.energies
     rank = min(choose_rank(values), len(values))
-    if math.fsum(energies[rank:]) < _GRAM_TRUST * size:
+    if math.fsum(energies[rank:]) < _GRAM_TRUST * spectrum.size:
         return None
-    left = root @ xp.flip(vectors, (1,))[:, :rank]
-    scale = _row(values[:rank], up, xp)
-    new_up = up @ ((down_gram @ left) / scale**1.5)
-    new_down = (left / scale**0.5).T @ down
+    left = spectrum.root @ spectrum.vectors[:, :rank]
+    kept = _row(values[:rank], up, xp)
+    new_up = up @ ((spectrum.down_gram @ left) / kept**1.5)
+    new_down = (left / kept**0.5).T @ down
     return Factors(new_up, new_down, values, math.fsum(energies))
 
 
-def _by_qr(up: Any, down: Any, choose_rank: ChooseRank, xp: Any) -> Factors:
-    """The exact route: thin QRs and one small SVD."""
+def _small_svd(up: Any, down: Any, xp: Any) -> tuple[Any, list[float], Any, Any, Any]:
+    """The exact route's middle: M = P S Wᵀ of both QRs. Gives P, S above rounding, Wᵀ and both R."""
     up_root = xp.linalg.qr(up, mode="r")
     down_root = xp.linalg.qr(down.T, mode="r")
     # numpy gives the R alone, torch a pair with an empty Q.
@@ -119,14 +151,25 @@ def _by_qr(up: Any, down: Any, choose_rank: ChooseRank, xp: Any) -> Factors:
     down_root = down_root[1] if isinstance(down_root, tuple) else down_root
     left, values, right = xp.linalg.svd(up_root @ down_root.T, full_matrices=False)
     size = float(xp.linalg.norm(up_root) * xp.linalg.norm(down_root))
-    listed = [value for value in values.tolist() if value > RANK_TOLERANCE * size]
-    if not listed:
+    return (
+        left,
+        [value for value in values.tolist() if value > RANK_TOLERANCE * size],
+        right,
+        up_root,
+        down_root,
+    )
+
+
+def _by_qr(up: Any, down: Any, choose_rank: ChooseRank, xp: Any) -> Factors:
+    """The exact route: thin QRs and one small SVD."""
+    left, values, right, up_root, down_root = _small_svd(up, down, xp)
+    if not values:
         return Factors(up[:, :1] * 0.0, down[:1] * 0.0, [], 0.0)
-    rank = min(choose_rank(listed), len(listed))
-    root = _row(listed[:rank], up, xp) ** 0.5
+    rank = min(choose_rank(values), len(values))
+    root = _row(values[:rank], up, xp) ** 0.5
     new_up = up @ ((down_root.T @ right[:rank].T) / root)
     new_down = ((left[:, :rank] / root).T @ up_root) @ down
-    return Factors(new_up, new_down, listed, math.fsum(value * value for value in listed))
+    return Factors(new_up, new_down, values, math.fsum(value * value for value in values))
 
 
 def _row(values: Sequence[float], like: Any, xp: Any) -> Any:

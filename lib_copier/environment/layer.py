@@ -9,7 +9,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import NamedTuple
 
-from lib_copier.environment.pins import package_name, unmet
+from lib_copier.environment.pins import package_name
 from lib_copier.errors import InputError
 
 PATH_FILE = "borrowed_torch.pth"
@@ -17,7 +17,7 @@ _BOUND = re.compile(
     r"^(torch|torchvision|torchaudio|xformers|numpy|triton|triton-windows|nvidia-.*|intel-.*)$"
 )
 """Built against each other: none of them may be replaced while another is borrowed."""
-_FOR_NUMPY_1 = {"opencv-python-headless": "==4.11.0.86", "opencv-python": "<4.12"}
+_FOR_NUMPY_1 = {"opencv-python-headless": "==4.11.0.86"}
 """Releases that take the place of pins that need numpy 2, where the host's numpy is older."""
 
 
@@ -95,8 +95,3 @@ def adapt(requirements: Sequence[str], host: Host) -> tuple[str, ...]:
             continue
         adapted.append(name + _FOR_NUMPY_1[name] if is_old and name in _FOR_NUMPY_1 else line)
     return tuple(adapted)
-
-
-def missing_beside_torch(host: Host, names: Sequence[str]) -> list[str]:
-    """Which of these packages the host lacks, such as torchvision."""
-    return unmet(names, host.versions)

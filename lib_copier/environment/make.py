@@ -12,7 +12,7 @@ from pathlib import Path
 from lib_copier.environment import layer, torch_build
 from lib_copier.environment.interpreter import Inside, ensure_interpreter
 from lib_copier.environment.lock import locked
-from lib_copier.environment.pins import TORCH, installed_versions, read_pins, unmet
+from lib_copier.environment.pins import TORCH, installed_versions, package_name, read_pins, unmet
 from lib_copier.environment.pip import PipResult, run_pip
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import Stamp, is_current, read_stamp, write_stamp
@@ -32,6 +32,8 @@ class Wanted:
     """A folder of wheels to look in before any index."""
     host_site_packages: tuple[Path, ...] = ()
     """Borrow torch, numpy and what is bound to them from here instead of installing them."""
+    skipped: frozenset[str] = frozenset()
+    """Packages of the groups that serve nothing on this machine."""
     python: Path = field(default_factory=lambda: Path(sys.executable))
     """Makes the environment when there is none."""
 
@@ -81,7 +83,7 @@ def _ensure_torch(wanted: Wanted, inside: Inside, stamp: Stamp, report: Report) 
     requirement = read_pins(TORCH)[0]
     installed = installed_versions([inside.site_packages])
     given = os.environ.get(torch_build.GIVEN, "")
-    fits = bool(installed.get("torch")) if given else not unmet([requirement], installed)
+    fits = "torch" in installed if given else not unmet([requirement], installed)
     if fits and wanted.torch in ("auto", stamp.torch):
         return _stamp_torch(wanted, stamp, stamp.torch or _kind_of(installed["torch"]))
     build = torch_build.choose_torch(requirement, wanted.torch, torch_build.look_at_machine(), given)
@@ -131,15 +133,16 @@ def _fill(
 ) -> Stamp:
     """Install the groups that the stamp does not vouch for; `groups` is what to ask pip for."""
     missing = [name for name in wanted.groups if name not in stamp.groups]
-    lines = [line for name in missing for line in groups[name]]
+    asked = [line for name in missing for line in groups[name]]
+    lines = [line for line in asked if package_name(line) not in wanted.skipped]
     if lines:
         report.say(f"Installing {', '.join(missing)}: {len(lines)} packages and what they need …")
         with tempfile.TemporaryDirectory() as scratch:
-            asked, bounds = Path(scratch) / "requirements.txt", Path(scratch) / "constraints.txt"
-            asked.write_text("\n".join(lines), encoding="utf-8")
+            listed, bounds = Path(scratch) / "requirements.txt", Path(scratch) / "constraints.txt"
+            listed.write_text("\n".join(lines), encoding="utf-8")
             bounds.write_text("\n".join(_without_extras(line) for line in constraints), encoding="utf-8")
             torch = () if wanted.host_site_packages or not stamp.torch else _torch_again(inside)
-            arguments = ("install", *_common(wanted), "-r", str(asked), "-c", str(bounds), *torch)
+            arguments = ("install", *_common(wanted), "-r", str(listed), "-c", str(bounds), *torch)
             result = run_pip(inside.python, arguments, log=wanted.log, report=report)
         if result.has_failed:
             absent = unmet(lines, installed_versions([inside.site_packages, *wanted.host_site_packages]))

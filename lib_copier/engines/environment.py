@@ -1,0 +1,88 @@
+"""Sets the sd-scripts engine up on request: its scripts, and an environment of its own for its packages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lib_copier.engines import vendor
+from lib_copier.engines.sd_scripts.checkout import PYTHON_VARIABLE
+from lib_copier.engines.state import GROUP, EngineState, Places, engine_state, requirements_of
+from lib_copier.engines.vision import ensure_torchvision
+from lib_copier.environment.interpreter import look_inside
+from lib_copier.environment.layer import running_host_paths
+from lib_copier.environment.lock import locked
+from lib_copier.environment.make import Wanted, make_environment
+from lib_copier.environment.report import Report
+from lib_copier.environment.torch_build import look_at_machine
+from lib_copier.errors import CopierError, InputError
+
+
+def install(
+    places: Places,
+    report: Report,
+    *,
+    folder: Path | None = None,
+    is_light: bool = False,
+    wheels: Path | None = None,
+) -> EngineState:
+    """Fetch sd-scripts, or take the checkout the user has, and make its environment.
+
+    The environment borrows the torch of the Python that runs this. With `is_light` only the scripts are
+    fetched. Interrupted anywhere, the next call goes on.
+
+    Raises
+    ------
+    CopierError
+        What is in the way; the state says the same afterwards.
+    """
+    if folder is not None and vendor.missing_scripts(folder):
+        absent = ", ".join(vendor.missing_scripts(folder))
+        raise InputError(
+            f"{folder} is no checkout of sd-scripts: it lacks {absent}.", "Name its root folder."
+        )
+    with locked(places.lock, lambda: report.say("The engine is being set up by another process; waiting …")):
+        if folder is not None:
+            places.write_record(folder=str(folder.absolute()))
+        try:
+            _install(places, report, is_light=is_light, wheels=wheels)
+        except CopierError as error:
+            places.write_record(doing="", failed=str(error))
+            raise
+        places.write_record(doing="", failed="")
+    return engine_state(places)
+
+
+def _install(places: Places, report: Report, *, is_light: bool, wheels: Path | None) -> None:
+    folder = places.folder()
+    if folder == places.vendored:
+        places.write_record(doing=f"Fetching sd-scripts {vendor.TAG}", failed="")
+        report.say(f"sd-scripts {vendor.TAG}: {folder}")
+        vendor.fetch(folder, places.log)
+    if is_light or os.environ.get(PYTHON_VARIABLE):
+        return
+    places.write_record(doing="Installing the packages that sd-scripts pins", failed="")
+    wanted = Wanted(
+        places.environment,
+        {GROUP: requirements_of(folder)},
+        wheels=wheels,
+        host_site_packages=running_host_paths(),
+        skipped=frozenset() if look_at_machine().nvidia else frozenset({"bitsandbytes"}),
+    )
+    make_environment(wanted, report)
+    inside = look_inside(places.environment)
+    assert inside is not None
+    # What `pip install -e .` would do: its scripts import the package beside them.
+    (inside.site_packages / "sd_scripts.pth").write_text(f"{folder}\n", encoding="utf-8")
+    places.write_record(doing="Checking torchvision")
+    ensure_torchvision(inside, wanted, report)
+
+
+def remove(places: Places, report: Report) -> None:
+    """Delete what install made; a checkout that the user named stays."""
+    with locked(places.lock, lambda: report.say("The engine is being set up; waiting for that to end …")):
+        vendor.delete_tree(places.environment)
+        vendor.delete_tree(places.vendored)
+        vendor.delete_tree(places.vendor / "sd-scripts.part")
+        for path in (places.record, places.log):
+            path.unlink(missing_ok=True)

@@ -165,9 +165,11 @@ class Command:
     copies: tuple[tuple[Path, Path], ...] = ()
     """Files to copy before the start, as (source, destination): the pictures of a dataset folder."""
     moves: tuple[tuple[Path, Path], ...] = ()
-    """Files to move once the child has ended well, as (made, wanted): programs that choose their own names."""
+    """Files to move once the child has ended well, as (made, wanted)."""
     metadata: tuple[tuple[str, str], ...] = ()
     """Entries to add to the last wanted file's header, where the program itself cannot write them."""
+    bar: str = ""
+    """Which progress bar counts this command's own work, by its label, where a program draws several."""
     samples: Path | None = None
     """Folder in which new pictures appear underway, where the program does not report them itself."""
 

@@ -54,7 +54,7 @@ def exact_ratios(loras: Sequence[WeightedLora]) -> list[float]:
         or len({frozenset(found) for found in ranks}) != 1
     ):
         raise InputError(
-            "sd-scripts adds LoRAs exactly only where each has one rank and all the same layers; these differ.",
+            "sd-scripts adds LoRAs exactly only where each has one rank and all the same layers: not these.",
             "Merge them with the embedded engine, or by svd-merge.",
         )
     each = [next(iter(found.values())) for found in ranks]

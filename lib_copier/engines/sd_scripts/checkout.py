@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_copier.engines.locate import root
 from lib_copier.engines.sd_scripts.options import script_options
 from lib_copier.errors import InputError
 
@@ -59,32 +57,6 @@ class Checkout:
     def version(self) -> str:
         """The commit, read without git; where there is none (an unpacked archive), a digest."""
         return _commit(self.folder) or _digest(self.folder)
-
-
-def find_checkout() -> Checkout:
-    """The checkout to use: what the environment variables name, else the vendored one with its own Python.
-
-    Raises
-    ------
-    InputError
-        It is not there, or its Python is not.
-    """
-    folder = (
-        Path(os.environ.get(CHECKOUT_VARIABLE) or root() / "vendor" / "sd-scripts").expanduser().absolute()
-    )
-    if not (folder / TRAIN).is_file():
-        raise InputError(f"sd-scripts is not at {folder}.", _INSTALL)
-    named = os.environ.get(PYTHON_VARIABLE)
-    python = Path(named).expanduser().absolute() if named else environment_python()
-    if not python.is_file():
-        raise InputError(f"The Python of the sd-scripts engine is not at {python}.", _INSTALL)
-    return Checkout(folder, python)
-
-
-def environment_python() -> Path:
-    """Where the environment made for sd-scripts has its Python, made or not."""
-    part = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-    return root().joinpath("vendor", "sd-scripts-env", *part)
 
 
 def _commit(folder: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lib_copier.engines.locate import root
 from lib_copier.engines.sd_scripts.algebra import AlgebraTask, algebra_arguments
-from lib_copier.engines.sd_scripts.checkout import SDXL_TRAIN, TAG, TRAIN, Checkout, find_checkout
+from lib_copier.engines.sd_scripts.checkout import SDXL_TRAIN, TAG, TRAIN, Checkout
 from lib_copier.engines.sd_scripts.checkpoint import checkpoint_facts
 from lib_copier.engines.sd_scripts.dataset import dataset_of
 from lib_copier.engines.sd_scripts.gpu import gpu_precision
@@ -19,6 +19,7 @@ from lib_copier.engines.sd_scripts.train import (
     train_arguments,
     train_refusals,
 )
+from lib_copier.engines.state import engine_state, own_places
 from lib_copier.engines.task import Command, TagTask, Task, TrainTask
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.families import SDXL
@@ -45,7 +46,7 @@ class SdScriptsEngine:
     def checkout(self) -> Checkout:
         """Raises InputError where sd-scripts is not installed."""
         if self._checkout is None:
-            self._checkout = find_checkout()
+            self._checkout = _installed()
         return self._checkout
 
     def version(self) -> str:
@@ -150,7 +151,7 @@ class SdScriptsEngine:
                 "Install the pinned version with `python run.py engine install`.",
             )
         base = (
-            # The scripts in networks/ import the checkout's own package; and a WebUI's PYTHONPATH is left out.
+            # The scripts in networks/ import the checkout's own package; a WebUI's path must not be there.
             ("PYTHONPATH", str(checkout.folder)),
             ("PYTHONNOUSERSITE", "1"),
             ("PYTHONUTF8", "1"),
@@ -167,6 +168,16 @@ class SdScriptsEngine:
             bar=bar,
             samples=samples,
         )
+
+
+def _installed() -> Checkout:
+    """The checkout and environment that `engine install` made, or that the environment variables name."""
+    places = own_places()
+    checkout = Checkout(places.folder(), places.python())
+    if not (checkout.folder / TRAIN).is_file() or not checkout.python.is_file():
+        state = engine_state(places)
+        raise InputError(f"sd-scripts cannot be used: {state.why}", "Or choose the embedded engine.")
+    return checkout
 
 
 def _refusals(task: Task) -> list[str]:

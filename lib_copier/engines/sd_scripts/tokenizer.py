@@ -16,7 +16,7 @@ _CLIP_G = ("laion_CLIP-ViT-bigG-14-laion2B-39B-b160k", "!")
 
 
 def tokenizer_files(family: Family, folder: Path) -> tuple[tuple[Path, str], ...]:
-    """What the family's tokenizers need under `folder`, the ``--tokenizer_cache_dir``: files with their texts."""
+    """What the family's tokenizers need in `folder`, the ``--tokenizer_cache_dir``: files and their texts."""
     wanted = {SD2.name: (_SD2,), SDXL.name: (_CLIP_L, _CLIP_G)}.get(family.name, (_CLIP_L,))
     vocabulary, merges = _texts()
     files: list[tuple[Path, str]] = []

@@ -1,0 +1,189 @@
+"""Pictures from a loaded checkpoint: requests in, images out, what belongs together in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lib_copier.errors import CopierError, InputError
+from lib_copier.generate.guidance import GuidedDenoiser, guided_rows
+from lib_copier.generate.prompts import PromptCache
+from lib_copier.generate.request import Request, check_requests
+from lib_copier.generate.samplers import SAMPLERS, time_of
+from lib_copier.generate.shelf import LoraShelf
+from lib_copier.models.checkpoint import Checkpoint
+from lib_copier.models.latents import decode_latents
+
+Progress = Callable[[int, int], None]
+
+_BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 21}
+"""Pixels of pictures that are made at once: 4 of 512 px or 64 of 128 px on a processor."""
+_LARGEST_BATCH = 32
+_DECODE_PIXELS = 1 << 19
+
+
+class Generator:
+    """Generates pictures with one checkpoint, which must have all its parts.
+
+    Encoded prompts and LoRA files are kept for later calls; a LoRA file that changes on disk is read again.
+    The model itself is never changed: LoRAs act beside it, so that one batch holds many weights.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self._shelf = LoraShelf(checkpoint)
+        self._prompts = PromptCache(checkpoint, self._shelf)
+        self._schedule = checkpoint.schedule().to("cpu")
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        *,
+        on_progress: Progress | None = None,
+        on_step: Callable[[], None] | None = None,
+    ) -> list[Image.Image]:
+        """Make one picture for each request, in their order.
+
+        A picture does not depend on what else is in the call, up to rounding.
+
+        Parameters
+        ----------
+        on_progress:
+            Called with (steps done, steps in all) over all batches.
+        on_step:
+            Called before every pass of the U-Net; may raise to stop.
+
+        Raises
+        ------
+        FaultsError
+            If requests cannot be done: all reasons, before anything is computed.
+        InputError
+            If a LoRA is broken or does not fit the checkpoint.
+        CopierError
+            If memory runs out, or the model's numbers overflow.
+        """
+        check_requests(requests)
+        for request in requests:
+            for use in request.loras:
+                self._shelf.take(use.path)
+        batches = list(self._batches(requests))
+        total = sum(requests[batch[0]].steps for batch in batches)
+        done = 0
+
+        def before_pass(step: int) -> None:
+            if on_step is not None:
+                on_step()
+            if on_progress is not None:
+                on_progress(done + step, total)
+
+        pictures: dict[int, Image.Image] = {}
+        for batch in batches:
+            own = [requests[index] for index in batch]
+            with _memory_errors():
+                pictures |= zip(batch, self._run(own, before_pass), strict=True)
+            done += own[0].steps
+        if on_progress is not None:
+            on_progress(total, total)
+        return [pictures[index] for index in range(len(requests))]
+
+    def lora_hashes(self, request: Request) -> dict[Path, str]:
+        """`sshs_model_hash` of every LoRA that a request uses."""
+        return {use.path: self._shelf.take(use.path).hash for use in request.loras}
+
+    def _batches(self, requests: Sequence[Request]) -> Iterable[list[int]]:
+        """Indices of requests that can run together: same size, sampler and steps, and not too many."""
+        groups: dict[tuple, list[int]] = {}
+        for index, request in enumerate(requests):
+            key = (request.width, request.height, request.sampler, request.steps)
+            groups.setdefault(key, []).append(index)
+        budget = _BATCH_PIXELS.get(self.checkpoint.device.type, _BATCH_PIXELS["cpu"])
+        for (width, height, *_), indices in groups.items():
+            count = max(1, min(_LARGEST_BATCH, budget // (width * height)))
+            for start in range(0, len(indices), count):
+                yield indices[start : start + count]
+
+    @torch.inference_mode()
+    def _run(self, requests: Sequence[Request], before_pass: Callable[[int], None]) -> list[Image.Image]:
+        first = requests[0]
+        sampler = SAMPLERS[first.sampler]
+        sigmas = sampler.levels(self._schedule, first.steps)
+        scales = [request.cfg_scale for request in requests]
+        guided = guided_rows(scales)
+        generators = [torch.Generator().manual_seed(request.seed) for request in requests]
+        shape = self._latent_shape(first)
+
+        def noise() -> torch.Tensor:
+            drawn = [torch.randn(shape, generator=generator) for generator in generators]
+            return torch.stack(drawn).to(self.checkpoint.device)
+
+        denoise = GuidedDenoiser(
+            self.checkpoint,
+            self._prompts.positive(requests),
+            self._prompts.negative([requests[row] for row in guided]) if guided else None,
+            scales=scales,
+            sigmas=sigmas,
+            times=time_of(self._schedule, sigmas[: first.steps]),
+            size=(first.width, first.height),
+            on_step=before_pass,
+        )
+        paths = list(dict.fromkeys(use.path for request in requests for use in request.loras))
+        weights = torch.tensor([[_weight_of(request, path) for path in paths] for request in requests])
+        with self._shelf.acting("unet", paths, torch.cat([weights, weights[guided]])):
+            latents = sampler.walk(denoise, sampler.start(noise(), sigmas), sigmas, noise)
+        return self._decode(sampler.finish(latents, sigmas))
+
+    def _latent_shape(self, request: Request) -> tuple[int, int, int]:
+        factor = 2 ** (len(self.checkpoint.vae.config.block_out_channels) - 1)
+        if request.width % factor or request.height % factor:
+            raise InputError(
+                f"This checkpoint's VAE needs sizes divisible by {factor}, "
+                f"not {request.width}x{request.height}.",
+                "Change width and height.",
+            )
+        channels = self.checkpoint.unet.config.in_channels
+        return channels, request.height // factor, request.width // factor
+
+    def _decode(self, latents: torch.Tensor) -> list[Image.Image]:
+        factor = 2 ** (len(self.checkpoint.vae.config.block_out_channels) - 1)
+        count = max(1, _DECODE_PIXELS // (latents.shape[-1] * latents.shape[-2] * factor**2))
+        pictures: list[Image.Image] = []
+        for part in latents.split(count):
+            pixels = decode_latents(self.checkpoint.vae, part)
+            if not torch.isfinite(pixels).all():
+                raise CopierError(
+                    "The model's numbers overflowed (the picture is not a number).",
+                    "Use --precision bf16 or fp32, or lower the LoRA weights.",
+                )
+            pictures += to_images(pixels)
+        return pictures
+
+
+def to_images(pixels: torch.Tensor) -> list[Image.Image]:
+    """8-bit RGB images of pictures (B, 3, H, W) in [−1, 1]."""
+    levels = ((pixels.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return [
+        Image.fromarray(np.ascontiguousarray(picture)) for picture in levels.permute(0, 2, 3, 1).cpu().numpy()
+    ]
+
+
+def _weight_of(request: Request, path: Path) -> float:
+    return sum(use.weight for use in request.loras if use.path == path)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn running out of memory into words."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.cuda.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise CopierError(
+            f"Memory ran out ({str(error).splitlines()[0]:.100}).",
+            "Lower the size or the number of pictures, or close what else uses it.",
+        ) from error

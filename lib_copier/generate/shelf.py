@@ -1,0 +1,91 @@
+"""The LoRA files that a generator has at hand: read once, checked, and attached while their set stays."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lib_copier.lora.file import read_lora
+from lib_copier.lora.header import model_hash
+from lib_copier.lora.layer import Lora
+from lib_copier.models.attach import LiveLora, matched, text_modules, unet_modules
+from lib_copier.models.checkpoint import Checkpoint
+
+_LORAS_KEPT = 16
+
+
+@dataclass(frozen=True)
+class ShelvedLora:
+    """A LoRA file as it was when it was read; `hash` is its `sshs_model_hash`."""
+
+    lora: Lora
+    hash: str
+    has_text_layers: bool
+
+
+class LoraShelf:
+    """LoRAs for one checkpoint. A file that changes on disk is read again."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._family = checkpoint.family
+        self._modules = {"unet": unet_modules(checkpoint), "text": text_modules(checkpoint)}
+        self._read: OrderedDict[tuple[Path, int, int], ShelvedLora] = OrderedDict()
+        self._attached: dict[str, tuple[tuple[str, ...], LiveLora]] = {}
+
+    def take(self, path: Path) -> ShelvedLora:
+        """The LoRA of a file.
+
+        Raises
+        ------
+        InputError
+            If the file is no LoRA, or does not fit the checkpoint.
+        """
+        state = path.stat()
+        key = (path, state.st_mtime_ns, state.st_size)
+        found = self._read.get(key)
+        if found is None:
+            lora = read_lora(path)
+            matched(lora, self._modules["unet"] | self._modules["text"], self._family)
+            has_text_layers = any(name in self._modules["text"] for name in lora.layers)
+            found = self._read[key] = ShelvedLora(lora, model_hash(path), has_text_layers)
+            while len(self._read) > _LORAS_KEPT:
+                self._read.popitem(last=False)
+        self._read.move_to_end(key)
+        return found
+
+    @contextmanager
+    def acting(self, part: str, paths: Sequence[Path], weights: torch.Tensor) -> Iterator[None]:
+        """Let LoRAs act on the ``unet`` or the ``text`` encoders inside the block.
+
+        Parameters
+        ----------
+        weights:
+            (rows of the batch, or 1; number of paths).
+        """
+        live = self._live(part, paths) if paths else None
+        if live is None:
+            yield
+            return
+        live.set_weights(weights)
+        try:
+            yield
+        finally:
+            live.set_weights(None)
+
+    def _live(self, part: str, paths: Sequence[Path]) -> LiveLora:
+        """The LoRAs attached; those of the last call stay on, since a slider asks for the same ones again."""
+        shelved = [self.take(path) for path in paths]
+        hashes = tuple(one.hash for one in shelved)
+        if part in self._attached:
+            before, live = self._attached[part]
+            if before == hashes:
+                return live
+            live.remove()
+        live = LiveLora(self._modules[part], [one.lora for one in shelved], self._family)
+        self._attached[part] = (hashes, live)
+        return live

@@ -1,0 +1,1 @@
+"""How a step is executed: one task, one command, one child process."""

@@ -1,0 +1,38 @@
+"""Which Python runs the children: the project's own environment, wherever the parent itself runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PYTHON_VARIABLE = "COPIER_LORA_PYTHON"
+"""Names another Python for the children."""
+
+
+def root() -> Path:
+    """The folder that holds the package: the repository, or the extension's folder in a WebUI."""
+    return Path(__file__).resolve().parents[2]
+
+
+def own_python() -> Path:
+    """Where the project's environment has its Python, made or not."""
+    part = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return root().joinpath(".venv", *part)
+
+
+def python() -> Path:
+    """The Python for child processes: as the environment variable says, else our own, else this one."""
+    named = os.environ.get(PYTHON_VARIABLE, "")
+    if named:
+        return Path(named)
+    own = own_python()
+    return own if own.exists() else Path(sys.executable)
+
+
+def child_environment() -> tuple[tuple[str, str], ...]:
+    """What a child of ours needs in its environment.
+
+    A WebUI sets PYTHONPATH to its own folder, whose packages must not shadow those of our environment.
+    """
+    return (("PYTHONPATH", str(root())), ("PYTHONNOUSERSITE", "1"))

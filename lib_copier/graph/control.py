@@ -1,0 +1,30 @@
+"""How a run is asked to stop: a small JSON file that whoever wants it writes, and the runner looks for."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from lib_copier.graph.atomic import read_json, write_json
+
+SAVE, DISCARD = "save", "discard"
+
+
+def ask_to_stop(control: Path, how: str = DISCARD) -> None:
+    """Ask for the end of what listens to this file: at once, or after the training has saved its LoRA."""
+    write_json(control, {"stop": how})
+
+
+def wanted_stop(control: Path) -> str:
+    """``save``, ``discard``, or empty where nobody asked."""
+    if not control.exists():
+        return ""
+    found = read_json(control)
+    how = found.get("stop") if isinstance(found, dict) else None
+    return how if how in {SAVE, DISCARD} else ""
+
+
+def withdraw(control: Path) -> None:
+    """Forget an earlier request."""
+    with suppress(FileNotFoundError):
+        control.unlink()

@@ -1,0 +1,62 @@
+"""SHA-256 of files, remembered by size and time so that a checkpoint is read once, not at every look."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from lib_copier.graph.atomic import read_json, write_json
+
+_CHUNK = 1 << 22
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hex."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+class FileDigests:
+    """Digests of files, remembered in `memory` (a JSON file inside `root`).
+
+    Paths outside `root` are remembered by a hash of their name: the memory tells no folders of the machine.
+    """
+
+    def __init__(self, memory: Path, root: Path) -> None:
+        self._memory = memory
+        self._root = root
+        found = read_json(memory)
+        self._known: dict[str, list] = found if isinstance(found, dict) else {}
+
+    def sha256(self, path: Path) -> str:
+        """The file's digest; computed only where its size or time has changed.
+
+        Raises
+        ------
+        OSError
+            Where the file cannot be read.
+        """
+        state = path.stat()
+        stamp = [state.st_size, state.st_mtime_ns]
+        name = self._name(path)
+        entry = self._known.get(name)
+        if isinstance(entry, list) and entry[:2] == stamp and len(entry) == 3:
+            return str(entry[2])
+        digest = sha256_of(path)
+        self._known[name] = [*stamp, digest]
+        write_json(self._memory, self._known)
+        return digest
+
+    def remember(self, path: Path, digest: str) -> None:
+        """Note a digest that was computed elsewhere (written together with the next `sha256`)."""
+        state = path.stat()
+        self._known[self._name(path)] = [state.st_size, state.st_mtime_ns, digest]
+
+    def _name(self, path: Path) -> str:
+        try:
+            return path.resolve().relative_to(self._root.resolve()).as_posix()
+        except ValueError:
+            return "outside:" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]

@@ -1,0 +1,103 @@
+"""One writer at a time: a lock that the system releases with its holder, and says who that is."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from lib_copier.errors import CopierError
+from lib_copier.graph.atomic import read_json, write_json
+
+
+class HeldError(CopierError):
+    """Somebody else holds the lock; the message says who."""
+
+    exit_code = 2
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from any other, also after its number has been given away again."""
+    return identity(os.getpid())
+
+
+def identity(pid: int) -> dict[str, Any]:
+    """Number and start time of a process.
+
+    Raises
+    ------
+    psutil.NoSuchProcess
+        Where it has ended.
+    """
+    return {"pid": pid, "created": psutil.Process(pid).create_time(), "host": socket.gethostname()}
+
+
+def living(who: Any) -> psutil.Process | None:
+    """The process that `identity` once described, if it still runs on this machine."""
+    if not isinstance(who, dict) or who.get("host") != socket.gethostname():
+        return None
+    try:
+        process = psutil.Process(int(who["pid"]))
+        # The clock may be set; a second off is the same process, a reused number is not.
+        same = abs(process.create_time() - float(who["created"])) < 1.0
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        return None
+
+
+@contextmanager
+def held(
+    path: Path, what: str, *, wait: bool = False, should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Hold the lock file at `path` for the length of the block.
+
+    The lock itself is the system's, so it ends with the process that holds it, however that dies.
+    The note beside it only serves to say who holds it; a note of a dead process means nothing.
+
+    Raises
+    ------
+    HeldError
+        Where another process holds it and `wait` is false, or `should_stop` ended the waiting.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=0)
+    note = path.with_suffix(".holder.json")
+    while True:
+        try:
+            lock.acquire()
+            break
+        except Timeout as error:
+            if not wait or should_stop():
+                raise HeldError(
+                    f"{what} is in use by {holder_text(note)}.", "Wait for it, or stop it."
+                ) from error
+            time.sleep(0.2)
+    try:
+        write_json(note, {**this_process(), "since": time.time()})
+        yield
+    finally:
+        with suppress(OSError):
+            note.unlink()
+        lock.release()
+
+
+def holder(path: Path) -> dict[str, Any] | None:
+    """Who holds the lock at `path`, as noted, if that process still runs."""
+    found = read_json(path.with_suffix(".holder.json"))
+    return found if living(found) else None
+
+
+def holder_text(note: Path) -> str:
+    """The holder in words, from its note."""
+    found = read_json(note)
+    if not isinstance(found, dict):
+        return "another process"
+    since = time.strftime("%H:%M:%S", time.localtime(float(found.get("since") or 0)))
+    return f"process {found.get('pid')} on {found.get('host')} since {since}"

@@ -1,0 +1,170 @@
+"""Jobs on disk, one at a time per device: they outlive the page, the server and their own worker.
+
+A queue is a folder: ``jobs/ID.json`` (one file a job), ``control/ID.json`` (asks it to stop),
+``log/ID.log`` and ``worker.lock``. The worker is a process of its own, detached from whoever started
+it; when it dies, the next `ensure_worker` starts another, which finds the jobs as they are on disk.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from lib_copier.engines.locate import child_environment, python, root
+from lib_copier.errors import InputError
+from lib_copier.graph.atomic import read_json, write_json
+from lib_copier.graph.control import DISCARD, ask_to_stop, withdraw
+from lib_copier.graph.lock import held, holder
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+_KEPT_ENDED = 50
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command to run, and what became of it.
+
+    Parameters
+    ----------
+    key:
+        Names the work: submitting a key that is queued or running already gives that job back.
+    state:
+        ``queued``, ``running``, ``done``, ``failed`` or ``cancelled``.
+    process:
+        Number and start time of the process that does it, once it runs.
+    """
+
+    id: str
+    key: str
+    title: str
+    argv: tuple[str, ...]
+    state: str = QUEUED
+    submitted_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    returncode: int | None = None
+    message: str = ""
+    process: Mapping[str, Any] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Queued or running."""
+        return self.state in {QUEUED, RUNNING}
+
+
+class Queue:
+    """The jobs of one device. Every call reads the disk: any number of processes may look on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def submit(self, key: str, title: str, argv: Sequence[str]) -> Job:
+        """Add a job and see to it that a worker runs; two clicks on Run give one job.
+
+        `argv` are arguments for this package's Python: ``("-m", "lib_copier.steps", …)``.
+        """
+        with held(self.folder / "submit.lock", "The queue", wait=True):
+            for job in self.jobs():
+                if job.key == key and job.is_open:
+                    break
+            else:
+                number = f"{time.time_ns():020d}-{uuid4().hex[:6]}"
+                job = Job(number, key, title, tuple(argv), submitted_at=time.time())
+                self.write(job)
+            self._forget_old()
+        self.ensure_worker()
+        return job
+
+    def jobs(self) -> tuple[Job, ...]:
+        """All jobs, the oldest first."""
+        found = (self._read(path) for path in sorted((self.folder / "jobs").glob("*.json")))
+        return tuple(job for job in found if job is not None)
+
+    def job(self, job_id: str) -> Job | None:
+        """The job of that id."""
+        return next((job for job in self.jobs() if job.id == job_id), None)
+
+    def find(self, key: str) -> Job | None:
+        """The open job of that key, else the last one that ended."""
+        found = [job for job in self.jobs() if job.key == key]
+        return next((job for job in found if job.is_open), found[-1] if found else None)
+
+    def cancel(self, job_id: str, how: str = DISCARD) -> None:
+        """Take a queued job out, or ask a running one to stop (``save``: after saving its LoRA).
+
+        Raises
+        ------
+        InputError
+            Where there is no such job.
+        """
+        job = self.job(job_id)
+        if job is None:
+            raise InputError(f"There is no job {job_id!r}.", "Look at the list of jobs.")
+        if job.is_open:
+            ask_to_stop(self.control(job_id), how)
+
+    def control(self, job_id: str) -> Path:
+        """The file that asks the job to stop."""
+        return self.folder / "control" / f"{job_id}.json"
+
+    def log(self, job_id: str) -> Path:
+        """What the job's process wrote."""
+        return self.folder / "log" / f"{job_id}.log"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Held by the worker as long as it lives."""
+        return self.folder / "worker.lock"
+
+    def ensure_worker(self) -> None:
+        """Start the worker, detached, where none runs and jobs wait."""
+        if holder(self.worker_lock) or not any(job.is_open for job in self.jobs()):
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        detached: dict[str, Any] = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
+            if sys.platform == "win32"
+            else {"start_new_session": True}
+        )
+        import os
+
+        with (self.folder / "worker.log").open("ab") as log:
+            subprocess.Popen(
+                [str(python()), "-m", "lib_copier.graph", str(self.folder)],
+                cwd=root(),
+                env={**os.environ, **dict(child_environment())},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **detached,
+            )
+
+    def write(self, job: Job) -> None:
+        """Store a job as it is now."""
+        write_json(self.folder / "jobs" / f"{job.id}.json", {**job.__dict__, "argv": list(job.argv)})
+
+    def changed(self, job: Job, **fields: Any) -> Job:
+        """Store the job with some fields changed."""
+        new = replace(job, **fields)
+        self.write(new)
+        return new
+
+    def _read(self, path: Path) -> Job | None:
+        found = read_json(path)
+        try:
+            return Job(**{**found, "argv": tuple(found["argv"])})
+        except (TypeError, KeyError):
+            return None
+
+    def _forget_old(self) -> None:
+        ended = [job for job in self.jobs() if not job.is_open]
+        for job in ended[:-_KEPT_ENDED]:
+            for path in (self.folder / "jobs" / f"{job.id}.json", self.log(job.id)):
+                path.unlink(missing_ok=True)
+            withdraw(self.control(job.id))

@@ -1,0 +1,178 @@
+"""Will a step run, and why: compares a plan with what lies in the store, and says it in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib_copier.graph.step import Plan, Step, StepInput, described, plain, step_key
+from lib_copier.graph.store import Artifact, Store
+
+DONE, STALE, MISSING, RUNNING, FAILED = "done", "stale", "missing", "running", "failed"
+
+EngineVersion = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class StepStatus:
+    """Where one step stands.
+
+    Parameters
+    ----------
+    state:
+        ``done``; ``stale`` (made once, but something has changed); ``missing`` (never made);
+        ``running``; ``failed`` (the last attempt at exactly this work failed).
+    reasons:
+        Why it will run, or what failed, a phrase each; a remark where a done step had nothing to do.
+    key:
+        Its content key; empty while its inputs are not there yet.
+    """
+
+    step: Step
+    state: str
+    reasons: tuple[str, ...] = ()
+    key: str = ""
+    artifact: Artifact | None = None
+    digests: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The step's id."""
+        return self.step.id
+
+    def to_json(self) -> dict[str, Any]:
+        """What `status --json` prints for the step."""
+        made = self.artifact.manifest if self.artifact else {}
+        return {
+            "id": self.step.id,
+            "kind": self.step.kind,
+            "state": self.state,
+            "reasons": list(self.reasons),
+            "key": self.key,
+            "engine": self.step.engine,
+            "made_at": made.get("made_at"),
+            "seconds": made.get("seconds"),
+            "files": sorted(made.get("files", {})),
+        }
+
+
+class Inspector:
+    """Works out states along a plan; each step's key needs the digests of what comes before it."""
+
+    def __init__(
+        self, plan: Plan, store: Store, project: Path, engine_version: EngineVersion, running: str = ""
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self._project = project
+        self._engine_version = engine_version
+        self._running = running
+        self._manifests: list[tuple[str, Mapping[str, Any]]] | None = None
+        self.found: dict[str, StepStatus] = {}
+
+    def all(self) -> tuple[StepStatus, ...]:
+        """The state of every step, in the plan's order."""
+        return tuple(self.look(step) for step in self.plan)
+
+    def look(self, step: Step) -> StepStatus:
+        """The state of one step; those before it must have been looked at already."""
+        status = self._look(step)
+        if step.id == self._running:
+            status = StepStatus(step, RUNNING, status.reasons, status.key, digests=status.digests)
+        self.found[step.id] = status
+        return status
+
+    def _look(self, step: Step) -> StepStatus:
+        if step.same_as:
+            source = self.found[step.same_as]
+            waits = (f"waits for {step.same_as}",)
+            reasons = ((step.note,) if step.note else ()) if source.state == DONE else waits
+            state = source.state if source.state == DONE else self._undone(step)
+            return StepStatus(step, state, reasons, source.key, source.artifact)
+        digests, waiting = self._input_digests(step)
+        if waiting:
+            return StepStatus(step, self._undone(step), waiting)
+        key = step_key(step, digests, self._version(step))
+        artifact, fault = self.store.inspect(key)
+        if artifact is not None:
+            return StepStatus(step, DONE, (step.note,) if step.note else (), key, artifact, digests)
+        failure = self.store.failure(key)
+        if failure is not None:
+            return StepStatus(step, FAILED, (str(failure.get("what", "it failed")),), key, digests=digests)
+        if fault:
+            return StepStatus(step, STALE, (fault + ": made again",), key, digests=digests)
+        reasons = self._changes(step, digests)
+        state = STALE if self._latest(step.id) else MISSING
+        return StepStatus(step, state, reasons, key, digests=digests)
+
+    def _undone(self, step: Step) -> str:
+        return STALE if self._latest(step.id) else MISSING
+
+    def _version(self, step: Step) -> str:
+        return self._engine_version(step.engine) if step.engine else ""
+
+    def _input_digests(self, step: Step) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Digests of all inputs, and why some cannot be told yet."""
+        digests, waiting = [], []
+        for given in step.inputs:
+            if given.step:
+                source = self.found[given.step]
+                if source.artifact is None or given.output not in source.artifact.manifest["files"]:
+                    waiting.append(f"waits for {given.step}")
+                else:
+                    digests.append(source.artifact.digest(given.output))
+                continue
+            try:
+                digests.append(self.store.digests.sha256(self._project / given.path))
+            except OSError:
+                waiting.append(f"{given.role} {given.path} is missing")
+        return tuple(digests), tuple(dict.fromkeys(waiting))
+
+    def _latest(self, step_id: str) -> Mapping[str, Any] | None:
+        if self._manifests is None:
+            self._manifests = self.store.manifests()
+        return next((m for _key, m in self._manifests if m.get("step") == step_id), None)
+
+    def _changes(self, step: Step, digests: tuple[str, ...]) -> tuple[str, ...]:
+        """What differs from the last time this step was made."""
+        last = self._latest(step.id)
+        if last is None or not isinstance(last.get("described"), dict):
+            return ("not made yet",)
+        now = plain(described(step, digests, self._version(step)))
+        return tuple(_differences(step, last["described"], now)) or ("it was made in another way",)
+
+
+def input_path(project: Path, given: StepInput, statuses: Mapping[str, StepStatus]) -> Path:
+    """Where an input lies; the step that makes it must be done."""
+    if not given.step:
+        return project / given.path
+    artifact = statuses[given.step].artifact
+    assert artifact is not None, f"{given.step} is not done"
+    return artifact.file(given.output)
+
+
+def _differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
+    old_params, new_params = before.get("params", {}), now["params"]
+    for name in [*new_params, *(name for name in old_params if name not in new_params)]:
+        old, new = old_params.get(name), new_params.get(name)
+        if old != new:
+            yield f"{step.kind}.{name} changed {_brief(old)} → {_brief(new)}"
+    if before.get("engine") != now["engine"]:
+        yield f"engine changed {_brief(before.get('engine'))} → {_brief(now['engine'])}"
+    if before.get("format") != now["format"]:
+        yield "a new version of Copier LoRA makes it otherwise"
+    old_inputs, new_inputs = before.get("inputs", []), now["inputs"]
+    if [(i[0], i[2]) for i in old_inputs] != [(i[0], i[2]) for i in new_inputs]:
+        yield "its inputs are others"
+        return
+    for given, old, new in zip(step.inputs, old_inputs, new_inputs, strict=True):
+        if old[1] != new[1]:
+            source = given.step or f"{given.role} {given.path}"
+            yield f"{source} changed ({old[1][:8]} → {new[1][:8]})"
+
+
+def _brief(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 40 else text[:37] + "…"

@@ -1,0 +1,167 @@
+"""The artifacts of a project: found by key, made under another name, verified, flushed, then moved."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib_copier.graph.atomic import flush_file, flush_folder, read_json, write_json
+from lib_copier.graph.digest import FileDigests, sha256_of
+from lib_copier.graph.step import Output, Step
+from lib_copier.graph.verify import output_fault
+
+MANIFEST = "manifest.json"
+Commit = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A committed result: its folder and what its manifest tells."""
+
+    key: str
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    def file(self, name: str) -> Path:
+        """Where one of its outputs lies."""
+        return self.folder / name
+
+    def digest(self, name: str) -> str:
+        """The SHA-256 of one of its outputs."""
+        return str(self.manifest["files"][name]["sha256"])
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """What the step reported when it was done."""
+        return self.manifest.get("result") or {}
+
+
+class Store:
+    """Artifacts under ``artifacts/KEY``, unfinished work under ``work/KEY``.
+
+    Artifacts are never changed. A replacement (the same key made again) keeps the old one aside until
+    the new one stands in its place.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self.folder = project / "artifacts"
+        self.work = project / "work"
+        self.digests = FileDigests(project / "digests.json", project)
+
+    def inspect(self, key: str) -> tuple[Artifact | None, str]:
+        """The artifact of that key, or None and, where there is a broken one, what is wrong with it."""
+        folder = self.folder / key
+        if not folder.is_dir():
+            return None, ""
+        manifest = read_json(folder / MANIFEST)
+        if not _is_manifest(manifest):
+            return None, "its record is missing or unreadable"
+        for name, entry in manifest["files"].items():
+            path = folder / name
+            try:
+                if path.stat().st_size != entry["size"] or self.digests.sha256(path) != entry["sha256"]:
+                    return None, f"{name} is not as it was written"
+            except OSError:
+                return None, f"{name} is missing"
+        return Artifact(key, folder, manifest), ""
+
+    def manifests(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Key and manifest of every artifact, the newest first; files are not looked at."""
+        found = []
+        for folder in self.folder.iterdir() if self.folder.is_dir() else ():
+            manifest = None if folder.name.startswith(".") else read_json(folder / MANIFEST)
+            if _is_manifest(manifest):
+                found.append((folder.name, manifest))
+        return sorted(found, key=lambda item: -float(item[1].get("made_at") or 0))
+
+    def begin(self, key: str) -> tuple[Path, Path]:
+        """An empty folder for the outputs, and the scratch folder with what earlier attempts left."""
+        home = self.work / key
+        out, scratch = home / "out", home / "scratch"
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        scratch.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (home / "failure.json").unlink()
+        return out, scratch
+
+    def note_failure(self, key: str, failure: Mapping[str, Any]) -> None:
+        """Keep why the last attempt at this key failed."""
+        write_json(self.work / key / "failure.json", dict(failure))
+
+    def failure(self, key: str) -> Mapping[str, Any] | None:
+        """Why the last attempt at this key failed; None where it did not."""
+        found = read_json(self.work / key / "failure.json")
+        return found if isinstance(found, dict) else None
+
+    def commit(self, key: str, step: Step, facts: Mapping[str, Any]) -> Artifact:
+        """Verify the outputs in ``work/KEY/out`` and make them the artifact of that key.
+
+        `facts` joins the manifest: parameters, inputs, command, seconds, result.
+
+        Raises
+        ------
+        ValueError
+            Which output cannot be used, and why.
+        """
+        out = self.work / key / "out"
+        faults = [f"{o.name} {fault}" for o in step.outputs if (fault := output_fault(out / o.name, o.kind))]
+        if faults:
+            raise ValueError("; ".join(faults))
+        names = _output_names(out, step.outputs)
+        files = {}
+        for name in names:
+            flush_file(out / name)
+            files[name] = {"sha256": sha256_of(out / name), "size": (out / name).stat().st_size}
+        manifest = {"step": step.id, "kind": step.kind, "files": files, "made_at": time.time(), **facts}
+        write_json(out / MANIFEST, manifest)
+        self._move_in(out, key)
+        target = self.folder / key
+        for name, entry in files.items():
+            self.digests.remember(target / name, entry["sha256"])
+        shutil.rmtree(self.work / key, ignore_errors=True)
+        return Artifact(key, target, manifest)
+
+    def _move_in(self, out: Path, key: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target, aside = self.folder / key, self.folder / f".old-{key}"
+        if target.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            target.rename(aside)
+        out.rename(target)
+        flush_folder(self.folder)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def recover(self) -> None:
+        """Put back an old artifact whose replacement never arrived; call it with the lock held."""
+        for aside in self.folder.glob(".old-*") if self.folder.is_dir() else ():
+            target = self.folder / aside.name.removeprefix(".old-")
+            if target.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                aside.rename(target)
+
+    def unused(self, used_keys: Iterable[str]) -> list[Path]:
+        """Folders of artifacts and unfinished work that none of these keys names."""
+        used = set(used_keys)
+        homes = [home for home in (self.folder, self.work) if home.is_dir()]
+        return sorted(entry for home in homes for entry in home.iterdir() if entry.name not in used)
+
+
+def _output_names(out: Path, declared: Iterable[Output]) -> list[str]:
+    """The declared outputs first, then whatever else the step left (extra pictures, its report)."""
+    first = [output.name for output in declared]
+    every = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    return first + [name for name in every if name not in first and name != MANIFEST]
+
+
+def _is_manifest(found: Any) -> bool:
+    files = found.get("files") if isinstance(found, dict) else None
+    return isinstance(files, dict) and all(
+        isinstance(entry, dict) and {"size", "sha256"} <= entry.keys() for entry in files.values()
+    )

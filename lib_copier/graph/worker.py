@@ -1,0 +1,102 @@
+"""The worker of a queue: takes the jobs one after the other until none is left."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from lib_copier.engines.embedded import child_environment
+from lib_copier.engines.locate import python, root
+from lib_copier.engines.process import Watch, end_tree, run_command
+from lib_copier.engines.task import Command
+from lib_copier.errors import CancelledError, ChildError, CopierError
+from lib_copier.graph.control import SAVE, wanted_stop, withdraw
+from lib_copier.graph.lock import HeldError, held, identity, living
+from lib_copier.graph.queue import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Queue
+
+LINGER_SECONDS = 3.0
+"""How long an idle worker waits for another job: a page often submits several in a row."""
+
+
+def work(folder: Path) -> None:
+    """Run the queue's jobs; returns at once where another worker is at it."""
+    queue = Queue(folder)
+    try:
+        with held(queue.worker_lock, "The queue"):
+            _work(queue)
+    except HeldError:
+        return
+
+
+def _work(queue: Queue) -> None:
+    _settle(queue)
+    idle_since = time.monotonic()
+    while time.monotonic() - idle_since < LINGER_SECONDS:
+        waiting = next((job for job in queue.jobs() if job.state == QUEUED), None)
+        if waiting is None:
+            time.sleep(0.1)
+            continue
+        _do(queue, waiting)
+        idle_since = time.monotonic()
+
+
+def _settle(queue: Queue) -> None:
+    """Jobs that a dead worker left as running: end what still runs of them, and queue them again.
+
+    Nothing is lost: a project's steps that are done stay done, and a training goes on from its state.
+    """
+    for job in queue.jobs():
+        if job.state == RUNNING:
+            orphan = living(job.process)
+            if orphan is not None:
+                end_tree(orphan.pid)
+            queue.changed(job, state=QUEUED, process=None)
+
+
+def _do(queue: Queue, job: Job) -> None:
+    control = queue.control(job.id)
+    if wanted_stop(control):
+        queue.changed(job, state=CANCELLED, ended_at=time.time())
+        withdraw(control)
+        return
+    job = queue.changed(job, state=RUNNING, started_at=time.time())
+    running = [job]
+
+    def note(pid: int) -> None:
+        running[0] = queue.changed(job, process=identity(pid))
+
+    # The job listens to its control file itself and ends its own children well; only one that
+    # does not react is ended from here.
+    env = (*child_environment(), ("COPIER_LORA_JOB_CONTROL", str(control)))
+    command = Command((str(python()), *job.argv), cwd=root(), env=env)
+    watch = Watch(log=queue.log(job.id), wanted_stop=_Patience(control), token=job.id, on_started=note)
+    try:
+        run_command(command, watch)
+    except CancelledError:
+        ending = {"state": CANCELLED}
+    except ChildError as error:
+        state = CANCELLED if error.returncode == CancelledError.exit_code else FAILED
+        ending = {"state": state, "returncode": error.returncode, "message": str(error)}
+    except CopierError as error:
+        ending = {"state": FAILED, "message": str(error)}
+    else:
+        ending = {"state": DONE, "returncode": 0}
+    queue.changed(running[0], ended_at=time.time(), **ending)
+    withdraw(control)
+
+
+class _Patience:
+    """Passes a request to discard on only after the job had time to end by itself."""
+
+    def __init__(self, control: Path, seconds: float = 20.0) -> None:
+        self._control = control
+        self._seconds = seconds
+        self._asked_at: float | None = None
+
+    def __call__(self) -> str:
+        how = wanted_stop(self._control)
+        if not how or how == SAVE:
+            return ""
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+        return how if time.monotonic() - self._asked_at > self._seconds else ""

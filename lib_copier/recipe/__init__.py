@@ -1,0 +1,1 @@
+"""What was asked for: frozen data, one option table, all checks, presets and migrations."""

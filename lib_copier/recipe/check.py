@@ -1,0 +1,183 @@
+"""All rules of a recipe: every fault is found before any work starts, and all are told at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib_copier.errors import FaultsError
+from lib_copier.recipe.model import Edit, Origin, Recipe
+from lib_copier.recipe.names import name_fault
+from lib_copier.recipe.option import Option, Value
+from lib_copier.recipe.options import OPTIONS
+from lib_copier.recipe.weights import split_weighted
+
+_TRAINED = ("copier", "edit_lora", "base")
+
+
+def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:
+    """Everything that keeps the recipe from being run, a few words each.
+
+    Parameters
+    ----------
+    folder:
+        The project's folder, which the recipe's relative paths start from. Files are looked for
+        but not opened: what is in them is checked by the step that reads them.
+    """
+    return (
+        *_value_faults(recipe),
+        *_project_faults(recipe, folder),
+        *_base_faults(recipe, folder),
+        *_name_faults("origin", [o.name for o in recipe.origins]),
+        *_name_faults("edit", [e.name for e in recipe.edits]),
+        *(fault for origin in recipe.origins for fault in _origin_faults(recipe, origin, folder)),
+        *(fault for edit in recipe.edits for fault in _edit_faults(recipe, edit, folder)),
+        *_training_faults(recipe),
+        *_sweep_faults(recipe),
+    )
+
+
+def require_sound(recipe: Recipe, folder: Path, subject: str = "recipe") -> None:
+    """Raise a FaultsError with all faults, where there are any."""
+    found = faults(recipe, folder)
+    if found:
+        raise FaultsError(subject, found, "Mend them with `set`, or in the wizard, then run again.")
+
+
+def _value_faults(recipe: Recipe) -> Iterator[str]:
+    for key, value in recipe.settings:
+        yield from _one_value(OPTIONS.get(key), key, value, "")
+    for origin in recipe.origins:
+        for name, value in origin.settings:
+            yield from _one_value(OPTIONS.get(f"origin.{name}"), name, value, f"origin {origin.name!r}: ")
+    for edit in recipe.edits:
+        for key, value in edit.settings:
+            yield from _one_value(OPTIONS.get(key), key, value, f"edit {edit.name!r}: ")
+
+
+def _one_value(option: Option | None, key: str, value: Value, where: str) -> Iterator[str]:
+    if option is None:
+        yield f"{where}{key} is no setting"
+        return
+    try:
+        option.accept(value)
+    except ValueError as error:
+        yield f"{where}{error}"
+
+
+def _project_faults(recipe: Recipe, folder: Path) -> Iterator[str]:
+    if not recipe.checkpoint:
+        yield "project.checkpoint names no file"
+    elif not _exists(folder, recipe.checkpoint):
+        yield f"project.checkpoint {recipe.checkpoint} does not exist"
+    for key in ("project.vae", "sweep.checkpoint"):
+        path = str(recipe.get(key) or "")
+        if path and not _exists(folder, path):
+            yield f"{key} {path} does not exist"
+    if not recipe.origins:
+        yield "there is no origin picture"
+    if not recipe.edits:
+        yield "there is no edit"
+
+
+def _base_faults(recipe: Recipe, folder: Path) -> Iterator[str]:
+    for text in recipe.get("base.loras") or ():
+        try:
+            path, _weight = split_weighted(text)
+        except ValueError as error:
+            yield f"base.loras: {error}"
+            continue
+        if not _exists(folder, path):
+            yield f"base.loras: {path} does not exist"
+    if recipe.get("base.train_style"):
+        given = str(recipe.get("base.folder") or "")
+        if not given:
+            yield "base.folder names no folder of pictures"
+        elif not (folder / given).is_dir():
+            yield f"base.folder {given} is no folder"
+
+
+def _name_faults(what: str, names: list[str]) -> Iterator[str]:
+    for name in names:
+        fault = name_fault(name)
+        if fault:
+            yield f"the name of {what} {name!r} {fault}"
+    counted = Counter(name.casefold() for name in names)
+    for name, count in counted.items():
+        if count > 1:
+            yield f"{count} {what}s are named {name!r}"
+
+
+def _origin_faults(recipe: Recipe, origin: Origin, folder: Path) -> Iterator[str]:
+    where = f"origin {origin.name!r}:"
+    if origin.get("source") == "file":
+        file = str(origin.get("file") or "")
+        if not file:
+            yield f"{where} origin.file names no picture"
+        elif not _exists(folder, file):
+            yield f"{where} picture {file} does not exist"
+    else:
+        if not str(origin.get("prompt")).strip():
+            yield f"{where} origin.prompt is empty"
+        for side in ("width", "height"):
+            if int(origin.get(side) or 0) % 8:
+                yield f"{where} origin.{side} {origin.get(side)} is no multiple of 8"
+    if origin.get("caption_source") == "typed" and not str(origin.get("caption")).strip():
+        yield f"{where} origin.caption is empty; choose caption_source none to train without one"
+
+
+def _edit_faults(recipe: Recipe, edit: Edit, folder: Path) -> Iterator[str]:
+    where = f"edit {edit.name!r}:"
+    known = {origin.name for origin in recipe.origins}
+    for origin, file in edit.files:
+        if origin not in known:
+            yield f"{where} it has a picture for {origin!r}, which is no origin"
+        elif not file or not _exists(folder, file):
+            yield f"{where} picture {file or '(none)'} for origin {origin!r} does not exist"
+    yield from (f"{where} {fault}" for fault in _effect_faults(edit))
+    if not edit.effects:
+        for origin in sorted(known - {name for name, _file in edit.files}):
+            yield f"{where} it has neither an effect nor a picture for origin {origin!r}"
+    low, high = (float(recipe.get(f"sweep.weight_{end}", edit) or 0) for end in ("min", "max"))
+    if low >= high:
+        yield f"{where} sweep.weight_min {low:g} is not below sweep.weight_max {high:g}"
+    name = str(recipe.get("publish.name", edit))
+    if name and name_fault(name):
+        yield f"{where} publish.name {name!r} {name_fault(name)}"
+    other = str(recipe.get("sweep.checkpoint", edit) or "")
+    if dict(edit.settings).get("sweep.checkpoint") and not _exists(folder, other):
+        yield f"{where} sweep.checkpoint {other} does not exist"
+
+
+def _effect_faults(edit: Edit) -> Iterator[str]:
+    try:
+        # Here, not above: the registry brings numpy and OpenCV along, which plain reading must not need.
+        from lib_copier.image.effect import EffectUse
+        from lib_copier.image.effects import chain_faults
+    except ImportError:
+        return
+    yield from chain_faults(EffectUse(e.name, e.strength, e.params) for e in edit.effects)
+
+
+def _training_faults(recipe: Recipe) -> Iterator[str]:
+    for name in _TRAINED:
+        values = recipe.group(name)
+        if int(values["timestep_min"] or 0) >= int(values["timestep_max"] or 0):
+            yield f"{name}.timestep_min is not below {name}.timestep_max"
+        for item in values["optimizer_args"] or ():
+            if "=" not in item:
+                yield f"{name}.optimizer_args: {item!r} is not NAME=VALUE"
+
+
+def _sweep_faults(recipe: Recipe) -> Iterator[str]:
+    for key in ("sweep.width", "sweep.height"):
+        if int(recipe.get(key) or 0) % 8:
+            yield f"{key} {recipe.get(key)} is no multiple of 8"
+
+
+def _exists(folder: Path, given: str) -> bool:
+    try:
+        return (folder / given).is_file()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,226 @@
+"""The recipe as JSON: written, read with every fault collected, and lifted from older schemas."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from lib_copier.errors import FaultsError, InputError
+from lib_copier.recipe.model import SCHEMA, Edit, Effect, Origin, Recipe, settings_of
+from lib_copier.recipe.option import Value
+from lib_copier.recipe.options import GROUPS, OPTIONS
+
+_MOST_ITEMS = 1000
+_PATH_KEYS = ("project.checkpoint", "project.vae", "base.folder", "sweep.checkpoint", "publish.folder")
+
+
+def to_document(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON data: settings nested by group, then the origins and edits."""
+    nested: dict[str, dict[str, Any]] = {name: {} for name in GROUPS if name != "origin"}
+    for key, value in recipe.settings:
+        nested[OPTIONS[key].group][OPTIONS[key].name] = _json(value)
+    return {
+        "schema": SCHEMA,
+        **nested,
+        "origins": [{"name": o.name, **{k: _json(v) for k, v in o.settings}} for o in recipe.origins],
+        "edits": [_edit_document(edit) for edit in recipe.edits],
+    }
+
+
+def _edit_document(edit: Edit) -> dict[str, Any]:
+    effects = [{"name": e.name, "strength": e.strength, "params": dict(e.params)} for e in edit.effects]
+    settings = {key: _json(value) for key, value in edit.settings}
+    return {"name": edit.name, "effects": effects, "files": dict(edit.files), "settings": settings}
+
+
+def digest(recipe: Recipe) -> str:
+    """What identifies a recipe wherever it lies: SHA-256 over its JSON with bare file names."""
+    text = json.dumps(shareable(recipe), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shareable(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's JSON without what is private to a machine: folders of paths are cut off."""
+    found = to_document(recipe)
+    for key in _PATH_KEYS:
+        group, name = key.split(".")
+        found[group][name] = _bare(str(found[group].get(name, "")))
+    found["publish"]["folder"] = ""
+    found["base"]["loras"] = [_bare(item) for item in found["base"].get("loras", [])]
+    for origin in found["origins"]:
+        if origin.get("file"):
+            origin["file"] = _bare(origin["file"])
+    for edit in found["edits"]:
+        edit["files"] = {origin: _bare(file) for origin, file in edit["files"].items()}
+        if edit["settings"].get("sweep.checkpoint"):
+            edit["settings"]["sweep.checkpoint"] = _bare(edit["settings"]["sweep.checkpoint"])
+    return found
+
+
+def _bare(path: str) -> str:
+    """The last part of a path written on any system."""
+    return PurePath(path.replace("\\", "/")).name
+
+
+@dataclass
+class _Reader:
+    """Reads a document; what it cannot read it notes and leaves at its default."""
+
+    faults: list[str] = field(default_factory=list)
+
+    def value(self, key: str, given: Any, where: str) -> Value:
+        try:
+            return OPTIONS[key].accept(given)
+        except ValueError as error:
+            self.faults.append(f"{where}{error}")
+            return OPTIONS[key].default
+
+    def objects(self, given: Any, where: str) -> list[Mapping[str, Any]]:
+        if not isinstance(given, list) or len(given) > _MOST_ITEMS:
+            self.faults.append(f"{where} is no list of at most {_MOST_ITEMS} objects")
+            return []
+        good = [item for item in given if isinstance(item, dict) and isinstance(item.get("name"), str)]
+        if len(good) < len(given):
+            self.faults.append(f"{where} holds something that is no object with a name")
+        return good
+
+    def group(self, name: str, given: Any) -> dict[str, Value]:
+        if not isinstance(given, dict):
+            self.faults.append(f"{name} is no object")
+            return {}
+        known = {key: value for key, value in given.items() if f"{name}.{key}" in OPTIONS}
+        self.faults += [f"{name}.{key} is no setting" for key in given if key not in known]
+        return {f"{name}.{key}": self.value(f"{name}.{key}", value, "") for key, value in known.items()}
+
+    def origin(self, given: Mapping[str, Any]) -> Origin:
+        where = f"origin {given['name']!r}: "
+        values = {}
+        for key, value in given.items():
+            if key == "name":
+                continue
+            if f"origin.{key}" in OPTIONS:
+                values[key] = self.value(f"origin.{key}", value, where)
+            else:
+                self.faults.append(f"{where}{key} is no setting")
+        return Origin(given["name"], settings_of(values))
+
+    def edit(self, given: Mapping[str, Any]) -> Edit:
+        where = f"edit {given['name']!r}"
+        for key in set(given) - {"name", "effects", "files", "settings"}:
+            self.faults.append(f"{where}: {key} is no part of an edit")
+        effects = tuple(
+            self.effect(one, f"{where}, effect {one['name']!r}")
+            for one in self.objects(given.get("effects", []), f"{where}: effects")
+        )
+        files = given.get("files", {})
+        if not isinstance(files, dict) or not all(isinstance(v, str) for v in files.values()):
+            self.faults.append(f"{where}: files is no object of paths by origin")
+            files = {}
+        settings = given.get("settings", {})
+        if not isinstance(settings, dict):
+            self.faults.append(f"{where}: settings is no object")
+            settings = {}
+        own = {}
+        for key, value in settings.items():
+            if key in OPTIONS and OPTIONS[key].scope == "edit":
+                own[key] = self.value(key, value, f"{where}: ")
+            else:
+                self.faults.append(f"{where}: {key} is no setting that an edit may have for itself")
+        return Edit(given["name"], effects, tuple(sorted(files.items())), settings_of(own))
+
+    def effect(self, given: Mapping[str, Any], where: str) -> Effect:
+        for key in set(given) - {"name", "strength", "params"}:
+            self.faults.append(f"{where}: {key} is no part of an effect")
+        params = given.get("params", {})
+        if not isinstance(params, dict):
+            self.faults.append(f"{where}: params is no object")
+            params = {}
+        good = {key: value for key, value in params.items() if _is_number(value)}
+        self.faults += [f"{where}: {key} is no number" for key in params if key not in good]
+        strength = given.get("strength", 1.0)
+        if not _is_number(strength):
+            self.faults.append(f"{where}: strength is no number")
+            strength = 1.0
+        return Effect(given["name"], strength, tuple(sorted(good.items())))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_document(given: Any) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe in JSON data, and every fault found in it (what is faulty stays at its default)."""
+    if not isinstance(given, dict):
+        return Recipe(), ("a recipe is a JSON object",)
+    lifted = migrate(given)
+    reader = _Reader()
+    values: dict[str, Value] = {}
+    for key, part in lifted.items():
+        if key in GROUPS and key != "origin":
+            values |= reader.group(key, part)
+        elif key not in {"schema", "origins", "edits"}:
+            reader.faults.append(f"{key} is no part of a recipe")
+    origins = tuple(reader.origin(o) for o in reader.objects(lifted.get("origins", []), "origins"))
+    edits = tuple(reader.edit(e) for e in reader.objects(lifted.get("edits", []), "edits"))
+    return Recipe(origins, edits).with_settings(values), tuple(reader.faults)
+
+
+def from_document(given: Any, subject: str = "recipe") -> Recipe:
+    """The recipe in JSON data.
+
+    Raises
+    ------
+    FaultsError
+        Every fault at once.
+    """
+    recipe, faults = read_document(given)
+    if faults:
+        raise FaultsError(subject, faults, "Mend them, then try again.")
+    return recipe
+
+
+def migrate(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The document in the present schema; one without a number is of schema 0.
+
+    Raises
+    ------
+    InputError
+        Where a later version of this program wrote it.
+    """
+    document = dict(given)
+    schema = document.get("schema", 0)
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema > SCHEMA or schema < 0:
+        raise InputError(
+            f"The recipe has schema {schema!r}, this version reads up to {SCHEMA}.", "Update Copier LoRA."
+        )
+    for step in range(schema, SCHEMA):
+        document = _MIGRATIONS[step](document)
+        document["schema"] = step + 1
+    return document
+
+
+def _from_flat(document: dict[str, Any]) -> dict[str, Any]:
+    """Schema 0, written by hand or by scripts: settings may stand under their dotted keys."""
+    lifted: dict[str, Any] = {}
+    for key, value in document.items():
+        group, dot, name = key.partition(".")
+        if dot and key in OPTIONS and isinstance(lifted.setdefault(group, {}), dict):
+            lifted[group][name] = value
+        elif isinstance(value, dict) and isinstance(lifted.get(key), dict):
+            lifted[key] = {**value, **lifted[key]}
+        else:
+            lifted[key] = value
+    return lifted
+
+
+_MIGRATIONS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_from_flat,)
+"""Entry N lifts schema N to N + 1."""
+
+
+def _json(value: Value) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,183 @@
+"""The recipe as frozen data: which checkpoint, which origins, which edits, and every setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from lib_copier.recipe.option import Value
+from lib_copier.recipe.options import OPTIONS, defaults
+
+SCHEMA = 1
+
+Settings = tuple[tuple[str, Value], ...]
+
+
+def settings_of(values: Mapping[str, Value]) -> Settings:
+    """Settings in their one stored order (by key)."""
+    return tuple(sorted(values.items()))
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One link of an edit's chain: an effect of `image`'s registry, how strong, and its parameters."""
+
+    name: str
+    strength: float = 1.0
+    params: tuple[tuple[str, float], ...] = ()
+
+    def text(self) -> str:
+        """As typed: ``outline`` or ``outline:strength=0.8,width=2``."""
+        values = [("strength", self.strength)] if self.strength != 1.0 else []
+        given = ",".join(f"{key}={value:g}" for key, value in [*values, *self.params])
+        return f"{self.name}:{given}" if given else self.name
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One origin picture; `settings` holds its values of the ``origin.*`` options, by their name."""
+
+    name: str
+    settings: Settings = ()
+
+    def get(self, name: str) -> Value:
+        """The value of ``origin.NAME`` for this picture."""
+        return dict(self.settings).get(name, OPTIONS[f"origin.{name}"].default)
+
+    def replaced(self, **values: Value) -> Origin:
+        """The same origin with some values changed."""
+        return replace(self, settings=settings_of({**dict(self.settings), **values}))
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit, which becomes one finished LoRA over all origins.
+
+    Either a chain of `effects`, or for some or all origins a picture of the user's own (`files`,
+    by the origin's name). `settings` replaces recipe settings of scope ``edit`` for this edit alone.
+    """
+
+    name: str
+    effects: tuple[Effect, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    settings: Settings = ()
+
+    def file_for(self, origin: str) -> str:
+        """The user's own edited picture of this origin; empty where the effects make it."""
+        return dict(self.files).get(origin, "")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a project makes."""
+
+    origins: tuple[Origin, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    settings: Settings = field(default_factory=lambda: settings_of(defaults()))
+
+    def get(self, key: str, edit: Edit | None = None) -> Value:
+        """The value of a setting, as this edit has it where it has its own."""
+        if edit is not None and OPTIONS[key].scope == "edit":
+            own = dict(edit.settings)
+            if key in own:
+                return own[key]
+        return dict(self.settings).get(key, OPTIONS[key].default)
+
+    def group(self, name: str, edit: Edit | None = None) -> dict[str, Value]:
+        """All settings of one group by their name after the dot."""
+        merged = dict(self.settings) | (dict(edit.settings) if edit else {})
+        return {
+            option.name: merged.get(key, option.default)
+            for key, option in OPTIONS.items()
+            if option.group == name
+        }
+
+    @property
+    def method(self) -> str:
+        """``copier`` (method A) or ``difference`` (method B)."""
+        return str(self.get("project.method"))
+
+    @property
+    def checkpoint(self) -> str:
+        """The base model's path, as the user gave it."""
+        return str(self.get("project.checkpoint"))
+
+    def origin(self, name: str) -> Origin:
+        """The origin of that name (KeyError where there is none)."""
+        return _named(self.origins, name)
+
+    def edit(self, name: str) -> Edit:
+        """The edit of that name (KeyError where there is none)."""
+        return _named(self.edits, name)
+
+    def with_settings(self, values: Mapping[str, Value]) -> Recipe:
+        """The same recipe with some settings changed; values must already be accepted."""
+        return replace(self, settings=settings_of({**dict(self.settings), **values}))
+
+    def with_origin(self, origin: Origin) -> Recipe:
+        """The recipe with this origin added, or put in the place of the one of its name."""
+        return replace(self, origins=_placed(self.origins, origin))
+
+    def with_edit(self, edit: Edit) -> Recipe:
+        """The recipe with this edit added, or put in the place of the one of its name."""
+        return replace(self, edits=_placed(self.edits, edit))
+
+    def without_origin(self, name: str) -> Recipe:
+        """The recipe without that origin and without the edits' files for it."""
+        edits = tuple(
+            replace(edit, files=tuple(item for item in edit.files if item[0] != name)) for edit in self.edits
+        )
+        return replace(self, origins=tuple(o for o in self.origins if o.name != name), edits=edits)
+
+    def without_edit(self, name: str) -> Recipe:
+        """The recipe without that edit."""
+        return replace(self, edits=tuple(e for e in self.edits if e.name != name))
+
+
+def parse_effects(text: str) -> tuple[Effect, ...]:
+    """Effects as typed, joined by +: ``outline:strength=0.8+posterize:levels=4``.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the text does not read as effects.
+    """
+    return tuple(_parse_effect(part.strip()) for part in text.split("+") if part.strip())
+
+
+def _parse_effect(text: str) -> Effect:
+    name, _, rest = text.partition(":")
+    params: dict[str, float] = {}
+    for item in filter(None, (part.strip() for part in rest.split(","))):
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"{item!r} in effect {name!r} is not NAME=NUMBER")
+        params[key.strip()] = _number(key.strip(), value.strip())
+    if not name.strip():
+        raise ValueError(f"{text!r} names no effect")
+    strength = params.pop("strength", 1.0)
+    return Effect(name.strip(), strength, tuple(sorted(params.items())))
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{key}={text} is no number")
+    return int(value) if value == int(value) and "." not in text else value
+
+
+def _named(items: Iterable, name: str):
+    for item in items:
+        if item.name == name:
+            return item
+    raise KeyError(name)
+
+
+def _placed(items: tuple, item) -> tuple:
+    if any(one.name == item.name for one in items):
+        return tuple(item if one.name == item.name else one for one in items)
+    return (*items, item)

@@ -1,0 +1,46 @@
+"""Which names an origin, an edit or a project may have: each becomes part of a path."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from lib_copier.errors import InputError
+
+LONGEST = 60
+_RESERVED = frozenset(
+    {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"}
+)
+_FORBIDDEN = frozenset('<>:"/\\|?*@=')
+
+
+def normal_name(name: str) -> str:
+    """The name in the one spelling that every file system agrees on (composed, no outer spaces)."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def name_fault(name: object) -> str | None:
+    """Why a name cannot be used, in a few words; None where it can."""
+    if not isinstance(name, str):
+        return "is no text"
+    if not name:
+        return "is empty"
+    if name != normal_name(name):
+        return "has outer spaces or uncomposed letters"
+    if len(name.encode()) > LONGEST:
+        return f"is longer than {LONGEST} bytes"
+    bad = sorted({c for c in name if c in _FORBIDDEN or unicodedata.category(c)[0] in "CZ" and c != " "})
+    if bad:
+        return "has the forbidden character " + " ".join(repr(c) for c in bad)
+    if name.startswith((".", "-", "~")) or name.endswith("."):
+        return "starts or ends with a sign that paths or commands read otherwise"
+    if name.split(".")[0].strip().casefold() in _RESERVED:
+        return "is reserved on Windows"
+    return None
+
+
+def checked_name(name: str, what: str) -> str:
+    """The normalised name, or an InputError that says what is wrong with it."""
+    fault = name_fault(normal_name(name) if isinstance(name, str) else name)
+    if fault:
+        raise InputError(f"The name of the {what}, {name!r}, {fault}.", "Use letters, digits, - and _.")
+    return normal_name(name)

@@ -1,0 +1,181 @@
+"""One option: its type, default, range and words, and how text, JSON and forms become its value."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Value = bool | int | float | str | tuple[str, ...] | None
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+_NOTHING = frozenset({"", "none", "null"})
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting that people can change, described once for every place that shows or reads it.
+
+    Parameters
+    ----------
+    key:
+        Dotted name, ``GROUP.NAME``: the command line's flag, the JSON path and the form's id.
+    kind:
+        ``bool``, ``int``, ``float``, ``str``, ``path`` (a file or folder), ``text`` (many lines)
+        or ``list`` (of texts).
+    default:
+        The value before any preset; its type fits `kind`, or None where the option is `optional`.
+    minimum, maximum:
+        Inclusive range of a number.
+    choices:
+        The only values allowed; empty where any will do.
+    shown_when:
+        ``(key, values)``: the option matters only while that other option has one of the values.
+    advanced:
+        Folded away in the form.
+    scope:
+        ``recipe`` (one value), ``origin`` (one a picture), ``edit`` (one value, which each edit may
+        replace by its own).
+    is_cosmetic:
+        Changes how a step is run or shown, never its result: not part of a step's key.
+    """
+
+    key: str
+    kind: str
+    default: Value
+    label: str
+    help: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    shown_when: tuple[str, tuple[Value, ...]] | None = None
+    advanced: bool = False
+    scope: str = "recipe"
+    optional: bool = False
+    is_cosmetic: bool = False
+
+    @property
+    def group(self) -> str:
+        """The part of the key before the dot: which panel the option belongs to."""
+        return self.key.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The part of the key after the dot."""
+        return self.key.partition(".")[2]
+
+    def parse(self, text: str) -> Value:
+        """The value that a person typed.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where the text is no such value or out of range.
+        """
+        bare = text.strip()
+        if self.optional and bare.lower() in _NOTHING:
+            return None
+        if self.kind == "list":
+            return self.accept(_split_list(bare))
+        if self.kind == "bool":
+            if bare.lower() in _TRUE | _FALSE:
+                return bare.lower() in _TRUE
+            raise ValueError(f"{self.key} is yes or no, not {text!r}")
+        if self.kind in {"int", "float"}:
+            try:
+                return self.accept(int(bare) if self.kind == "int" else float(bare))
+            except ValueError as error:
+                raise ValueError(self._range_fault(text)) from error
+        return self.accept(text if self.kind == "text" else bare)
+
+    def accept(self, value: Any) -> Value:
+        """The value as this option stores it, after checking type, range and choices.
+
+        Takes what JSON and forms give: lists become tuples, whole floats become ints.
+
+        Raises
+        ------
+        ValueError
+            With one sentence that names the option and what it takes.
+        """
+        if value is None:
+            if self.optional:
+                return None
+            raise ValueError(f"{self.key} needs a value")
+        if self.kind == "bool":
+            if isinstance(value, bool):
+                return value
+        elif self.kind in {"int", "float"}:
+            return self._accept_number(value)
+        elif self.kind == "list":
+            if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+                return tuple(item for item in value if item.strip())
+        elif isinstance(value, str) and "\0" not in value:
+            if self.choices and value not in self.choices:
+                raise ValueError(f"{self.key} is one of {', '.join(self.choices)}, not {value!r}")
+            return value
+        raise ValueError(f"{self.key} takes {_KIND_WORDS[self.kind]}, not {_shown(value)}")
+
+    def _accept_number(self, value: Any) -> Value:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(self._range_fault(value))
+        if self.kind == "int" and value != int(value):
+            raise ValueError(self._range_fault(value))
+        number = int(value) if self.kind == "int" else float(value)
+        too_low = self.minimum is not None and number < self.minimum
+        too_high = self.maximum is not None and number > self.maximum
+        if too_low or too_high:
+            raise ValueError(self._range_fault(value))
+        return number
+
+    def _range_fault(self, value: Any) -> str:
+        what = "a whole number" if self.kind == "int" else "a number"
+        if self.minimum is not None and self.maximum is not None:
+            what += f" from {self.minimum:g} to {self.maximum:g}"
+        elif self.minimum is not None:
+            what += f" of at least {self.minimum:g}"
+        also = " or none" if self.optional else ""
+        return f"{self.key} is {what}{also}, not {_shown(value)}"
+
+    def is_shown(self, values: Mapping[str, Value]) -> bool:
+        """Whether the option matters, given the values of the others."""
+        return self.shown_when is None or values.get(self.shown_when[0]) in self.shown_when[1]
+
+    def text(self, value: Value) -> str:
+        """The value as a person would type it; `parse` reads it back."""
+        if value is None:
+            return "none"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, tuple):
+            return json.dumps(list(value), ensure_ascii=False)
+        return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+_KIND_WORDS = {
+    "bool": "yes or no",
+    "str": "a text",
+    "text": "a text",
+    "path": "a path",
+    "list": "a list of texts",
+}
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: short, whatever was given."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _split_list(text: str) -> list[Any]:
+    """A JSON array, or items divided by line ends or semicolons."""
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{_shown(text)} is no JSON array of texts") from error
+        return found if isinstance(found, list) else [found]
+    return [item.strip() for item in text.replace("\n", ";").split(";") if item.strip()]

@@ -1,0 +1,216 @@
+"""The option table: every setting once, for the command line, the JSON, the metadata and the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from lib_copier.recipe.option import Option, Value
+from lib_copier.recipe.training_options import training_options
+
+SAMPLERS = ("Euler", "Euler a", "DDIM", "DPM++ 2M", "DPM++ 2M Karras")
+STEP_ENGINES = ("project", "embedded", "sd-scripts")
+
+GROUPS: Mapping[str, str] = MappingProxyType(
+    {
+        "project": "Project",
+        "base": "Base model",
+        "origin": "Origin picture",
+        "caption": "Caption",
+        "copier": "Copier LoRA",
+        "copier_model": "Copier model",
+        "check": "Copier check",
+        "edit": "Edit",
+        "edit_lora": "Edit LoRA",
+        "merge": "Merge of several pairs",
+        "difference": "Difference",
+        "resize": "Rank resize",
+        "sweep": "Preview",
+        "publish": "Publish",
+    }
+)
+"""Every group with its title, in the order in which the method meets them."""
+
+_COPIER = ("project.method", ("copier",))
+_DIFFERENCE = ("project.method", ("difference",))
+_STYLE = ("base.train_style", (True,))
+_GENERATED = ("origin.source", ("generate",))
+
+# fmt: off
+_PROJECT = (
+    Option("project.name", "str", "", "Name", "Goes into the file names of finished LoRAs."),
+    Option("project.method", "str", "copier", "Method", "copier: learn the edit on a model that only prints "
+           "the origin. difference: subtract two copiers.", choices=("copier", "difference")),
+    Option("project.checkpoint", "path", "", "Checkpoint", "The base model, a single file."),
+    Option("project.vae", "path", "", "VAE", "A file that replaces the checkpoint's own.", advanced=True),
+    Option("project.prediction", "str", "auto", "Prediction type", "What the checkpoint predicts.",
+           choices=("auto", "epsilon", "v_prediction"), advanced=True),
+    Option("project.engine", "str", "auto", "Engine", "Who trains and merges.",
+           choices=("auto", "embedded", "sd-scripts")),
+    Option("project.device", "str", "auto", "Device", "auto, cpu, cuda or cuda:N.", is_cosmetic=True),
+    Option("project.end", "str", "resize", "End after", "edit_lora: the edit LoRA is the finished one; "
+           "resize: go on to difference and rank resize.", choices=("edit_lora", "resize"),
+           shown_when=_COPIER),
+)
+
+_BASE = (
+    Option("base.loras", "list", (), "Style LoRAs", "Put into the base model before anything else: FILE or "
+           "FILE:WEIGHT, one a line.", advanced=True),
+    Option("base.train_style", "bool", False, "Train a style LoRA first", "An ordinary LoRA of a folder of "
+           "pictures, so that their style is not learned as part of the edit.", advanced=True),
+    Option("base.folder", "path", "", "Folder of pictures", "A .txt file beside a picture is its caption.",
+           shown_when=_STYLE, advanced=True),
+    Option("base.weight", "float", 1.0, "Style weight", "", -2, 2, shown_when=_STYLE, advanced=True),
+    Option("base.as_file", "bool", False, "Write the conditioned model", "As a checkpoint file; otherwise "
+           "the LoRAs are added in memory.", advanced=True),
+    *training_options("base", shown_when=_STYLE, defaults={"rank": 16, "alpha": 16.0, "steps": 1500}),
+)
+
+_ORIGIN = (
+    Option("origin.source", "str", "generate", "Source", "Generate it with the base model, or take a file "
+           "that the base model made.", choices=("generate", "file"), scope="origin"),
+    Option("origin.file", "path", "", "Picture", shown_when=("origin.source", ("file",)), scope="origin"),
+    Option("origin.prompt", "text", "", "Prompt", scope="origin"),
+    Option("origin.negative_prompt", "text", "", "Negative prompt", shown_when=_GENERATED, scope="origin"),
+    Option("origin.seed", "int", 1, "Seed", "", 0, 2**32 - 1, shown_when=_GENERATED, scope="origin"),
+    Option("origin.width", "int", 512, "Width", "", 64, 4096, shown_when=_GENERATED, scope="origin"),
+    Option("origin.height", "int", 512, "Height", "", 64, 4096, shown_when=_GENERATED, scope="origin"),
+    Option("origin.steps", "int", 28, "Sampling steps", "", 1, 150, shown_when=_GENERATED, scope="origin"),
+    Option("origin.cfg_scale", "float", 7.0, "CFG scale", "", 1, 30, shown_when=_GENERATED, scope="origin"),
+    Option("origin.clip_skip", "int", 1, "Clip skip", "", 1, 12, shown_when=_GENERATED, scope="origin",
+           advanced=True),
+    Option("origin.sampler", "str", "Euler a", "Sampler", choices=SAMPLERS, shown_when=_GENERATED,
+           scope="origin"),
+    Option("origin.caption_source", "str", "prompt", "Caption from", "What training is told about the "
+           "picture: its prompt, a typed text, a tagger's tags, or nothing.",
+           choices=("prompt", "typed", "tagger", "none"), scope="origin"),
+    Option("origin.caption", "text", "", "Caption", "Tags divided by commas.",
+           shown_when=("origin.caption_source", ("typed",)), scope="origin"),
+)
+
+_CAPTION = (
+    Option("caption.tagger_model", "str", "SmilingWolf/wd-v1-4-convnext-tagger-v2", "Tagger model",
+           "A folder with model.onnx and selected_tags.csv, or a name on the Hugging Face hub.",
+           advanced=True),
+    Option("caption.tagger_threshold", "float", 0.35, "Tagger threshold", "", 0.05, 0.95, advanced=True),
+)
+
+_COPIER_GROUP = (
+    *training_options("copier"),
+    Option("copier.copied_psnr", "float", None, "Stop when copied", "dB: end once unseen prompts print the "
+           "origin this well; none: train all steps.", 5, 60, optional=True),
+    Option("copier.copied_every", "int", 100, "Look every", "Steps between those looks.", 1, 100_000,
+           advanced=True),
+)
+
+_COPIER_MODEL = (
+    Option("copier_model.as_file", "bool", False, "Write the copier model", "As a checkpoint file, as the "
+           "memo does; otherwise the copier is added in memory.", shown_when=_COPIER, advanced=True),
+    Option("copier_model.weight", "float", 1.0, "Copier weight", "", 0, 2, shown_when=_COPIER, advanced=True),
+)
+
+
+def _pictures(group: str, *, pairs: int, scope: str) -> tuple[Option, ...]:
+    """Settings of a set of pictures made to judge a LoRA by."""
+    return (
+        Option(f"{group}.pairs", "int", pairs, "Pictures", "Prompt and seed pairs.", 1, 64, scope=scope),
+        Option(f"{group}.prompts", "list", (), "Prompts", "One a line; empty: a set of ours.", scope=scope),
+        Option(f"{group}.negative_prompt", "text", "", "Negative prompt", scope=scope, advanced=True),
+        Option(f"{group}.seed", "int", 1000, "First seed", "", 0, 2**32 - 1, scope=scope, advanced=True),
+        Option(f"{group}.steps", "int", 20, "Sampling steps", "", 1, 150, scope=scope, advanced=True),
+        Option(f"{group}.cfg_scale", "float", 7.0, "CFG scale", "", 1, 30, scope=scope, advanced=True),
+        Option(f"{group}.sampler", "str", "Euler a", "Sampler", choices=SAMPLERS, scope=scope, advanced=True),
+    )
+
+
+_CHECK = (
+    Option("check.enabled", "bool", True, "Check the copier", "Print pictures from unseen prompts."),
+    *_pictures("check", pairs=4, scope="recipe"),
+)
+
+_EDIT = (
+    Option("edit.align", "bool", False, "Align your own picture", "Move it back onto the origin where it "
+           "was found to be shifted.", scope="edit"),
+)
+
+_EDIT_LORA = (
+    *training_options("edit_lora", scope="edit", shown_when=_COPIER, defaults={"steps": 4096}),
+    Option("edit_lora.mask", "bool", False, "Learn only where the pictures differ", "A soft mask from the "
+           "pair weighs the loss.", scope="edit", shown_when=_COPIER, advanced=True),
+)
+
+_COMBINE = (
+    Option("merge.ratio", "str", "mean", "Weights of several pairs", "mean: their average; sum: each at 1, "
+           "as in the memo.", choices=("mean", "sum"), advanced=True),
+    Option("merge.engine", "str", "project", "Engine", choices=STEP_ENGINES, advanced=True),
+    Option("difference.way", "str", "exact", "Way", "exact: straight from the LoRAs, nothing lost; "
+           "checkpoints: merge into the base and extract, as in the memo.", choices=("exact", "checkpoints"),
+           scope="edit", shown_when=_COPIER, advanced=True),
+    Option("difference.rank", "int", 64, "Extracted rank", "", 1, 1024, scope="edit",
+           shown_when=("difference.way", ("checkpoints",)), advanced=True),
+    Option("difference.min_diff", "float", 0.01, "Smallest difference", "Below it the text encoder is left "
+           "out.", 0, 1, scope="edit", shown_when=("difference.way", ("checkpoints",)), advanced=True),
+    Option("difference.sign", "str", "edit", "Sign", "edit: edited − origin, plus adds the edit; memo: "
+           "origin − edited, plus removes it.", choices=("edit", "memo"), shown_when=_DIFFERENCE),
+    Option("difference.engine", "str", "project", "Engine", choices=STEP_ENGINES, advanced=True),
+)
+
+_RESIZE = (
+    Option("resize.enabled", "bool", True, "Lower the rank", scope="edit", shown_when=_COPIER),
+    Option("resize.rank", "int", 8, "New rank", "8 as in the memo; 4 was still enough.", 1, 1024,
+           scope="edit"),
+    Option("resize.conv_rank", "int", None, "New rank of 3×3 convolutions", "none: the same.", 1, 1024,
+           optional=True, scope="edit", advanced=True),
+    Option("resize.dynamic_method", "str", "none", "Dynamic rank", "A rank a layer, up to the new one.",
+           choices=("none", "sv_ratio", "sv_cumulative", "sv_fro"), scope="edit", shown_when=_COPIER,
+           advanced=True),
+    Option("resize.dynamic_param", "float", 0.9, "Dynamic parameter", "", 0, 1000, scope="edit",
+           shown_when=("resize.dynamic_method", ("sv_ratio", "sv_cumulative", "sv_fro")), advanced=True),
+    Option("resize.save_precision", "str", "fp16", "Saved precision", choices=("fp16", "bf16", "float"),
+           scope="edit", advanced=True),
+    Option("resize.engine", "str", "project", "Engine", choices=STEP_ENGINES, advanced=True),
+)
+
+_SWEEP = (
+    Option("sweep.enabled", "bool", True, "Make a preview", "Pictures at every weight, measured."),
+    *_pictures("sweep", pairs=8, scope="edit"),
+    Option("sweep.weight_min", "float", -2.0, "Lowest weight", "", -4, 0, scope="edit"),
+    Option("sweep.weight_max", "float", 2.0, "Highest weight", "", 0, 4, scope="edit"),
+    Option("sweep.weight_step", "float", 0.5, "Weight step", "", 0.05, 2, scope="edit", advanced=True),
+    Option("sweep.width", "int", 0, "Width", "0: the origin's.", 0, 4096, scope="edit", advanced=True),
+    Option("sweep.height", "int", 0, "Height", "0: the origin's.", 0, 4096, scope="edit", advanced=True),
+    Option("sweep.checkpoint", "path", "", "Another checkpoint", "Try the LoRA on this one; empty: the base "
+           "model.", scope="edit", advanced=True),
+    Option("sweep.control", "bool", False, "Compare with ordinary training", "Train the edited picture on "
+           "the base model too, the ordinary way, and measure it likewise.", advanced=True),
+)
+
+_PUBLISH = (
+    Option("publish.name", "str", "", "Name", "The file's name; empty: PROJECT-EDIT.", scope="edit"),
+    Option("publish.folder", "path", "", "Lora folder", "Where to put the LoRA; empty: it stays in the "
+           "project."),
+    Option("publish.activation_text", "text", "", "Activation text", scope="edit", advanced=True),
+    Option("publish.preferred_weight", "float", 1.0, "Preferred weight", "", -4, 4, scope="edit"),
+    Option("publish.notes", "text", "", "Notes", scope="edit", advanced=True),
+)
+# fmt: on
+
+OPTIONS: Mapping[str, Option] = MappingProxyType(
+    {
+        option.key: option
+        for group in (_PROJECT, _BASE, _ORIGIN, _CAPTION, _COPIER_GROUP, _COPIER_MODEL, _CHECK)
+        + (_EDIT, _EDIT_LORA, _COMBINE, _RESIZE, _SWEEP, _PUBLISH)
+        for option in group
+    }
+)
+"""Every option by its dotted key, in the order of the method."""
+
+
+def defaults() -> dict[str, Value]:
+    """The value of every setting that belongs to the recipe itself (not to an origin)."""
+    return {key: option.default for key, option in OPTIONS.items() if option.scope != "origin"}
+
+
+def group(name: str) -> tuple[Option, ...]:
+    """The options of one group, in order."""
+    return tuple(option for option in OPTIONS.values() if option.group == name)

@@ -1,0 +1,122 @@
+"""Presets: named sets of settings, each with the numbers of one way of working."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from lib_copier.errors import InputError
+from lib_copier.recipe.model import Edit, Recipe, settings_of
+from lib_copier.recipe.option import Value
+from lib_copier.recipe.options import OPTIONS
+
+WEAK_EFFECTS = frozenset({"flat", "jpeg"})
+"""Effects that the memo found weak and trained at a higher rank for longer."""
+
+_MEMO_TRAINING: Mapping[str, Value] = MappingProxyType(
+    {
+        "rank": 64,
+        "alpha": 32.0,
+        "learning_rate": 1e-4,
+        "batch_size": 1,
+        "train_text_encoder": True,
+        "optimizer": "adamw",
+        "lr_scheduler": "constant",
+        "warmup_steps": 500,
+        "shuffle_caption": True,
+        "keep_tokens": 0,
+    }
+)
+
+_FAST_TRAINING: Mapping[str, Value] = MappingProxyType(
+    {
+        "rank": 32,
+        "alpha": 32.0,
+        "learning_rate": 1.5e-3,
+        "batch_size": 4,
+        "train_text_encoder": False,
+        "optimizer": "adamw",
+        "lr_scheduler": "constant",
+        "warmup_steps": 20,
+        "shuffle_caption": True,
+        "keep_tokens": 0,
+    }
+)
+
+
+def _both(training: Mapping[str, Value]) -> dict[str, Value]:
+    return {f"{group}.{name}": value for group in ("copier", "edit_lora") for name, value in training.items()}
+
+
+PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
+    {
+        "memo": MappingProxyType(
+            {
+                **_both(_MEMO_TRAINING),
+                "copier.steps": 3072,
+                "copier.copied_psnr": None,
+                "edit_lora.steps": 4096,
+                "resize.rank": 8,
+            }
+        ),
+        "fast": MappingProxyType(
+            {
+                **_both(_FAST_TRAINING),
+                "copier.steps": 400,
+                "copier.copied_psnr": 25.0,
+                "copier.copied_every": 50,
+                "edit_lora.steps": 300,
+                "resize.rank": 8,
+            }
+        ),
+    }
+)
+
+_WEAK: Mapping[str, Mapping[str, Value]] = MappingProxyType(
+    {
+        "memo": MappingProxyType({"edit_lora.rank": 128, "edit_lora.alpha": 64.0, "edit_lora.steps": 5120}),
+        "fast": MappingProxyType({"edit_lora.steps": 400}),
+    }
+)
+"""What a preset changes for an edit made of a weak effect."""
+
+_METHOD_B_STEPS = MappingProxyType({"memo": 4096})
+"""The memo overfits both LoRAs of method B for longer than method A's copier."""
+
+
+def preset_values(name: str, method: str = "copier") -> dict[str, Value]:
+    """The settings of a preset.
+
+    Raises
+    ------
+    InputError
+        Where there is no such preset.
+    """
+    if name not in PRESETS:
+        raise InputError(f"There is no preset {name!r}.", f"Take one of {', '.join(PRESETS)}.")
+    values = {key: OPTIONS[key].accept(value) for key, value in PRESETS[name].items()}
+    if method == "difference" and name in _METHOD_B_STEPS:
+        values["copier.steps"] = _METHOD_B_STEPS[name]
+    return values
+
+
+def edit_values(name: str, effects: tuple[str, ...]) -> dict[str, Value]:
+    """What the preset changes for an edit of these effects alone."""
+    is_weak = bool(effects) and WEAK_EFFECTS.issuperset(effects)
+    return dict(_WEAK.get(name, {})) if is_weak else {}
+
+
+def apply_preset(recipe: Recipe, name: str) -> Recipe:
+    """The recipe with the preset's settings, for every edit too."""
+    values = preset_values(name, recipe.method)
+    changed = recipe.with_settings(values)
+    for edit in recipe.edits:
+        changed = changed.with_edit(edit_with_preset(edit, name))
+    return changed
+
+
+def edit_with_preset(edit: Edit, name: str) -> Edit:
+    """The edit with its own settings of the preset's kind replaced by the preset's."""
+    kept = {key: value for key, value in edit.settings if key not in PRESETS[name]}
+    own = edit_values(name, tuple(effect.name for effect in edit.effects))
+    return Edit(edit.name, edit.effects, edit.files, settings_of({**kept, **own}))

@@ -1,0 +1,83 @@
+"""Step 0, optional: style LoRAs go into the base model, so that the edit LoRA need not learn the style."""
+
+from __future__ import annotations
+
+from lib_copier.engines.task import Command, MergeTask, WeightedLora
+from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.recipe.model import Recipe
+from lib_copier.recipe.weights import split_weighted
+from lib_copier.steps.folder import pictures_in
+from lib_copier.steps.parts import (
+    CHECKPOINT,
+    LORA_OUTPUT,
+    Model,
+    checkpoint_model,
+    device_of,
+    engine_command,
+    engine_for,
+    merge_device,
+)
+from lib_copier.steps.training import (
+    cosmetic_params,
+    keep_records,
+    training_command,
+    training_params,
+)
+
+
+def steps(recipe: Recipe) -> tuple[list[Step], Model]:
+    """The steps that condition the base model (often none), and the model that all others start from."""
+    found: list[Step] = []
+    model = checkpoint_model(recipe)
+    if recipe.get("base.train_style"):
+        found.append(_style_step(recipe, model))
+    conditioned = model
+    for text in recipe.get("base.loras") or ():
+        path, weight = split_weighted(text)
+        conditioned = conditioned.with_lora("", weight, path=path)
+    if recipe.get("base.train_style"):
+        conditioned = conditioned.with_lora("base_lora", float(recipe.get("base.weight") or 0))
+    if not conditioned.lora_inputs or not recipe.get("base.as_file"):
+        return found, conditioned
+    found.append(
+        Step(
+            "base",
+            "base",
+            _merge,
+            inputs=conditioned.inputs,
+            outputs=(Output(CHECKPOINT, "checkpoint"),),
+            cosmetic=device_of(recipe),
+            engine=engine_for(recipe, "merge"),
+        )
+    )
+    return found, conditioned.as_file("base")
+
+
+def _style_step(recipe: Recipe, model: Model) -> Step:
+    return Step(
+        "base_lora",
+        "base_lora",
+        _train,
+        inputs=(*model.inputs, StepInput("pictures", path=str(recipe.get("base.folder")))),
+        params=training_params(recipe, "base"),
+        outputs=LORA_OUTPUT,
+        cosmetic=cosmetic_params(recipe, "base"),
+        engine=engine_for(recipe, "base"),
+        finish=keep_records,
+    )
+
+
+def _train(place: Workplace) -> Command:
+    return training_command(place, pictures_in(place.path("pictures")))
+
+
+def _merge(place: Workplace) -> Command:
+    loras = tuple(WeightedLora(path, weight) for path, weight in place.weighted("base_lora"))
+    task = MergeTask(
+        loras,
+        place.out / CHECKPOINT,
+        checkpoint=place.path("checkpoint"),
+        save_precision="float",
+        device=merge_device(place),
+    )
+    return engine_command(place, task)

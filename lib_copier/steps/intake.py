@@ -1,0 +1,100 @@
+"""Files that a recipe names come into the project, so that its folder can be copied as a whole."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from lib_copier.errors import FaultsError
+from lib_copier.graph.atomic import write_bytes
+from lib_copier.graph.digest import sha256_of
+from lib_copier.recipe.model import Recipe
+from lib_copier.recipe.weights import split_weighted
+
+PICTURES = "pictures"
+LORAS = "loras"
+STYLE = "style"
+
+
+def with_files_inside(recipe: Recipe, project: Path) -> Recipe:
+    """The recipe with every picture and style LoRA copied in and named by its place in the project.
+
+    Files inside already are left alone. The checkpoint, the VAE and target folders stay outside.
+
+    Raises
+    ------
+    FaultsError
+        Every named file that is not there.
+    """
+    intake = _Intake(project)
+    for origin in recipe.origins:
+        if origin.get("source") == "file" and origin.get("file"):
+            recipe = recipe.with_origin(origin.replaced(file=intake.file(str(origin.get("file")), PICTURES)))
+    for edit in recipe.edits:
+        files = tuple((origin, intake.file(file, PICTURES)) for origin, file in edit.files)
+        recipe = recipe.with_edit(replace(edit, files=files))
+    loras = tuple(intake.weighted(text) for text in recipe.get("base.loras") or ())
+    folder = str(recipe.get("base.folder") or "")
+    recipe = recipe.with_settings(
+        {"base.loras": loras, "base.folder": intake.folder(folder) if folder else ""}
+    )
+    if intake.faults:
+        raise FaultsError("files", intake.faults, "Nothing was changed.")
+    return recipe
+
+
+class _Intake:
+    """Copies files in under names told by their content: the same file twice is one copy."""
+
+    def __init__(self, project: Path) -> None:
+        self.faults: list[str] = []
+        self._project = project
+
+    def file(self, given: str, home: str) -> str:
+        path = self._outside(given)
+        if path is None:
+            return given
+        if not path.is_file():
+            # A project whose recipe came from a LoRA names files by bare names; `check` tells of them.
+            if path.is_absolute() or len(Path(given).parts) > 1:
+                self.faults.append(f"{given} does not exist")
+            return given
+        name = f"{home}/{path.stem[:40]}-{sha256_of(path)[:10]}{path.suffix.lower()}"
+        if not (self._project / name).is_file():
+            write_bytes(self._project / name, path.read_bytes())
+        return name
+
+    def weighted(self, text: str) -> str:
+        try:
+            path, weight = split_weighted(text)
+        except ValueError as error:
+            self.faults.append(str(error))
+            return text
+        return f"{self.file(path, LORAS)}:{weight:g}"
+
+    def folder(self, given: str) -> str:
+        path = self._outside(given)
+        if path is None:
+            return given
+        if not path.is_dir():
+            self.faults.append(f"{given} is no folder")
+            return given
+        name = f"{STYLE}/{path.name[:40] or 'pictures'}"
+        target = self._project / name
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(path, target)
+        return name
+
+    def _outside(self, given: str) -> Path | None:
+        """The path that was given, where it lies outside; None for what is inside already."""
+        inside = (self._project / given).resolve()
+        if (
+            not Path(given).is_absolute()
+            and inside.is_relative_to(self._project.resolve())
+            and inside.exists()
+        ):
+            return None
+        if Path(given).is_absolute() and inside.is_relative_to(self._project.resolve()):
+            return Path(given)
+        return Path(given).absolute() if Path(given).exists() else Path(given)

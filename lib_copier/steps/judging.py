@@ -1,0 +1,33 @@
+"""The pictures that a LoRA is judged by: prompts, seeds and sampling, the same for check and sweep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lib_copier.graph.step import Workplace
+from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.steps.parts import Model, fixed
+from lib_copier.steps.prompts import pairs
+
+
+def judging_params(
+    recipe: Recipe, group: str, model: Model, edit: Edit | None = None
+) -> tuple[tuple[str, Any], ...]:
+    """The settings of `group` (``check`` or ``sweep``) that decide those pictures."""
+    found = pairs(
+        recipe.get(f"{group}.prompts", edit) or (),
+        int(recipe.get(f"{group}.pairs", edit) or 1),
+        int(recipe.get(f"{group}.seed", edit) or 0),
+    )
+    names = ("negative_prompt", "steps", "cfg_scale", "sampler")
+    values = {name: recipe.get(f"{group}.{name}", edit) for name in names}
+    return fixed({**values, "prediction": model.prediction, "pairs": found})
+
+
+def judged_pictures(place: Workplace) -> dict[str, Any]:
+    """The same in the words of `lib_copier.measure`'s jobs."""
+    params = place.params
+    return {
+        "pairs": [{"prompt": prompt, "seed": seed} for prompt, seed in params["pairs"]],
+        **{name: params[name] for name in ("negative_prompt", "steps", "cfg_scale", "sampler")},
+    }

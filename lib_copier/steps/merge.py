@@ -1,0 +1,80 @@
+"""Step 7: the edit LoRAs of all origins joined: into one LoRA, or as the memo does into the edit model."""
+
+from __future__ import annotations
+
+from lib_copier.engines.task import Command, MergeTask, WeightedLora
+from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.steps.parts import (
+    CHECKPOINT,
+    LORA,
+    LORA_OUTPUT,
+    Model,
+    device_of,
+    engine_command,
+    engine_for,
+    merge_device,
+)
+from lib_copier.steps.records import settle
+
+
+def step(recipe: Recipe, edit: Edit, base_model: Model) -> Step:
+    """``merge/EDIT``: lora.safetensors, or model.safetensors on the memo's way; one pair needs no merge."""
+    step_id = f"merge/{edit.name}"
+    loras = tuple(
+        StepInput("lora", step=f"edit_lora/{one.name}/{edit.name}", output=LORA, weight=each_weight(recipe))
+        for one in recipe.origins
+    )
+    engine, device = engine_for(recipe, "merge"), device_of(recipe)
+    if goes_through_checkpoints(recipe, edit):
+        return Step(
+            step_id,
+            "merge",
+            _into_checkpoint,
+            inputs=(*base_model.inputs, *loras),
+            outputs=(Output(CHECKPOINT, "checkpoint"),),
+            cosmetic=device,
+            engine=engine,
+        )
+    if len(loras) == 1:
+        note = "one pair: the edit LoRA as it is"
+        return Step(step_id, "merge", None, outputs=LORA_OUTPUT, same_as=loras[0].step, note=note)
+    return Step(
+        step_id,
+        "merge",
+        _into_lora,
+        inputs=loras,
+        outputs=LORA_OUTPUT,
+        cosmetic=device,
+        engine=engine,
+        finish=settle,
+    )
+
+
+def goes_through_checkpoints(recipe: Recipe, edit: Edit) -> bool:
+    """Whether steps 7 and 8 take the memo's way: merge into the base model, extract from the two."""
+    return recipe.get("difference.way", edit) == "checkpoints" and recipe.get("project.end") != "edit_lora"
+
+
+def each_weight(recipe: Recipe) -> float:
+    """The weight of each pair's LoRA: its share of the mean, or 1 as in the memo."""
+    return 1.0 / max(len(recipe.origins), 1) if recipe.get("merge.ratio") == "mean" else 1.0
+
+
+def _into_lora(place: Workplace) -> Command:
+    """Exact: the ranks add up, nothing is fitted; the resize lowers them again."""
+    loras = tuple(WeightedLora(path, weight) for path, weight in place.weighted("lora"))
+    task = MergeTask(loras, place.out / LORA, save_precision="float", device=merge_device(place))
+    return engine_command(place, task)
+
+
+def _into_checkpoint(place: Workplace) -> Command:
+    given = [*place.weighted("base_lora"), *place.weighted("lora")]
+    task = MergeTask(
+        tuple(WeightedLora(path, weight) for path, weight in given),
+        place.out / CHECKPOINT,
+        checkpoint=place.path("checkpoint"),
+        save_precision="float",
+        device=merge_device(place),
+    )
+    return engine_command(place, task)

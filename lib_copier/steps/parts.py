@@ -1,0 +1,120 @@
+"""What the steps are put together from: files of a recipe, models with LoRAs on them, engines, names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lib_copier.engines.choose import engine_named
+from lib_copier.engines.task import Command, Task
+from lib_copier.errors import InputError
+from lib_copier.graph.step import Output, StepInput, Workplace
+from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.recipe.option import Value
+
+LORA = "lora.safetensors"
+CHECKPOINT = "model.safetensors"
+PICTURE = "picture.png"
+CAPTION = "caption.txt"
+REPORT = "report.json"
+
+LORA_OUTPUT = (Output(LORA, "lora"),)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint with LoRAs that act on it in memory: how the method's models exist without files."""
+
+    inputs: tuple[StepInput, ...]
+    prediction: str = "auto"
+
+    def with_lora(self, step: str, weight: float = 1.0, *, path: str = "") -> Model:
+        """The same model with one more LoRA on it: a step's, or a file's."""
+        output = LORA if step else ""
+        added = StepInput("base_lora", step=step, output=output, path=path, weight=weight)
+        return replace(self, inputs=(*self.inputs, added))
+
+    def as_file(self, step: str) -> Model:
+        """The model that a step has written out; the VAE stays what it was."""
+        rest = tuple(one for one in self.inputs if one.role == "vae")
+        return replace(self, inputs=(StepInput("checkpoint", step=step, output=CHECKPOINT), *rest))
+
+    @property
+    def lora_inputs(self) -> tuple[StepInput, ...]:
+        """The LoRAs on it."""
+        return tuple(one for one in self.inputs if one.role == "base_lora")
+
+
+def checkpoint_model(recipe: Recipe, checkpoint: str = "") -> Model:
+    """The recipe's checkpoint (or another) as it is on disk."""
+    inputs = [StepInput("checkpoint", path=checkpoint or recipe.checkpoint)]
+    vae = str(recipe.get("project.vae") or "")
+    if vae:
+        inputs.append(StepInput("vae", path=vae))
+    return Model(tuple(inputs), str(recipe.get("project.prediction")))
+
+
+def model_job(place: Workplace) -> dict[str, Any]:
+    """A model in the words of our children's job files."""
+    vae = place.paths("vae")
+    return {
+        "checkpoint": str(place.path("checkpoint")),
+        "vae": str(vae[0]) if vae else None,
+        "prediction": place.params.get("prediction", "auto"),
+        "loras": [{"path": str(path), "weight": weight} for path, weight in place.weighted("base_lora")],
+        "device": place.params.get("device", "auto"),
+    }
+
+
+def engine_for(recipe: Recipe, group: str) -> str:
+    """The engine that does this group's steps; ``auto`` is the embedded one."""
+    own = str(recipe.get(f"{group}.engine"))
+    name = str(recipe.get("project.engine")) if own == "project" else own
+    return "embedded" if name == "auto" else name
+
+
+def engine_command(place: Workplace, task: Task) -> Command:
+    """The engine's command for a task.
+
+    Raises
+    ------
+    InputError
+        Where the engine says that it cannot do this.
+    """
+    engine = engine_named(place.step.engine)
+    refusals = list(engine.refusals(task))
+    if refusals:
+        raise InputError(
+            f"The engine {engine.name} cannot do step {place.step.id}: {'; '.join(refusals)}.",
+            "Choose another engine for it, or change these settings.",
+        )
+    return engine.command(task, place.scratch)
+
+
+def device_of(recipe: Recipe) -> tuple[tuple[str, Any], ...]:
+    """The device, which decides how long a step takes but not what it makes."""
+    return (("device", recipe.get("project.device")),)
+
+
+def merge_device(place: Workplace) -> str:
+    """Where LoRA algebra runs: on the CPU, unless a GPU was named."""
+    device = str(place.params.get("device", "auto"))
+    return device if device.startswith("cuda") else "cpu"
+
+
+def fixed(values: Mapping[str, Value]) -> tuple[tuple[str, Any], ...]:
+    """Parameters in the form that a step holds."""
+    return tuple(values.items())
+
+
+def judged_size(recipe: Recipe, edit: Edit | None) -> tuple[int, int] | None:
+    """Width and height of the pictures made to judge by; None: the origin picture's."""
+    width, height = (int(recipe.get(f"sweep.{side}", edit) or 0) for side in ("width", "height"))
+    return (width, height) if width and height else None
+
+
+def read_caption(path: Path) -> str:
+    """The one line of a caption file."""
+    return path.read_text(encoding="utf-8").strip()

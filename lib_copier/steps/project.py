@@ -1,0 +1,342 @@
+"""A project: a folder with a recipe and what was made of it. The one door for command line and page.
+
+Everything lies in the folder (``project.json``, ``artifacts/``, ``pictures/``, ``log/`` …), which can be
+copied as a whole. A `Project` holds no state of its own beside the recipe it last read: any number of
+processes may look at one folder, and one at a time may run it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lib_copier.engines.choose import engine_version
+from lib_copier.errors import FaultsError, InputError
+from lib_copier.graph.atomic import read_json, write_json
+from lib_copier.graph.control import DISCARD, ask_to_stop
+from lib_copier.graph.events import Listener, read_events
+from lib_copier.graph.lock import held
+from lib_copier.graph.runner import Folders, Report, Runner, running_step
+from lib_copier.graph.status import Inspector, StepStatus
+from lib_copier.graph.step import Plan
+from lib_copier.graph.store import Artifact, Store
+from lib_copier.recipe.check import faults, require_sound
+from lib_copier.recipe.document import from_document, to_document
+from lib_copier.recipe.model import Recipe
+from lib_copier.recipe.names import checked_name, normal_name
+from lib_copier.steps.change import changed
+from lib_copier.steps.device import device_lock
+from lib_copier.steps.intake import with_files_inside
+from lib_copier.steps.plan import plan
+from lib_copier.steps.publish import RECIPE_KEY, copy_out
+
+PROJECT_FILE = "project.json"
+
+
+class Project:
+    """One project folder; make one with `create`, `open`, `duplicate` or `from_lora`."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self._folders = Folders(folder)
+        self.store = Store(folder)
+
+    @classmethod
+    def create(cls, folder: Path, recipe: Recipe | None = None) -> Project:
+        """Make a project in a new (or empty) folder.
+
+        Files that the recipe names (pictures, style LoRAs) are copied in; the checkpoint stays where it is.
+
+        Raises
+        ------
+        InputError
+            Where the folder holds something already, its name cannot be used, or a named file is missing.
+        """
+        folder = folder.absolute()
+        checked_name(folder.name, "project")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} is there already and not empty.", "Choose another name or folder.")
+        recipe = recipe or Recipe()
+        if not recipe.get("project.name"):
+            recipe = recipe.with_settings({"project.name": normal_name(folder.name)})
+        folder.mkdir(parents=True, exist_ok=True)
+        project = cls(folder, recipe)
+        try:
+            project.replace_recipe(recipe)
+        except BaseException:
+            shutil.rmtree(folder / "pictures", ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise
+        return project
+
+    @classmethod
+    def open(cls, folder: Path) -> Project:
+        """The project in a folder.
+
+        Raises
+        ------
+        InputError
+            Where there is none, or a newer version wrote it.
+        FaultsError
+            Everything in its recipe that cannot be read.
+        """
+        folder = folder.absolute()
+        path = folder / PROJECT_FILE
+        if not path.is_file():
+            raise InputError(f"{folder} holds no project.", "Make one with `new`, or check the path.")
+        found = read_json(path)
+        if not isinstance(found, dict):
+            raise InputError(
+                f"{path} is no JSON object.", "Restore it from a copy, or make the project anew."
+            )
+        return cls(folder, from_document(found, f"recipe of {folder.name}"))
+
+    @classmethod
+    def from_lora(cls, folder: Path, lora: Path, checkpoint: str = "") -> Project:
+        """A new project with the recipe that a published LoRA carries.
+
+        The recipe knows files by their bare names only: `checkpoint` (or a later `set`) says where
+        the base model lies here, and own pictures must be given again.
+
+        Raises
+        ------
+        InputError
+            Where the file carries no recipe.
+        """
+        from lib_copier.lora.header import read_header
+
+        text = read_header(lora).metadata.get(RECIPE_KEY)
+        try:
+            document = json.loads(text) if text else None
+        except ValueError as error:
+            raise InputError(
+                f"The recipe in {lora.name} is damaged.", "Make the project with `new`."
+            ) from error
+        if document is None:
+            raise InputError(f"{lora.name} carries no recipe of Copier LoRA.", "Make the project with `new`.")
+        recipe = from_document(document, f"recipe in {lora.name}")
+        given = {"project.checkpoint": checkpoint} if checkpoint else {}
+        recipe = recipe.with_settings({**given, "project.name": normal_name(folder.absolute().name)})
+        project = cls.create(folder)
+        # Its pictures may not be here: they stay named, and `faults` says which ones to give again.
+        project._write(recipe)
+        return project
+
+    def duplicate(self, folder: Path) -> Project:
+        """A copy under another name, with everything made so far: nothing has to be made again."""
+        folder = folder.absolute()
+        name = checked_name(folder.name, "project")
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder} is there already and not empty.", "Choose another name or folder.")
+        with held(self._folders.lock, f"The project {self.name}"):
+            ignored = shutil.ignore_patterns("lock", "work", "log", ".old-*")
+            shutil.copytree(self.folder, folder, ignore=ignored, dirs_exist_ok=True)
+        return Project(folder, self.recipe).set({"project.name": name})
+
+    @property
+    def name(self) -> str:
+        """The project's name, as shown to people."""
+        return str(self.recipe.get("project.name") or self.folder.name)
+
+    # The recipe
+
+    def replace_recipe(self, recipe: Recipe) -> Project:
+        """Give the project another recipe; named files are copied in. Returns itself."""
+        self._write(with_files_inside(recipe, self.folder))
+        return self
+
+    def set(self, values: Mapping[str, Any]) -> Project:
+        """Change settings by address, all or none; see `steps.change` for the addresses.
+
+        ``copier.rank`` · ``origins.NAME.prompt`` · ``edits.NAME.effects`` · ``edits.NAME.files.ORIGIN`` ·
+        ``edits.NAME.edit_lora.rank`` (this edit alone) · ``preset`` · ``origins.NAME`` = None (remove).
+        Values are texts as typed, or values of the option's own type.
+
+        Raises
+        ------
+        FaultsError
+            Every address and value that cannot be used; nothing is changed then.
+        """
+        recipe = self.recipe
+        found: list[str] = []
+        for address, value in values.items():
+            try:
+                recipe = changed(recipe, address, value)
+            except ValueError as error:
+                found.append(str(error))
+        if found:
+            raise FaultsError("settings", found, "Nothing was changed.")
+        return self.replace_recipe(recipe)
+
+    def faults(self) -> tuple[str, ...]:
+        """Everything that keeps the recipe from being run, a phrase each."""
+        return faults(self.recipe, self.folder)
+
+    def _write(self, recipe: Recipe) -> None:
+        write_json(self.folder / PROJECT_FILE, to_document(recipe))
+        self.recipe = recipe
+
+    # Looking
+
+    def plan(self) -> Plan:
+        """The steps of the recipe."""
+        return plan(self.recipe)
+
+    def status(self) -> tuple[StepStatus, ...]:
+        """Where every step stands, and why; cheap enough to ask every second."""
+        running = running_step(self._folders)
+        running_id = str(running["step"]) if running else ""
+        return Inspector(self.plan(), self.store, self.folder, engine_version, running_id).all()
+
+    def step_status(self, step_id: str) -> StepStatus:
+        """Where one step stands.
+
+        Raises
+        ------
+        InputError
+            Where the recipe has no such step.
+        """
+        self._require(step_id)
+        return next(status for status in self.status() if status.id == step_id)
+
+    def artifact(self, step_id: str) -> Artifact | None:
+        """What a step made, if it is done: ``.folder``, ``.file(name)``, ``.result``, ``.manifest``."""
+        return self.step_status(step_id).artifact
+
+    def file(self, step_id: str, name: str = "") -> Path | None:
+        """One file that a step made, by default its main one; None while the step is not done."""
+        status = self.step_status(step_id)
+        if status.artifact is None:
+            return None
+        name = name or status.step.outputs[0].name
+        return status.artifact.file(name) if name in status.artifact.manifest["files"] else None
+
+    def running(self) -> dict[str, Any] | None:
+        """What runs now (``step``, ``run``, ``key``), whichever process runs it; None where nothing does."""
+        return running_step(self._folders)
+
+    def command(self, step_id: str) -> str:
+        """The command line that made the step; empty where it was done without a child."""
+        found = self.artifact(step_id)
+        return str(found.manifest.get("command") or "") if found else ""
+
+    def log_tail(self, step_id: str, lines: int = 200) -> str:
+        """The end of what the step's child wrote, the last time it ran."""
+        self._require(step_id)
+        try:
+            with self._folders.step_log(step_id).open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - 400 * lines))
+                return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    def scratch(self, step_id: str) -> Path | None:
+        """Where the running step keeps its loss curve and samples; None where it does not run."""
+        running = self.running()
+        return (
+            self.store.work / running["key"] / "scratch" if running and running["step"] == step_id else None
+        )
+
+    def runs(self) -> tuple[str, ...]:
+        """Ids of all runs, the newest last; each has an event log."""
+        return tuple(sorted(path.stem for path in self._folders.log.glob("*.jsonl")))
+
+    def events(self, run: str = "", offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Events of a run (by default the newest) from an offset on, and the next offset."""
+        runs = self.runs()
+        run = run or (runs[-1] if runs else "")
+        return read_events(self._folders.log / f"{run}.jsonl", offset) if run in runs else ([], offset)
+
+    # Doing
+
+    def run(
+        self,
+        until: Iterable[str] = (),
+        *,
+        force: Iterable[str] = (),
+        listener: Listener | None = None,
+        should_stop: Callable[[], str] = lambda: "",
+    ) -> Report:
+        """Do what is not done: everything, or what the steps `until` need.
+
+        Raises
+        ------
+        FaultsError
+            The recipe cannot be run; all its faults.
+        HeldError
+            Another process runs this project.
+        ChildError, CancelledError
+            A step failed, or was stopped; what was done before is kept.
+        """
+        targets, forced = tuple(until), tuple(force)
+        for step_id in (*targets, *forced):
+            self._require(step_id)
+        require_sound(self.recipe, self.folder, f"recipe of {self.name}")
+        steps = self.plan()
+        runner = Runner(
+            steps.up_to(targets) if targets else steps,
+            self.store,
+            self._folders,
+            engine_version,
+            listener=listener,
+            should_stop=should_stop,
+            device_lock=device_lock(str(self.recipe.get("project.device"))),
+        )
+        return runner.run(forced)
+
+    def rerun(self, step_id: str, **options: Any) -> Report:
+        """Do one step again although it is done (and before it what it needs)."""
+        return self.run((step_id,), force=(step_id,), **options)
+
+    def run_arguments(self, until: Iterable[str] = (), force: Iterable[str] = ()) -> tuple[str, ...]:
+        """Arguments for `Queue.submit`: the process that runs this project and outlives the page."""
+        targets = [part for step_id in until for part in ("--until", step_id)]
+        forced = [part for step_id in force for part in ("--force", step_id)]
+        return ("-m", "lib_copier.steps", str(self.folder), *targets, *forced)
+
+    def cancel(self, how: str = DISCARD) -> bool:
+        """Ask the process that runs the project to stop (``save``: after saving its LoRA); False: none runs."""
+        if self.running() is None:
+            return False
+        ask_to_stop(self._folders.control, how)
+        return True
+
+    def unused(self) -> list[Path]:
+        """Folders of artifacts that the recipe, as it is now, does not use."""
+        return self.store.unused(status.key for status in self.status() if status.key)
+
+    def prune(self) -> tuple[int, int]:
+        """Delete what the recipe does not use; number of folders and bytes freed."""
+        with held(self._folders.lock, f"The project {self.name}"):
+            self.store.recover()
+            doomed = self.unused()
+            freed = 0
+            for folder in doomed:
+                freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+                shutil.rmtree(folder)
+        return len(doomed), freed
+
+    def export(self, edit: str, folder: Path) -> list[Path]:
+        """Copy an edit's finished LoRA with preview, card and recipe into a folder; the copies.
+
+        Raises
+        ------
+        InputError
+            Where there is no such edit, or its publication is not done.
+        """
+        found = self.artifact(f"publish/{edit}")
+        if found is None:
+            raise InputError(f"{edit} is not published yet.", f"Run the project until publish/{edit}.")
+        return copy_out((found.file(name) for name in found.manifest["files"]), folder)
+
+    def _require(self, step_id: str) -> None:
+        steps = self.plan()
+        if step_id not in steps:
+            ids = ", ".join(step.id for step in steps)
+            raise InputError(f"The project has no step {step_id!r}.", f"Its steps: {ids or 'none yet'}.")

@@ -1,0 +1,22 @@
+"""Prompts that no picture here was trained on: what a copier and a slider are tried with by default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+PROMPTS = (
+    "a portrait of a young woman, looking at the viewer, simple background",
+    "a mountain lake at sunset, clouds, reflection",
+    "a bowl of fruit on a wooden table, soft light",
+    "a street in an old town, evening, lanterns",
+    "a cat sleeping on a window sill, flowers",
+    "a knight in armour, standing in a field",
+    "a red sports car on a coastal road",
+    "a cosy room with a bookshelf and an armchair",
+)
+
+
+def pairs(prompts: Sequence[str], count: int, first_seed: int) -> list[tuple[str, int]]:
+    """`count` pairs of prompt and seed: prompts in turn, every pair with a seed of its own."""
+    chosen = tuple(prompts) or PROMPTS
+    return [(chosen[index % len(chosen)], first_seed + index) for index in range(count)]

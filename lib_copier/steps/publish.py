@@ -1,0 +1,147 @@
+"""The finished LoRA under its name, with its recipe inside, a preview picture and a card beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from lib_copier.errors import InputError
+from lib_copier.graph.atomic import flush_file, flush_folder
+from lib_copier.graph.digest import sha256_of
+from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
+from lib_copier.lora.header import read_header, replace_metadata
+from lib_copier.recipe.document import digest, shareable
+from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.recipe.names import normal_name
+from lib_copier.recipe.options import OPTIONS
+from lib_copier.steps.parts import PICTURE, fixed
+
+RECIPE_KEY = "copier_lora_recipe"
+DIGEST_KEY = "copier_lora_recipe_digest"
+_SUFFIXES = (".safetensors", ".png", ".json", ".recipe.json")
+
+
+def step(recipe: Recipe, edit: Edit, lora: StepInput) -> Step:
+    """``publish/EDIT``: NAME.safetensors, NAME.png, NAME.json (the WebUI's card), NAME.recipe.json."""
+    name = published_name(recipe, edit)
+    picture = StepInput("picture", step=f"edit/{recipe.origins[0].name}/{edit.name}", output=PICTURE)
+    own = recipe_of_edit(recipe, edit)
+    values = {
+        "name": name,
+        "recipe": shareable(own),
+        "digest": digest(own),
+        "activation_text": recipe.get("publish.activation_text", edit),
+        "preferred_weight": recipe.get("publish.preferred_weight", edit),
+        "notes": recipe.get("publish.notes", edit),
+        "folder": recipe.get("publish.folder"),
+    }
+    return Step(
+        f"publish/{edit.name}",
+        "publish",
+        _publish,
+        inputs=(lora, picture),
+        params=fixed(values),
+        outputs=tuple(
+            Output(name + suffix, kind)
+            for suffix, kind in zip(_SUFFIXES, ("lora", "picture", "json", "json"), strict=True)
+        ),
+    )
+
+
+def published_name(recipe: Recipe, edit: Edit) -> str:
+    """The LoRA's name: as the recipe says, else the project's and the edit's."""
+    own = str(recipe.get("publish.name", edit) or "")
+    project = str(recipe.get("project.name") or "")
+    return normal_name(own or (f"{project}-{edit.name}" if project else edit.name))
+
+
+def recipe_of_edit(recipe: Recipe, edit: Edit) -> Recipe:
+    """The recipe as far as it made this LoRA: without the other edits, and without what changes no result."""
+    cosmetic = {key: option.default for key, option in OPTIONS.items() if option.is_cosmetic}
+    kept = {key: value for key, value in cosmetic.items() if OPTIONS[key].scope != "origin"}
+    settings = tuple(item for item in edit.settings if item[0] not in cosmetic)
+    return replace(recipe, edits=(replace(edit, settings=settings),)).with_settings(kept)
+
+
+def _publish(place: Workplace) -> Result:
+    params = place.params
+    name = str(params["name"])
+    lora = place.out / f"{name}.safetensors"
+    shutil.copyfile(place.path("lora"), lora)
+    replace_metadata(lora, {**read_header(lora).metadata, **_metadata(params)})
+    shutil.copyfile(place.path("picture"), place.out / f"{name}.png")
+    _write(place.out / f"{name}.json", _card(params))
+    _write(place.out / f"{name}.recipe.json", params["recipe"])
+    target = str(params["folder"] or "")
+    if target:
+        folder = place.project / target
+        copy_out((place.out / f"{name}{suffix}" for suffix in _SUFFIXES), folder, is_ours=_made_by_us)
+    return {"name": name, "folder": target}
+
+
+def _metadata(params: dict[str, Any]) -> dict[str, str]:
+    return {
+        "ss_output_name": str(params["name"]),
+        "modelspec.title": str(params["name"]),
+        RECIPE_KEY: json.dumps(params["recipe"], ensure_ascii=False, sort_keys=True),
+        DIGEST_KEY: str(params["digest"]),
+    }
+
+
+def _card(params: dict[str, Any]) -> dict[str, Any]:
+    """The sidecar that the WebUI shows and edits beside a LoRA."""
+    return {
+        "description": "",
+        "sd version": "Unknown",
+        "activation text": params["activation_text"],
+        "preferred weight": params["preferred_weight"],
+        "notes": params["notes"],
+    }
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def copy_out(files: Iterable[Path], folder: Path, *, is_ours: Any = None) -> list[Path]:
+    """Copy files into a folder outside the project, each atomically; equal files are left alone.
+
+    Raises
+    ------
+    InputError
+        Where the folder is missing, or a file of that name is there that is not ours to replace.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder.", "Make it, or name another one.")
+    sources = list(files)
+    foreign = [
+        folder / one.name for one in sources if one.suffix == ".safetensors" and (folder / one.name).exists()
+    ]
+    for path in foreign:
+        if is_ours is not None and not is_ours(path):
+            raise InputError(
+                f"{path} is there already and was not made here.", "Choose another publish.name."
+            )
+    copied = []
+    for source in sources:
+        target = folder / source.name
+        if not (target.is_file() and sha256_of(target) == sha256_of(source)):
+            part = folder / f".{source.name}.{uuid4().hex[:8]}.part"
+            try:
+                shutil.copyfile(source, part)
+                flush_file(part)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+        copied.append(target)
+    flush_folder(folder)
+    return copied
+
+
+def _made_by_us(path: Path) -> bool:
+    return RECIPE_KEY in read_header(path).metadata

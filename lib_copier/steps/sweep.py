@@ -1,0 +1,72 @@
+"""The preview: pictures that the LoRA never saw, at every weight, and what they measure."""
+
+from __future__ import annotations
+
+from lib_copier.engines.embedded import job_command
+from lib_copier.engines.task import Command
+from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.steps.edit import chain_of
+from lib_copier.steps.judging import judged_pictures, judging_params
+from lib_copier.steps.parts import (
+    PICTURE,
+    REPORT,
+    Model,
+    checkpoint_model,
+    device_of,
+    fixed,
+    judged_size,
+    model_job,
+)
+
+
+def step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput, step_id: str = "") -> Step:
+    """``sweep/EDIT``: report.json and a picture for each weight and pair."""
+    other = str(recipe.get("sweep.checkpoint", edit) or "")
+    tried_on = checkpoint_model(recipe, other) if other else model
+    pictures = [
+        StepInput(role, step=f"{kind}/{origin.name}{tail}", output=PICTURE)
+        for origin in recipe.origins
+        for role, kind, tail in (("origin", "origin", ""), ("edited", "edit", f"/{edit.name}"))
+    ]
+    params = {
+        **dict(judging_params(recipe, "sweep", tried_on, edit)),
+        "weights": weights(recipe, edit),
+        "chain": chain_of(edit),
+        "size": judged_size(recipe, edit),
+    }
+    return Step(
+        step_id or f"sweep/{edit.name}",
+        "sweep",
+        _sweep,
+        inputs=(*tried_on.inputs, lora, *pictures),
+        params=fixed(params),
+        outputs=(Output(REPORT, "json"),),
+        cosmetic=device_of(recipe),
+    )
+
+
+def weights(recipe: Recipe, edit: Edit) -> list[float]:
+    """The weights to try, lowest first; 0 is always among them, as what the others are compared with."""
+    low, high, step_size = (
+        float(recipe.get(f"sweep.weight_{name}", edit) or 0) for name in ("min", "max", "step")
+    )
+    up = [round(n * step_size, 4) for n in range(int(high / step_size + 1e-6) + 1)]
+    down = [round(-n * step_size, 4) for n in range(1, int(-low / step_size + 1e-6) + 1)]
+    return [*reversed(down), *up]
+
+
+def _sweep(place: Workplace) -> Command:
+    job = {
+        "job": "sweep",
+        **model_job(place),
+        **judged_pictures(place),
+        "lora": str(place.path("lora")),
+        "weights": place.params["weights"],
+        "chain": place.params["chain"],
+        "size": place.params["size"],
+        "origins": [str(path) for path in place.paths("origin")],
+        "edited": [str(path) for path in place.paths("edited")],
+        "output": str(place.out),
+    }
+    return job_command("measure", job, place.scratch / "job.json")

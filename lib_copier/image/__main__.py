@@ -3,7 +3,8 @@
 The job file is one JSON object; paths are absolute.
 
 ``{"job": "edit", "picture": PATH, "chain": [{"name", "strength", "params"}, …], "output": PATH.png}``
-    Applies the chain and writes a PNG, cropped to a multiple of 8. The ``done`` event carries
+    Applies the chain and writes a PNG, cropped to a multiple of 8; with ``"heat": PATH.png`` and
+    ``"mask": PATH.png`` also where the two differ (see ``pair``). The ``done`` event carries
     ``output``, ``width``, ``height``, ``notes`` (sentences) and ``changed`` (share of the pixels that
     differ visibly).
 
@@ -44,6 +45,10 @@ def edit(job: Job) -> dict[str, Any]:
     opened, picture, notes = _taken_in(Path(job["picture"]))
     edited = apply_chain(picture, chain)
     files.write_png(edited, Path(job["output"]), opened.text)
+    if "heat" in job:
+        files.write_png(pair.heat_map(picture, edited), Path(job["heat"]))
+    if "mask" in job:
+        files.write_png(pair.soft_mask(picture, edited), Path(job["mask"]))
     return {
         **_described(job["output"], edited, notes),
         "changed": round(pair.changed_share(picture, edited), 4),

@@ -119,6 +119,7 @@ def _pictures(group: str, *, pairs: int, scope: str) -> tuple[Option, ...]:
         Option(f"{group}.seed", "int", 1000, "First seed", "", 0, 2**32 - 1, scope=scope, advanced=True),
         Option(f"{group}.steps", "int", 20, "Sampling steps", "", 1, 150, scope=scope, advanced=True),
         Option(f"{group}.cfg_scale", "float", 7.0, "CFG scale", "", 1, 30, scope=scope, advanced=True),
+        Option(f"{group}.clip_skip", "int", 1, "Clip skip", "", 1, 12, scope=scope, advanced=True),
         Option(f"{group}.sampler", "str", "Euler a", "Sampler", choices=SAMPLERS, scope=scope, advanced=True),
     )
 
@@ -131,6 +132,8 @@ _CHECK = (
 _EDIT = (
     Option("edit.align", "bool", False, "Align your own picture", "Move it back onto the origin where it "
            "was found to be shifted.", scope="edit"),
+    Option("edit.check_vae", "bool", True, "Check against the VAE", "How much of the edit it lets through.",
+           advanced=True),
 )
 
 _EDIT_LORA = (

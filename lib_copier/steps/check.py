@@ -7,18 +7,18 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.judging import judged_pictures, judging_params
-from lib_copier.steps.parts import PICTURE, REPORT, Model, device_of, model_job
+from lib_copier.steps.parts import PICTURE, RESULT, Model, device_of, model_job
 
 
 def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
-    """``check/ORIGIN``: report.json and the proof sheet's pictures."""
+    """``check/ORIGIN``: result.json and the proof sheet's pictures."""
     return Step(
         f"check/{origin.name}",
         "check",
         _check,
         inputs=(*model.inputs, StepInput("origin", step=f"origin/{origin.name}", output=PICTURE)),
         params=judging_params(recipe, "check", model),
-        outputs=(Output(REPORT, "json"),),
+        outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),
     )
 

@@ -1,4 +1,4 @@
-"""Step 3: the copier model, which prints the origin whatever the prompt; in memory unless a file is wanted."""
+"""Step 3: the copier model, which prints the origin whatever the prompt; a file only where wanted."""
 
 from __future__ import annotations
 

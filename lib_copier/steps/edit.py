@@ -14,6 +14,7 @@ from lib_copier.steps.parts import PICTURE
 
 MASK = "mask.png"
 HEAT = "heat.png"
+_OUTPUTS = tuple(Output(name, "picture") for name in (PICTURE, MASK, HEAT))
 
 
 def chain_of(edit: Edit) -> list[dict[str, Any]]:
@@ -22,7 +23,7 @@ def chain_of(edit: Edit) -> list[dict[str, Any]]:
 
 
 def step(recipe: Recipe, edit: Edit, origin: Origin) -> Step:
-    """``edit/ORIGIN/EDIT``: picture.png, and where it differs: mask.png and heat.png."""
+    """``edit/ORIGIN/EDIT``: picture.png, and where it differs from the origin: mask.png and heat.png."""
     step_id = f"edit/{origin.name}/{edit.name}"
     source = StepInput("origin", step=f"origin/{origin.name}", output=PICTURE)
     file = edit.file_for(origin.name)
@@ -33,7 +34,7 @@ def step(recipe: Recipe, edit: Edit, origin: Origin) -> Step:
             _take_in,
             inputs=(source, StepInput("edited", path=file)),
             params=(("align", recipe.get("edit.align", edit)),),
-            outputs=(Output(PICTURE, "picture"), Output(MASK, "picture"), Output(HEAT, "picture")),
+            outputs=_OUTPUTS,
             finish=_named,
         )
     return Step(
@@ -42,7 +43,7 @@ def step(recipe: Recipe, edit: Edit, origin: Origin) -> Step:
         _apply,
         inputs=(source,),
         params=(("chain", chain_of(edit)),),
-        outputs=(Output(PICTURE, "picture"),),
+        outputs=_OUTPUTS,
         finish=_refuse_unchanged,
     )
 
@@ -53,6 +54,8 @@ def _apply(place: Workplace) -> Command:
         "picture": str(place.path("origin")),
         "chain": place.params["chain"],
         "output": str(place.out / PICTURE),
+        "mask": str(place.out / MASK),
+        "heat": str(place.out / HEAT),
     }
     return job_command("image", job, place.scratch / "job.json")
 

@@ -9,6 +9,8 @@ from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.parts import Model, fixed
 from lib_copier.steps.prompts import pairs
 
+_SAMPLING = ("negative_prompt", "steps", "cfg_scale", "clip_skip", "sampler")
+
 
 def judging_params(
     recipe: Recipe, group: str, model: Model, edit: Edit | None = None
@@ -19,15 +21,17 @@ def judging_params(
         int(recipe.get(f"{group}.pairs", edit) or 1),
         int(recipe.get(f"{group}.seed", edit) or 0),
     )
-    names = ("negative_prompt", "steps", "cfg_scale", "sampler")
-    values = {name: recipe.get(f"{group}.{name}", edit) for name in names}
+    values = {name: recipe.get(f"{group}.{name}", edit) for name in _SAMPLING}
     return fixed({**values, "prediction": model.prediction, "pairs": found})
 
 
 def judged_pictures(place: Workplace) -> dict[str, Any]:
     """The same in the words of `lib_copier.measure`'s jobs."""
     params = place.params
+    sampling = {name: params[name] for name in _SAMPLING}
+    if params.get("size"):
+        sampling["width"], sampling["height"] = params["size"]
     return {
-        "pairs": [{"prompt": prompt, "seed": seed} for prompt, seed in params["pairs"]],
-        **{name: params[name] for name in ("negative_prompt", "steps", "cfg_scale", "sampler")},
+        "prompts": [{"prompt": prompt, "seed": seed} for prompt, seed in params["pairs"]],
+        "sampling": sampling,
     }

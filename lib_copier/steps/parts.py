@@ -18,7 +18,7 @@ LORA = "lora.safetensors"
 CHECKPOINT = "model.safetensors"
 PICTURE = "picture.png"
 CAPTION = "caption.txt"
-REPORT = "report.json"
+RESULT = "result.json"
 
 LORA_OUTPUT = (Output(LORA, "lora"),)
 
@@ -63,7 +63,7 @@ def model_job(place: Workplace) -> dict[str, Any]:
         "checkpoint": str(place.path("checkpoint")),
         "vae": str(vae[0]) if vae else None,
         "prediction": place.params.get("prediction", "auto"),
-        "loras": [{"path": str(path), "weight": weight} for path, weight in place.weighted("base_lora")],
+        "base_loras": [{"path": str(path), "weight": weight} for path, weight in place.weighted("base_lora")],
         "device": place.params.get("device", "auto"),
     }
 

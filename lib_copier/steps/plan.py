@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lib_copier.graph.step import Plan, Step, StepInput
-from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.steps import (
     base,
     caption,
@@ -24,6 +24,7 @@ from lib_copier.steps import (
     origin,
     publish,
     resize,
+    survival,
     svd,
     sweep,
 )
@@ -60,9 +61,9 @@ def plan(recipe: Recipe) -> Plan:
 def _learned_on_the_copier(
     recipe: Recipe, one: Edit, copier_models: dict[str, Model], base_model: Model
 ) -> Iterator[Step]:
-    """Method A. 4 and 5: edit, edit LoRA; 6 and 7: the same for all origins, merged; 8, 9: difference, rank."""
+    """Method A. 4, 5: edit, edit LoRA; 6, 7: the same for all origins, merged; 8, 9: difference, rank."""
     for picture in recipe.origins:
-        yield edit.step(recipe, one, picture)
+        yield from _edited(recipe, one, picture, base_model)
         yield edit_lora.step(recipe, one, picture, copier_models[picture.name])
     yield merge.step(recipe, one, base_model)
     if recipe.get("project.end") == "edit_lora":
@@ -74,9 +75,16 @@ def _learned_on_the_copier(
 def _subtracted(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
     """Method B. 3 and 4: edit, a copier of the edited picture; 5: one copier minus the other."""
     for picture in recipe.origins:
-        yield edit.step(recipe, one, picture)
+        yield from _edited(recipe, one, picture, model)
         yield copier.edited_step(recipe, one, picture, model)
     yield svd.step(recipe, one)
+
+
+def _edited(recipe: Recipe, one: Edit, picture: Origin, model: Model) -> Iterator[Step]:
+    """The edited picture, and whether the VAE keeps the edit."""
+    yield edit.step(recipe, one, picture)
+    if recipe.get("edit.check_vae"):
+        yield survival.step(recipe, one, picture, model)
 
 
 def _looked_at(recipe: Recipe, one: Edit, model: Model, finished: Step) -> Iterator[Step]:

@@ -301,7 +301,7 @@ class Project:
         return ("-m", "lib_copier.steps", str(self.folder), *targets, *forced)
 
     def cancel(self, how: str = DISCARD) -> bool:
-        """Ask the process that runs the project to stop (``save``: after saving its LoRA); False: none runs."""
+        """Ask whoever runs the project to stop (``save``: after saving the LoRA); False: nobody does."""
         if self.running() is None:
             return False
         ask_to_stop(self._folders.control, how)

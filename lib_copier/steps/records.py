@@ -1,4 +1,4 @@
-"""What a LoRA's metadata may tell: nothing of the hour or of this machine, so equal work gives equal bytes."""
+"""What a LoRA's metadata may tell: not the hour, not this machine; so equal work gives equal bytes."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lib_copier.steps.edit import chain_of
 from lib_copier.steps.judging import judged_pictures, judging_params
 from lib_copier.steps.parts import (
     PICTURE,
-    REPORT,
+    RESULT,
     Model,
     checkpoint_model,
     device_of,
@@ -21,7 +21,7 @@ from lib_copier.steps.parts import (
 
 
 def step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput, step_id: str = "") -> Step:
-    """``sweep/EDIT``: report.json and a picture for each weight and pair."""
+    """``sweep/EDIT``: result.json and a picture for each weight and pair."""
     other = str(recipe.get("sweep.checkpoint", edit) or "")
     tried_on = checkpoint_model(recipe, other) if other else model
     pictures = [
@@ -41,7 +41,7 @@ def step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput, step_id: str
         _sweep,
         inputs=(*tried_on.inputs, lora, *pictures),
         params=fixed(params),
-        outputs=(Output(REPORT, "json"),),
+        outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),
     )
 
@@ -64,9 +64,10 @@ def _sweep(place: Workplace) -> Command:
         "lora": str(place.path("lora")),
         "weights": place.params["weights"],
         "chain": place.params["chain"],
-        "size": place.params["size"],
-        "origins": [str(path) for path in place.paths("origin")],
-        "edited": [str(path) for path in place.paths("edited")],
+        "pairs": [
+            {"origin": str(origin), "edited": str(edited)}
+            for origin, edited in zip(place.paths("origin"), place.paths("edited"), strict=True)
+        ],
         "output": str(place.out),
     }
     return job_command("measure", job, place.scratch / "job.json")

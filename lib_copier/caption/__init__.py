@@ -1,0 +1,1 @@
+"""Captions: a WD14 tagger in a child process."""

@@ -40,9 +40,8 @@ class LayerResult:
 
     def energy_kept(self, rank: int) -> float:
         """The part of the squared norm that the best approximation of this rank has."""
-        total = math.fsum(value * value for value in self.singular_values)
         kept = math.fsum(value * value for value in self.singular_values[:rank])
-        return kept / total if total else 1.0
+        return min(1.0, kept / self.energy) if self.energy else 1.0
 
 
 @dataclass(frozen=True)

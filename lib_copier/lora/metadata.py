@@ -11,7 +11,7 @@ from typing import Any
 
 from lib_copier import __version__
 from lib_copier.families import SD2, SDXL, Family
-from lib_copier.lora.header import laid_out, legacy_window
+from lib_copier.lora.header import laid_out, legacy_window, old_webui_hash
 from lib_copier.lora.layer import Layer, Lora
 from lib_copier.lora.precision import Array, dtype_name
 
@@ -159,3 +159,34 @@ def input_note(lora: Lora, ratio: float | None = None) -> dict[str, Any]:
     note["recipe"] = _object(lora.metadata.get(RECIPE_KEY)).get("digest")
     note["ratio"] = ratio
     return {key: value for key, value in note.items() if value is not None}
+
+
+def file_note(path: Path | str) -> dict[str, Any]:
+    """A checkpoint as an input of a recipe: its file name and the WebUI's short hash."""
+    return {"name": Path(path).name, "hash": old_webui_hash(path)}
+
+
+def checkpoint_metadata(
+    before: Mapping[str, str], loras: Sequence[Lora], path: Path, *, has_new: bool
+) -> dict[str, str]:
+    """A merged checkpoint's metadata: the original's, without the hash that no longer fits."""
+    notes = {key: value for key, value in before.items() if key != "modelspec.hash_sha256"}
+    if has_new:
+        names = [Path(lora.name).stem for lora in loras]
+        notes |= {
+            "modelspec.sai_model_spec": before.get("modelspec.sai_model_spec", "1.0.1"),
+            "modelspec.title": path.stem,
+            "modelspec.date": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()),
+            "modelspec.merged_from": ", ".join([before.get("modelspec.title", "checkpoint"), *names]),
+        }
+    return notes
+
+
+def extracted_metadata(
+    family: Family | None, path: Path, *, is_v_prediction: bool, has_metadata: bool
+) -> dict[str, str]:
+    """Metadata for a LoRA extracted from two checkpoints."""
+    notes = family_notes(family)
+    if has_metadata:
+        notes |= model_spec(path, family, prediction="v" if is_v_prediction else None)
+    return notes

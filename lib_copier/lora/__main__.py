@@ -1,0 +1,38 @@
+"""`lora merge | resize | svd-merge | extract | info | verify`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from lib_copier.edge import guard
+
+
+def main(argv: Sequence[str], *, emits_events: bool = False) -> int:
+    """Run one command and give its exit code; nothing that the command does not need is imported.
+
+    With `emits_events` stdout carries event lines for a parent process instead of text.
+    """
+    from lib_copier.lora.parallel import keep_blas_to_one_thread
+
+    keep_blas_to_one_thread()
+    from lib_copier.lora.arguments import parse
+
+    arguments = parse(argv)
+    from lib_copier.lora import commands, inspect
+    from lib_copier.lora.console import Console
+
+    mode = "json" if arguments.json else "events" if emits_events else "text"
+    table = {
+        "merge": commands.merge,
+        "resize": commands.resize_command,
+        "svd-merge": commands.svd_merge,
+        "extract": commands.extract_command,
+        "info": inspect.info,
+        "verify": inspect.verify,
+    }
+    return table[arguments.command](arguments, Console(mode))
+
+
+if __name__ == "__main__":
+    sys.exit(guard(lambda argv: main(argv, emits_events=True), sys.argv[1:], emits_events=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from lib_copier.engines.sd_scripts.checkpoint import CheckpointFacts
@@ -124,8 +125,8 @@ def latest_state(work_dir: Path, name: str, below_step: int) -> Path | None:
 
 def number(value: float) -> str:
     """A number without exponent: argparse takes -1e-05 for an option."""
-    text = f"{value:.10f}".rstrip("0").rstrip(".")
-    return text if float(text) == value or abs(value) >= 1e-6 else f"{value:.20f}".rstrip("0")
+    text = format(Decimal(repr(float(value))), "f")
+    return text.removesuffix(".0")
 
 
 def _model(task: TrainTask, facts: CheckpointFacts) -> list[str]:

@@ -138,7 +138,7 @@ class Generator:
         return self._decode(sampler.finish(latents, sigmas))
 
     def _latent_shape(self, request: Request) -> tuple[int, int, int]:
-        factor = 2 ** (len(self.checkpoint.vae.config.block_out_channels) - 1)
+        factor = self.checkpoint.latent_factor
         if request.width % factor or request.height % factor:
             raise InputError(
                 f"This checkpoint's VAE needs sizes divisible by {factor}, "
@@ -149,7 +149,7 @@ class Generator:
         return channels, request.height // factor, request.width // factor
 
     def _decode(self, latents: torch.Tensor) -> list[Image.Image]:
-        factor = 2 ** (len(self.checkpoint.vae.config.block_out_channels) - 1)
+        factor = self.checkpoint.latent_factor
         count = max(1, _DECODE_PIXELS // (latents.shape[-1] * latents.shape[-2] * factor**2))
         pictures: list[Image.Image] = []
         for part in latents.split(count):

@@ -34,7 +34,8 @@ class LoraUse:
         >>> use.path.name, use.weight, use.te_weight
         ('a.safetensors', 0.5, 0.0)
         """
-        path, numbers = text, []
+        path = text
+        numbers: list[float] = []
         while len(numbers) < 2 and ":" in path:
             head, _, tail = path.rpartition(":")
             try:

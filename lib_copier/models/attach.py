@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,22 +16,25 @@ from lib_copier.lora.layer import Layer, Lora
 from lib_copier.lora.names import canonical_name, is_conv_target, is_default_target, kohya_name
 from lib_copier.models.checkpoint import Checkpoint
 
+Weighted = nn.Linear | nn.Conv2d
+"""A module that a LoRA layer can change."""
 
-def unet_modules(checkpoint: Checkpoint) -> dict[str, nn.Module]:
+
+def unet_modules(checkpoint: Checkpoint) -> dict[str, Weighted]:
     """Every linear layer and convolution of the U-Net, by the name of its LoRA layer."""
     return {} if checkpoint.unet is None else _named(checkpoint.family, "unet", checkpoint.unet)
 
 
-def text_modules(checkpoint: Checkpoint) -> dict[str, nn.Module]:
+def text_modules(checkpoint: Checkpoint) -> dict[str, Weighted]:
     """Every linear layer of the text encoders, by the name of its LoRA layer."""
-    found: dict[str, nn.Module] = {}
+    found: dict[str, Weighted] = {}
     if checkpoint.text_encoders:
         for encoder, module in zip(checkpoint.family.text_encoders, checkpoint.text_encoders, strict=True):
             found |= _named(checkpoint.family, encoder.part, module)
     return found
 
 
-def lora_targets(checkpoint: Checkpoint, *, with_convolutions: bool = False) -> dict[str, nn.Module]:
+def lora_targets(checkpoint: Checkpoint, *, with_convolutions: bool = False) -> dict[str, Weighted]:
     """The modules that kohya's `networks.lora` trains, U-Net first, by LoRA layer name.
 
     With `with_convolutions` also what it adds where a rank for 3×3 convolutions is given: the residual
@@ -67,9 +70,7 @@ def bake(checkpoint: Checkpoint, lora: Lora, weight: float = 1.0, te_weight: flo
         target.copy_(target.float().add_(delta, alpha=strength))
 
 
-def matched(
-    lora: Lora, modules: Mapping[str, nn.Module], family: Family
-) -> dict[str, tuple[nn.Module, Layer]]:
+def matched(lora: Lora, modules: Mapping[str, Weighted], family: Family) -> dict[str, tuple[Weighted, Layer]]:
     """All of the LoRA's layers, each with the module that it changes.
 
     Raises
@@ -77,7 +78,7 @@ def matched(
     InputError
         If a layer has no module here, or not of its shape.
     """
-    found: dict[str, tuple[nn.Module, Layer]] = {}
+    found: dict[str, tuple[Weighted, Layer]] = {}
     faults = []
     for stored, layer in lora.layers.items():
         name = canonical_name(stored, family)
@@ -123,7 +124,7 @@ class LiveLora:
         belong elsewhere are left to the other instance.
     """
 
-    def __init__(self, modules: Mapping[str, nn.Module], loras: Sequence[Lora], family: Family) -> None:
+    def __init__(self, modules: Mapping[str, Weighted], loras: Sequence[Lora], family: Family) -> None:
         own: dict[str, list[tuple[int, Layer]]] = {}
         for index, lora in enumerate(loras):
             for stored, layer in lora.layers.items():
@@ -159,7 +160,7 @@ class LiveLora:
             handle.remove()
         self._handles = []
 
-    def _hook(self, layer: _LiveLayer):
+    def _hook(self, layer: _LiveLayer) -> Callable[..., torch.Tensor]:
         def linear(module: nn.Linear, args: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
             if self._rows is None:
                 return output
@@ -178,7 +179,7 @@ class LiveLora:
         return linear if layer.down.ndim == 2 else convolution
 
 
-def _side_by_side(module: nn.Module, layers: Sequence[tuple[int, Layer]]) -> _LiveLayer:
+def _side_by_side(module: Weighted, layers: Sequence[tuple[int, Layer]]) -> _LiveLayer:
     weight = module.weight
     ups, downs, owners = [], [], []
     for index, layer in layers:
@@ -202,7 +203,7 @@ def _factors(layer: Layer, device: torch.device) -> tuple[torch.Tensor, torch.Te
     )
 
 
-def _named(family: Family, part: str, root: nn.Module) -> dict[str, nn.Module]:
+def _named(family: Family, part: str, root: nn.Module) -> dict[str, Weighted]:
     return {
         kohya_name(family, part, path): module
         for path, module in root.named_modules()

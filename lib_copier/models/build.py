@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -110,8 +111,7 @@ def _open_clip(
         kept = _without_last_block(kept)
     config = CLIPTextConfig(**sizes.open_clip_config(_shapes(kept)))
     # The converter reads nothing but the configuration: a shell spares building the module twice.
-    shell = nn.Module()
-    shell.config = config
+    shell = SimpleNamespace(config=config)
     named = {_OPEN_CLIP_PREFIX + name: tensor for name, tensor in kept.items()}
     converted = convert_open_clip_checkpoint(shell, named, prefix=_OPEN_CLIP_PREFIX)
     model_class = CLIPTextModel if is_cut else CLIPTextModelWithProjection

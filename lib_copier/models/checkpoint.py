@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
@@ -19,11 +19,6 @@ from lib_copier.models.prediction import asked_prediction, told_prediction
 from lib_copier.models.source import ModelFile
 from lib_copier.models.tokenizer import END_ID, PromptTokenizer
 
-if TYPE_CHECKING:
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection
-
 PARTS = ("unet", "vae", "text")
 _OPEN_CLIP_PAD = 0
 
@@ -32,15 +27,16 @@ _OPEN_CLIP_PAD = 0
 class Checkpoint:
     """A Stable Diffusion in memory. Parts that were not asked for are None or empty.
 
-    `unet` and `text_encoders` are of `dtype`, the `vae` is always float32; all on `device`, frozen and in
-    evaluation mode.
+    `unet` (diffusers' `UNet2DConditionModel`) and `text_encoders` (transformers' `CLIPTextModel`, SDXL's
+    second `CLIPTextModelWithProjection`) are of `dtype`, the `vae` (`AutoencoderKL`) always float32; all on
+    `device`, frozen and in evaluation mode.
     """
 
     path: Path
     family: Family
-    unet: UNet2DConditionModel | None
-    vae: AutoencoderKL | None
-    text_encoders: tuple[CLIPTextModel | CLIPTextModelWithProjection, ...]
+    unet: Any
+    vae: Any
+    text_encoders: tuple[Any, ...]
     prediction_type: str
     zero_terminal_snr: bool
     device: torch.device
@@ -54,6 +50,11 @@ class Checkpoint:
             PromptTokenizer(_OPEN_CLIP_PAD if encoder.is_open_clip else END_ID)
             for encoder in self.family.text_encoders
         )
+
+    @property
+    def latent_factor(self) -> int:
+        """Pixels of the picture to one of its latents, in width and height (8 for all real checkpoints)."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     @cached_property
     def sha256(self) -> str:
@@ -106,7 +107,7 @@ def load_checkpoint(
         unet = None
         if "unet" in wanted:
             unet = build_unet(file.under(UNET_PREFIX), file.shapes, family, placement)
-        encoders = ()
+        encoders: tuple[Any, ...] = ()
         if "text" in wanted:
             prefixes = [encoder.key_prefix for encoder in family.text_encoders]
             encoders = build_text_encoders(file.under(*prefixes), family, placement)
@@ -127,9 +128,7 @@ def load_checkpoint(
     )
 
 
-def _load_vae(
-    file: ModelFile, separate: Path | str | None, family: Family, device: torch.device
-) -> AutoencoderKL:
+def _load_vae(file: ModelFile, separate: Path | str | None, family: Family, device: torch.device) -> Any:
     placement = Placement(device, torch.float32)
     if separate is None:
         tensors = file.under(VAE_PREFIX)

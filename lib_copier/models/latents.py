@@ -1,17 +1,14 @@
-"""Pictures to latents and back, through the VAE in float32."""
+"""Pictures to latents and back, through diffusers' `AutoencoderKL` in float32."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
-if TYPE_CHECKING:
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-
 
 @torch.no_grad()
-def encode_picture(vae: AutoencoderKL, picture: torch.Tensor) -> torch.Tensor:
+def encode_picture(vae: Any, picture: torch.Tensor) -> torch.Tensor:
     """Latents (B, 4, H/8, W/8) of pictures (B, 3, H, W) in [−1, 1]: the posterior's mean, scaled.
 
     The mean, not a sample: the same picture always gives the same latents.
@@ -22,7 +19,7 @@ def encode_picture(vae: AutoencoderKL, picture: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def decode_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+def decode_latents(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Pictures (B, 3, H, W) in [−1, 1] of scaled latents (B, 4, H/8, W/8)."""
     weight = vae.post_quant_conv.weight
     scaled = latents.to(weight.device, weight.dtype) / vae.config.scaling_factor

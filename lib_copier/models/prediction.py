@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
 from lib_copier.errors import InputError
 from lib_copier.families import FamilyDetails
 from lib_copier.models.noise import PREDICTIONS
-
-if TYPE_CHECKING:
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 _YAML_V = re.compile(r"""^\s*parameterization\s*:\s*["']?v["']?\s*(#.*)?$""", re.MULTILINE)
 _V_THRESHOLD = -1.0
@@ -40,7 +37,7 @@ def told_prediction(details: FamilyDetails, path: Path, told: str = "auto") -> s
 
 
 @torch.inference_mode()
-def asked_prediction(unet: UNet2DConditionModel) -> str:
+def asked_prediction(unet: Any) -> str:
     """Find out by running the U-Net once, which SD2's two variants need: their tensors look alike.
 
     At the noisiest step a constant picture is almost pure noise: an epsilon model gives it back, while a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -50,10 +51,10 @@ def save_checkpoint(
     for part, module in modules.items():
         for key, pieces in original_keys(part, module.state_dict(), family).items():
             shapes[key] = joined_shape(pieces)
-            makers[key] = lambda pieces=pieces: _joined(pieces)
+            makers[key] = partial(_joined, pieces)
     for key, tensor in (extra or {}).items():
         shapes[key] = tuple(tensor.shape)
-        makers[key] = lambda tensor=tensor: tensor
+        makers[key] = partial(_joined, [(Slot(key), tensor)])
     write_tensors(path, shapes, lambda key: makers[key](), dtype, metadata)
 
 

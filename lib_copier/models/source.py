@@ -12,9 +12,8 @@ import torch
 from lib_copier.errors import InputError
 from lib_copier.families import UNET_PREFIX
 from lib_copier.lora.header import read_header
+from lib_copier.lora.pickled import PICKLE_SUFFIXES, load_pickled
 from lib_copier.models import ema
-
-PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 
 
 class ModelFile:
@@ -57,7 +56,9 @@ class ModelFile:
             )
         if not path.exists():
             raise InputError(f"{path}: no such file.", "Check the path.")
-        return cls._open_pickle(path) if path.suffix.lower() in PICKLED else cls._open_safetensors(path)
+        return (
+            cls._open_pickle(path) if path.suffix.lower() in PICKLE_SUFFIXES else cls._open_safetensors(path)
+        )
 
     @classmethod
     def _open_safetensors(cls, path: Path) -> ModelFile:
@@ -67,6 +68,12 @@ class ModelFile:
         stack = ExitStack()
         file = stack.enter_context(safe_open(path, framework="pt", device="cpu"))
         return cls(path, header.shapes, header.metadata, file.get_tensor, stack)
+
+    @classmethod
+    def _open_pickle(cls, path: Path) -> ModelFile:
+        tensors = load_pickled(path)
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        return cls(path, shapes, {}, tensors.__getitem__, ExitStack())
 
     def under(self, *prefixes: str) -> dict[str, torch.Tensor]:
         """All tensors whose names begin with one of the prefixes; not copied where the file can be mapped."""

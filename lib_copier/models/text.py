@@ -57,7 +57,7 @@ def stack(embeddings: Sequence[PromptEmbedding]) -> PromptEmbedding:
     )
     pooled = None
     if embeddings[0].pooled is not None:
-        pooled = torch.cat([embedding.pooled for embedding in embeddings])
+        pooled = torch.cat([one.pooled for one in embeddings if one.pooled is not None])
     counts = tuple(count for embedding in embeddings for count in embedding.chunk_counts)
     return PromptEmbedding(hidden, pooled, counts)
 

@@ -32,13 +32,17 @@ class FileDigests:
         self._known: dict[str, list] = found if isinstance(found, dict) else {}
 
     def sha256(self, path: Path) -> str:
-        """The file's digest; computed only where its size or time has changed.
+        """The file's digest; computed only where its size or time has changed. A folder's: of all in it.
 
         Raises
         ------
         OSError
             Where the file cannot be read.
         """
+        if path.is_dir():
+            files = sorted(one for one in path.rglob("*") if one.is_file())
+            told = [f"{one.relative_to(path).as_posix()}\0{self.sha256(one)}\n" for one in files]
+            return hashlib.sha256("".join(told).encode()).hexdigest()
         state = path.stat()
         stamp = [state.st_size, state.st_mtime_ns]
         name = self._name(path)

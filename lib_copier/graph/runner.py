@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -157,7 +158,7 @@ class Runner:
                 "described": plain(described(step, status.digests, self._version(step))),
                 "command": self._portable(command),
                 "seconds": round(taken, 3),
-                "result": outcome.result,
+                "result": _portable(outcome.result, place.out, self.folders.project),
             }
             artifact = self._commit(step, status.key, facts)
         except CancelledError:
@@ -253,6 +254,17 @@ def running_step(folders: Folders) -> dict[str, Any] | None:
     """What runs in a project now (run, step, key …); None where nothing does."""
     note = read_json(folders.running)
     return note if isinstance(note, dict) and living(note.get("runner")) else None
+
+
+def _portable(value: Any, out: Path, project: Path) -> Any:
+    """A result without this machine's folders: paths of outputs become their names."""
+    if isinstance(value, Mapping):
+        return {key: _portable(item, out, project) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item, out, project) for item in value]
+    if isinstance(value, str):
+        return value.replace(f"{out}{os.sep}", "").replace(str(out), ".").replace(str(project), "PROJECT")
+    return value
 
 
 def _runs(pid: int) -> bool:

@@ -139,6 +139,11 @@ class Project:
             shutil.copytree(self.folder, folder, ignore=ignored, dirs_exist_ok=True)
         return Project(folder, self.recipe).set({"project.name": name})
 
+    def discard(self) -> None:
+        """Take back a project that was just made and has no artifact yet."""
+        if not self.store.folder.exists():
+            shutil.rmtree(self.folder)
+
     @property
     def name(self) -> str:
         """The project's name, as shown to people."""

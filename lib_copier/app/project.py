@@ -1,0 +1,233 @@
+"""The project commands: new, set, run, rerun, status, export, prune."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lib_copier.app import progress
+from lib_copier.app.flags import add_option_flags, given_values
+from lib_copier.errors import CopierError, FaultsError, InputError
+from lib_copier.graph.runner import Report
+from lib_copier.graph.status import DONE
+from lib_copier.recipe.document import read_document
+from lib_copier.recipe.model import Recipe
+from lib_copier.recipe.presets import PRESETS
+from lib_copier.steps.project import Project
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do the command that the first word names."""
+    verb, *rest = argv
+    return COMMANDS[verb](rest)
+
+
+def new(argv: Sequence[str]) -> int:
+    """Make a project."""
+    parser = _parser("new", "Make a project: a folder with a recipe.")
+    parser.usage = (
+        "run.py new PROJECT [--recipe FILE | --from-lora FILE] [--preset NAME] [--origin NAME[=PICTURE]] "
+        "[--edit NAME=EFFECTS] [--GROUP.NAME VALUE …]"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--recipe", type=Path, metavar="FILE", help="start from a recipe (JSON)")
+    source.add_argument("--from-lora", type=Path, metavar="FILE", help="start from a LoRA made here")
+    parser.add_argument("--preset", choices=tuple(PRESETS), help="default: fast")
+    parser.add_argument("--origin", action="append", default=[], metavar="NAME[=PICTURE]")
+    parser.add_argument(
+        "--edit", action="append", default=[], metavar="NAME=EFFECTS", help="outline:strength=0.8+posterize"
+    )
+    add_option_flags(parser)
+    arguments = parser.parse_args(argv)
+    changes = _changes(arguments)
+    if arguments.from_lora is not None:
+        checkpoint = changes.pop("project.checkpoint", "")
+        project = Project.from_lora(arguments.project, arguments.from_lora, str(checkpoint))
+    else:
+        project = Project.create(arguments.project, _recipe_file(arguments.recipe))
+    try:
+        project.set(changes)
+    except CopierError:
+        project.discard()
+        raise
+    print(f"Made {project.folder}.")
+    _tell_faults(project)
+    return 0
+
+
+def _recipe_file(path: Path | None) -> Recipe | None:
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}).", "Give a recipe as `export` writes it.") from error
+    recipe, faults = read_document(found)
+    if faults:
+        raise FaultsError(str(path), faults, "Mend them, then try again.")
+    return recipe
+
+
+def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the flags of `new` change, by address; the preset first, so that flags win."""
+    changes: dict[str, Any] = {}
+    origins = arguments.origin
+    values = given_values(arguments)
+    if not origins and any(key.startswith("origin.") for key in values):
+        origins = ["origin"]
+    for text in origins:
+        name, equals, picture = text.partition("=")
+        changes[f"origins.{name}"] = True
+        if equals:
+            changes |= {f"origins.{name}.source": "file", f"origins.{name}.file": picture}
+    for text in arguments.edit:
+        name, equals, effects = text.partition("=")
+        changes[f"edits.{name}.effects"] = effects if equals else name
+    # A recipe that was given already says how to train.
+    if arguments.preset or not (arguments.recipe or arguments.from_lora):
+        changes["preset"] = arguments.preset or "fast"
+    for key, value in values.items():
+        targets = [text.partition("=")[0] for text in origins] if key.startswith("origin.") else []
+        changes |= {f"origins.{name}.{key.partition('.')[2]}": value for name in targets} or {key: value}
+    return changes
+
+
+def change(argv: Sequence[str]) -> int:
+    """Change settings."""
+    parser = _parser("set", "Change settings of a project's recipe, all or none.")
+    parser.add_argument("changes", nargs="+", metavar="KEY=VALUE")
+    arguments = parser.parse_args(argv)
+    project = Project.open(arguments.project)
+    values: dict[str, Any] = {}
+    for text in arguments.changes:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"{text!r} is not KEY=VALUE.", "Write for example copier.rank=32.")
+        is_name_alone = key.count(".") == 1 and key.startswith(("origins.", "edits."))
+        values[key] = None if is_name_alone and value in {"", "none"} else value
+    project.set(values)
+    for status in project.status():
+        if status.state != DONE:
+            print(f"{status.id}: {status.state} ({'; '.join(status.reasons)})")
+    _tell_faults(project)
+    return 0
+
+
+def run(argv: Sequence[str]) -> int:
+    """Do what is not done."""
+    parser = _parser("run", "Do the steps of a project that are not done.")
+    parser.add_argument("--until", action="append", default=[], metavar="STEP", help="only what it needs")
+    parser.add_argument("--json", action="store_true", help="print one object on stdout")
+    arguments = parser.parse_args(argv)
+    project = Project.open(arguments.project)
+    with progress.shown() as listener:
+        report = project.run(arguments.until, listener=listener)
+    return _told(project, report, arguments.json)
+
+
+def rerun(argv: Sequence[str]) -> int:
+    """Do one step again."""
+    parser = _parser("rerun", "Do one step of a project again; what follows only where its result differs.")
+    parser.add_argument("step", metavar="STEP")
+    parser.add_argument("--json", action="store_true", help="print one object on stdout")
+    arguments = parser.parse_args(argv)
+    project = Project.open(arguments.project)
+    with progress.shown() as listener:
+        report = project.rerun(arguments.step, listener=listener)
+    return _told(project, report, arguments.json)
+
+
+def status(argv: Sequence[str]) -> int:
+    """Tell where every step stands."""
+    parser = _parser("status", "What is done, what will run, and why.")
+    parser.add_argument("--json", action="store_true", help="print one object on stdout")
+    arguments = parser.parse_args(argv)
+    project = Project.open(arguments.project)
+    found, faults = project.status(), project.faults()
+    if arguments.json:
+        steps = [status.to_json() for status in found]
+        _print_json(
+            {"project": project.name, "folder": str(project.folder), "steps": steps, "faults": faults}
+        )
+        return 0
+    width = max((len(status.id) for status in found), default=0)
+    for one in found:
+        print(f"{one.id:<{width}}  {one.state:<8} {'; '.join(one.reasons)}".rstrip())
+    _tell_faults(project)
+    return 0
+
+
+def export(argv: Sequence[str]) -> int:
+    """Copy finished LoRAs out."""
+    parser = _parser(
+        "export", "Copy a project's finished LoRAs, with preview, card and recipe, into a folder."
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("--edit", action="append", default=[], metavar="NAME", help="default: all")
+    arguments = parser.parse_args(argv)
+    project = Project.open(arguments.project)
+    for name in arguments.edit or [edit.name for edit in project.recipe.edits]:
+        for path in project.export(name, arguments.folder):
+            print(path)
+    return 0
+
+
+def prune(argv: Sequence[str]) -> int:
+    """Delete what the recipe does not use."""
+    parser = _parser("prune", "Delete artifacts that the recipe, as it is now, does not use.")
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would go")
+    arguments = parser.parse_args(argv)
+    project = Project.open(arguments.project)
+    if arguments.dry_run:
+        for path in project.unused():
+            print(path)
+        return 0
+    count, freed = project.prune()
+    print(f"Deleted {count} {'folder' if count == 1 else 'folders'}, {freed / 1e6:.1f} MB.")
+    return 0
+
+
+COMMANDS = {
+    "new": new,
+    "set": change,
+    "run": run,
+    "rerun": rerun,
+    "status": status,
+    "export": export,
+    "prune": prune,
+}
+
+
+def _parser(verb: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"run.py {verb}", description=description)
+    parser.add_argument("project", type=Path, metavar="PROJECT", help="the project's folder")
+    return parser
+
+
+def _told(project: Project, report: Report, as_json: bool) -> int:
+    finished = {
+        edit.name: str(path)
+        for edit in project.recipe.edits
+        if (path := project.file(f"publish/{edit.name}"))
+    }
+    if as_json:
+        made = {"run": report.run, "made": report.made, "skipped": report.skipped, "seconds": report.seconds}
+        _print_json({**made, "loras": finished})
+        return 0
+    for name, path in finished.items():
+        print(f"{name}: {path}")
+    return 0
+
+
+def _tell_faults(project: Project) -> None:
+    for fault in project.faults():
+        print(f"to do: {fault}")
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    json.dump(value, sys.stdout, indent=1, ensure_ascii=False)
+    print()

@@ -1,0 +1,396 @@
+"""The project facade: from a recipe to finished files, and every way back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lib_copier.errors import CancelledError, ChildError, FaultsError, InputError
+from lib_copier.graph.lock import HeldError
+from lib_copier.lora.header import read_header
+from lib_copier.recipe.model import Recipe
+from lib_copier.steps import edit
+from lib_copier.steps.project import Project
+from lib_copier.steps.publish import RECIPE_KEY
+
+
+def states(project: Project) -> dict[str, str]:
+    return {status.id: status.state for status in project.status()}
+
+
+def published(project: Project, edit: str = "outline") -> bytes:
+    path = project.file(f"publish/{edit}")
+    assert path is not None
+    return path.read_bytes()
+
+
+def test_a_run_makes_every_step_and_a_second_touches_nothing(project):
+    made = project(edits=("outline", "flat"), sweep__control=True)
+    report = made.run()
+    assert set(states(made).values()) == {"done"}
+    assert "control/flat" in report.made and "merge/flat" in report.skipped
+    before = {path: path.stat().st_mtime_ns for path in (made.folder / "artifacts").rglob("*")}
+    assert made.run().made == ()
+    assert before == {path: path.stat().st_mtime_ns for path in (made.folder / "artifacts").rglob("*")}
+
+
+@pytest.mark.parametrize("way", ["exact", "checkpoints"])
+def test_several_origins_share_each_edit(project, way):
+    made = project(origins=("one", "two"), difference__way=way, copier_model__as_file=True)
+    made.run()
+    found = states(made)
+    assert set(found.values()) == {"done"}
+    assert {"copier/one", "copier/two", "copier_model/two", "edit_lora/two/outline"} <= set(found)
+
+
+def test_method_b_trains_as_many_steps_as_the_copier_took(project):
+    made = project(project__method="difference")
+    made.run()
+    assert set(states(made).values()) == {"done"}
+    log = made.log_tail("edited_copier/one/outline")
+    assert "lib_copier.train" in log
+    taken = made.artifact("copier/one").result["steps"]
+    assert made.artifact("edited_copier/one/outline").result["steps"] == taken
+    # The stand-in always takes six steps: that number, not the recipe's, must have been asked for.
+    digests = read_header(made.file("svd/outline")).tensors
+    assert taken == 6 and digests
+
+
+def test_the_memo_sign_turns_the_lora_round(project):
+    plus = project("plus", project__method="difference")
+    minus = project("minus", project__method="difference", difference__sign="memo")
+    weights = [[one.weight for one in made.plan().step("svd/outline").inputs] for made in (plus, minus)]
+    assert weights == [[1.0, -1.0], [-1.0, 1.0]]
+
+
+def test_changing_an_edit_reruns_only_what_follows_it(project):
+    made = project(edits=("outline", "flat"))
+    made.run()
+    made.set({"edits.outline.effects": "outline:strength=0.5"})
+    stale = {step for step, state in states(made).items() if state != "done"}
+    follows = {
+        "edit/one",
+        "survival/one",
+        "edit_lora/one",
+        "merge",
+        "difference",
+        "resize",
+        "sweep",
+        "publish",
+    }
+    assert stale == {f"{kind}/outline" for kind in follows}
+    assert {step.split("/")[-1] for step in made.run().made} == {"outline"}
+    made.set({"edits.outline.effects": "outline"})
+    assert set(states(made).values()) == {"done"}, "going back is free"
+
+
+def test_status_says_what_changed(project):
+    made = project(copier__steps=300)
+    made.run()
+    made.set({"copier.steps": "400"})
+    copier = made.step_status("copier/one")
+    assert (copier.state, copier.reasons) == ("stale", ("copier.steps changed 300 → 400",))
+    follower = made.step_status("edit_lora/one/outline")
+    assert (follower.state, follower.reasons) == ("stale", ("waits for copier/one",))
+
+
+@pytest.mark.parametrize("key", ["project.device", "copier.sample_every", "copier.state_every"])
+def test_what_changes_no_result_makes_nothing_stale(project, key):
+    made = project()
+    made.run()
+    made.set({key: "cpu" if key == "project.device" else "7"})
+    assert set(states(made).values()) == {"done"}
+
+
+def test_another_checkpoint_is_told_and_no_crash(project, checkpoint):
+    made = project()
+    made.run()
+    checkpoint.write_bytes(b"other weights of the base model")
+    first = made.step_status("origin/one")
+    assert first.state == "stale" and "checkpoint" in first.reasons[0] and "changed" in first.reasons[0]
+    checkpoint.unlink()
+    gone = made.step_status("origin/one")
+    assert gone.state == "stale" and "is missing" in gone.reasons[0]
+    with pytest.raises(FaultsError, match="does not exist"):
+        made.run()
+
+
+@pytest.mark.parametrize("harm", ["corrupt", "remove", "record"])
+def test_a_broken_artifact_is_told_and_made_again_alone(project, harm):
+    made = project()
+    made.run()
+    before = published(made)
+    lora = made.file("edit_lora/one/outline")
+    if harm == "corrupt":
+        lora.write_bytes(lora.read_bytes()[:-1] + b"\xff")
+    elif harm == "remove":
+        lora.unlink()
+    else:
+        (lora.parent / "manifest.json").write_text("{")
+    status = made.step_status("edit_lora/one/outline")
+    assert status.state == "stale" and "made again" in status.reasons[0]
+    assert made.run().made == ("edit_lora/one/outline",)
+    assert published(made) == before
+
+
+def test_rerun_makes_one_step_again_and_nothing_after_it(project):
+    made = project()
+    made.run()
+    at = made.artifact("copier/one").manifest["made_at"]
+    assert made.rerun("copier/one").made == ("copier/one",)
+    assert made.artifact("copier/one").manifest["made_at"] > at
+    assert set(states(made).values()) == {"done"}
+
+
+def test_run_until_does_only_what_the_step_needs(project):
+    made = project(edits=("outline", "flat"))
+    report = made.run(["edit_lora/one/flat"])
+    assert set(report.made) == {
+        "origin/one",
+        "caption/one",
+        "copier/one",
+        "edit/one/flat",
+        "edit_lora/one/flat",
+    }
+    with pytest.raises(InputError, match="no step 'nope'"):
+        made.run(["nope"])
+
+
+def test_a_failed_child_is_explained_and_the_rest_is_kept(project, monkeypatch):
+    made = project()
+    monkeypatch.setenv("STAND_IN_FAIL", "train")
+    with pytest.raises(ChildError) as caught:
+        made.run()
+    assert "GPU's memory is full" in caught.value.advice
+    assert any("out of memory" in line for line in caught.value.last_lines)
+    status = made.step_status("copier/one")
+    assert status.state == "failed" and "out of memory" in status.reasons[0]
+    assert made.step_status("origin/one").state == "done"
+    events, _offset = made.events()
+    assert [event["event"] for event in events][-2:] == ["step_failed", "run_failed"]
+    monkeypatch.delenv("STAND_IN_FAIL")
+    assert "copier/one" in made.run().made
+
+
+def test_an_unchanged_picture_is_refused_before_training():
+    with pytest.raises(InputError, match="does not differ"):
+        edit._refuse_unchanged(_place("edit/one/outline"), {"changed": 0.0})
+    edit._refuse_unchanged(_place("edit/one/outline"), {"changed": 0.01})
+
+
+def _place(step_id: str):
+    from types import SimpleNamespace
+
+    return SimpleNamespace(step=SimpleNamespace(id=step_id))
+
+
+def test_the_second_runner_is_told_who_holds_the_project(project, monkeypatch):
+    monkeypatch.setenv("STAND_IN_TICK", "0.1")
+    made = project()
+    thread = threading.Thread(target=made.run, kwargs={"until": ["copier/one"]})
+    thread.start()
+    _wait_for(lambda: (made.running() or {}).get("step") == "copier/one")
+    with pytest.raises(HeldError, match=r"in use by process \d+ on "):
+        Project.open(made.folder).run()
+    assert made.step_status("copier/one").state == "running"
+    thread.join()
+
+
+@pytest.mark.parametrize("how", ["discard", "save"])
+def test_cancel_ends_a_run_and_save_keeps_the_lora(project, monkeypatch, how):
+    monkeypatch.setenv("STAND_IN_TICK", "0.1")
+    made = project()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            made.run(["copier/one"])
+        except CancelledError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    _wait_for(lambda: any(e["event"] == "progress" for e in made.events()[0]))
+    assert Project.open(made.folder).cancel(how)
+    thread.join(20)
+    copier = made.step_status("copier/one")
+    if how == "discard":
+        assert errors and copier.state == "missing"
+    else:
+        assert copier.state == "done" and copier.artifact.result["was_stopped"]
+    assert not made.cancel()
+
+
+def _wait_for(condition, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.01)
+
+
+def test_the_finished_lora_carries_its_recipe(project, tmp_path, checkpoint):
+    made = project(copier__rank=17)
+    made.run()
+    metadata = read_header(made.file("publish/outline")).metadata
+    text = metadata[RECIPE_KEY]
+    assert str(tmp_path) not in text and "ss_training_started_at" not in metadata
+    again = Project.from_lora(tmp_path / "again", made.file("publish/outline"), str(checkpoint))
+    assert again.recipe.get("copier.rank") == 17
+    assert again.faults() == ()
+    again.run()
+    tensors = [
+        path.read_bytes()[-64:] for path in (made.file("publish/outline"), again.file("publish/outline"))
+    ]
+    assert tensors[0] == tensors[1]
+
+
+def test_a_lora_without_a_recipe_is_refused_and_leaves_no_folder(project, tmp_path):
+    made = project()
+    made.run(["resize/outline"])
+    with pytest.raises(InputError, match="carries no recipe"):
+        Project.from_lora(tmp_path / "again", made.file("resize/outline"))
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_copied_project_is_done_elsewhere(project, tmp_path):
+    made = project()
+    made.run()
+    made.folder.rename(tmp_path / "moved")
+    moved = Project.open(tmp_path / "moved")
+    assert moved.run().made == ()
+    assert str(tmp_path / "slider") not in (moved.folder / "project.json").read_text()
+    for manifest in moved.folder.rglob("manifest.json"):
+        assert str(tmp_path / "slider") not in manifest.read_text()
+
+
+def test_a_duplicate_starts_with_all_that_was_made(project, tmp_path):
+    made = project()
+    made.run()
+    copy = made.duplicate(tmp_path / "other")
+    assert copy.name == "other"
+    assert copy.run().made == ("publish/outline",), "only the name in the file differs"
+    b = made.duplicate(tmp_path / "b").set({"project.method": "difference"})
+    assert "copier/one" not in b.run().made
+
+
+def test_prune_keeps_what_the_recipe_uses(project):
+    made = project()
+    made.run()
+    made.set({"copier.steps": "5"})
+    made.run()
+    count, freed = made.prune()
+    assert count > 0 and freed > 0
+    assert set(states(made).values()) == {"done"} and made.prune()[0] == 0
+    made.set({"copier.steps": "3072"})
+    assert states(made)["copier/one"] == "stale"
+
+
+def test_export_and_publish_copy_out_and_overwrite_no_stranger(project, tmp_path):
+    target = tmp_path / "Lora"
+    target.mkdir()
+    made = project(publish__folder=str(target), publish__name="thick lines")
+    made.run()
+    lora = target / "thick lines.safetensors"
+    assert lora.read_bytes() == published(made)
+    card = json.loads((target / "thick lines.json").read_text())
+    assert card["preferred weight"] == 1.0
+    outside = tmp_path / "out"
+    outside.mkdir()
+    names = {path.name for path in made.export("outline", outside)}
+    assert names == {f"thick lines{end}" for end in (".safetensors", ".png", ".json", ".recipe.json")}
+    assert Project.create(tmp_path / "from_file", _recipe_of(outside / "thick lines.recipe.json"))
+    made.file("resize/outline").rename(tmp_path / "foreign.safetensors")
+    lora.write_bytes((tmp_path / "foreign.safetensors").read_bytes())
+    with pytest.raises(InputError, match="was not made here"):
+        made.rerun("publish/outline")
+
+
+def _recipe_of(path: Path) -> Recipe:
+    from lib_copier.recipe.document import from_document
+
+    return from_document(json.loads(path.read_text()))
+
+
+def test_named_files_come_into_the_project(project, recipe, tmp_path):
+    from PIL import Image
+
+    for name in ("mine", "edited"):
+        Image.new("RGB", (64, 64), "red").save(tmp_path / f"{name}.png")
+    made = project()
+    made.set(
+        {
+            "origins.one.source": "file",
+            "origins.one.file": str(tmp_path / "mine.png"),
+            "edits.outline.files.one": str(tmp_path / "edited.png"),
+        }
+    )
+    (tmp_path / "mine.png").unlink()
+    (tmp_path / "edited.png").unlink()
+    made.run()
+    assert str(made.recipe.origin("one").get("file")).startswith("pictures/mine-")
+    assert states(Project.open(made.folder))["edit/one/outline"] == "done"
+    with pytest.raises(FaultsError, match="does not exist"):
+        made.set({"origins.one.file": str(tmp_path / "gone.png")})
+
+
+def test_style_loras_condition_the_base_model(project, tmp_path):
+    from PIL import Image
+
+    style = tmp_path / "style"
+    style.mkdir()
+    Image.new("RGB", (8, 8), "blue").save(style / "a.png")
+    (style / "a.txt").write_text("blue")
+    lora = tmp_path / "given.safetensors"
+    first = project("first")
+    first.run()
+    lora.write_bytes(published(first))
+    made = project("second", base__loras=(f"{lora}:0.5",), base__train_style=True, base__folder=str(style))
+    made.run()
+    weights = [one.weight for one in made.plan().step("copier/one").inputs if one.role == "base_lora"]
+    assert weights == [0.5, 1.0] and states(made)["base_lora"] == "done"
+    made.set({"base.as_file": "yes"})
+    made.run()
+    assert states(made)["base"] == "done"
+    assert not [one for one in made.plan().step("copier/one").inputs if one.role == "base_lora"]
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "con", "x" * 80, ".hidden", "tab\there", ""])
+def test_names_that_would_leave_the_project_are_refused(project, tmp_path, name):
+    made = project()
+    with pytest.raises(FaultsError, match="the name of the"):
+        made.set({f"edits.{name}.effects": "outline", f"origins.{name}.prompt": "x"})
+    if "/" not in name:
+        with pytest.raises(InputError):
+            Project.create(tmp_path / "sub" / name if name else Path("/"), Recipe())
+
+
+def test_set_changes_all_or_nothing(project):
+    made = project()
+    before = (made.folder / "project.json").read_bytes()
+    with pytest.raises(FaultsError) as caught:
+        made.set({"copier.rank": "8", "copier.rnk": "8", "copier.steps": "many", "edits.x.copier.rank": "4"})
+    assert len(caught.value.faults) == 3 and "did you mean copier.rank" in str(caught.value)
+    assert (made.folder / "project.json").read_bytes() == before
+    made.set({"edits.outline.edit_lora.rank": "128", "edit_lora.rank": "16"})
+    assert made.recipe.get("edit_lora.rank", made.recipe.edit("outline")) == 128
+    made.set({"edits.outline.edit_lora.rank": None})
+    assert made.recipe.get("edit_lora.rank", made.recipe.edit("outline")) == 16
+    made.set({"edits.outline.name": "lines", "origins.one.name": "first", "origins.two.prompt": "b"})
+    assert [one.name for one in made.recipe.origins] == ["first", "two"]
+    made.set({"origins.two": None, "edits.lines": None})
+    assert made.recipe.edits == ()
+
+
+def test_open_tells_what_is_wrong(tmp_path, project):
+    with pytest.raises(InputError, match="holds no project"):
+        Project.open(tmp_path)
+    made = project()
+    (made.folder / "project.json").write_text("{torn")
+    with pytest.raises(InputError, match="no JSON object"):
+        Project.open(made.folder)
+    with pytest.raises(InputError, match="not empty"):
+        Project.create(made.folder)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib_copier import edge
 from lib_copier.engines import environment, vendor
 from lib_copier.engines.state import BROKEN, READY, EngineState, engine_state, own_places
 from lib_copier.environment.report import Report
@@ -54,3 +56,7 @@ def _show(state: EngineState, *, as_json: bool) -> None:
     print(f"  Python:  {state.python}")
     for note in state.notes:
         print(f"  note: {note}")
+
+
+if __name__ == "__main__":
+    sys.exit(edge.guard(main, sys.argv[1:]))

@@ -144,7 +144,8 @@ def _git(argv: Sequence[str], folder: Path, log: Path, seconds: float) -> None:
         with log.open("rb") as written:
             written.seek(start)
             said = [line for line in written.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        what = f"git failed: {said[-1] if said else f'exit code {code}'}."
+        reason = said[-1].rstrip(". ") if said else f"exit code {code}"
+        what = f"git failed: {reason}."
         raise ChildError(what, f"Log: {log}. {_BY_HAND}", argv=argv, returncode=code, last_lines=said[-5:])
 
 

@@ -52,9 +52,10 @@ def split_options(argv: Sequence[str]) -> tuple[Options, list[str]]:
             options = options._replace(borrows_torch=True)
         elif argument == "--wheels" or argument.startswith("--wheels="):
             _, equals, value = argument.partition("=")
-            folder = Path(value if equals else next(arguments, "")).expanduser()
-            if not str(folder) or not folder.is_dir():
-                raise InputError(f"--wheels {folder}: no such folder.", "Name a folder that holds wheels.")
+            named = value if equals else next(arguments, "")
+            folder = Path(named).expanduser()
+            if not named or not folder.is_dir():
+                raise InputError(f"--wheels {named!r}: no such folder.", "Name a folder that holds wheels.")
             options = options._replace(wheels=folder.resolve())
         else:
             rest.append(argument)

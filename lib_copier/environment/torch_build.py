@@ -68,7 +68,7 @@ def _cuda(requirement: str, wish: str, machine: Machine) -> TorchBuild:
         reason += f"; its driver runs CUDA {runs[0]}.{runs[1]}"
     indexes = ("cu126", "cu130") if old_driver else ("cu130", "cu126")
     from_pytorch = tuple(
-        (requirement, "--index-url", f"{PYTORCH_INDEX}/{name}", "--no-deps") for name in indexes
+        (f"{requirement}+{name}", "--index-url", f"{PYTORCH_INDEX}/{name}", "--no-deps") for name in indexes
     )
     # Linux: the general index carries the CUDA 13 build. Windows: only PyTorch's own has CUDA ones.
     plain = ((requirement,),)

@@ -1,0 +1,1 @@
+"""What `run.py bench` measures: speed, memory and exactness, each beside the plain way of doing it."""

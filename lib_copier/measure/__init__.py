@@ -1,0 +1,1 @@
+"""Numbers and pictures that show what a copier and a finished LoRA do."""

@@ -1,0 +1,71 @@
+"""The copier check: does the copier model print the origin, whatever the prompt?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lib_copier.image.files import write_png
+from lib_copier.measure.generation import (
+    PictureMaker,
+    Progress,
+    PromptSeed,
+    Sampling,
+    WeightedFile,
+    request,
+    stop_when_asked,
+)
+from lib_copier.measure.sheet import contact_sheet
+from lib_copier.measure.similarity import similarity, summary
+
+
+def check_copier(
+    maker: PictureMaker,
+    *,
+    origin: Image.Image,
+    round_trip: Image.Image,
+    loras: Sequence[WeightedFile],
+    prompts: Sequence[PromptSeed],
+    sampling: Sampling,
+    output: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Print pictures from unseen prompts with the copier on, and compare them with the origin.
+
+    The ceiling is the origin's VAE round trip: nothing that leaves this VAE can be closer. Writes
+    ``00.png`` … and ``proof.png`` (origin, round trip, then the prints) into `output`. The result has
+    ``psnr_db`` and ``ssim`` ({"median", "min", "ceiling"}), ``pictures`` (prompt, seed, psnr_db, ssim, path),
+    ``origin``, ``round_trip`` and ``sheet`` (file names in `output`).
+    """
+    requests = [request(sampling, pair, loras) for pair in prompts]
+    prints = maker.generate(requests, on_progress=progress, on_step=stop_when_asked())
+    found = [similarity(origin, picture) for picture in prints]
+    entries = []
+    for number, (pair, picture, one) in enumerate(zip(prompts, prints, found, strict=True)):
+        name = f"{number:02d}.png"
+        write_png(picture, output / name)
+        entries.append(
+            {
+                "prompt": pair.prompt,
+                "seed": pair.seed,
+                "psnr_db": round(one.psnr_db, 2),
+                "ssim": round(one.ssim, 4),
+                "path": name,
+            }
+        )
+    write_png(origin, output / "origin.png")
+    write_png(round_trip, output / "round_trip.png")
+    tiles = [origin, round_trip, *prints]
+    across = 5
+    sheet = contact_sheet([tiles[i : i + across] for i in range(0, len(tiles), across)])
+    write_png(sheet, output / "proof.png")
+    return {
+        **summary(found, similarity(origin, round_trip)),
+        "pictures": entries,
+        "origin": "origin.png",
+        "round_trip": "round_trip.png",
+        "sheet": "proof.png",
+    }

@@ -1,0 +1,45 @@
+"""How alike two pictures are: PSNR and SSIM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+SAME_DB = 99.0
+"""What stands for the infinite PSNR of two equal pictures: JSON knows no infinity."""
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """PSNR in dB (at most `SAME_DB`) and SSIM (1 = the same)."""
+
+    psnr_db: float
+    ssim: float
+
+
+def similarity(reference: Image.Image, picture: Image.Image) -> Similarity:
+    """Compare two RGB pictures of one size (at least 7 pixels a side)."""
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    first, second = (np.asarray(p.convert("RGB")) for p in (reference, picture))
+    ssim = float(structural_similarity(first, second, channel_axis=2, data_range=255))
+    if np.array_equal(first, second):
+        return Similarity(SAME_DB, 1.0)
+    psnr = float(peak_signal_noise_ratio(first, second, data_range=255))
+    return Similarity(min(psnr, SAME_DB), ssim)
+
+
+def summary(found: Sequence[Similarity], ceiling: Similarity) -> dict[str, dict[str, float]]:
+    """Median and minimum over pictures beside the best that can be reached, for both measures."""
+    result = {}
+    for name, digits in (("psnr_db", 2), ("ssim", 4)):
+        values = [getattr(one, name) for one in found]
+        result[name] = {
+            "median": round(float(np.median(values)), digits),
+            "min": round(float(np.min(values)), digits),
+            "ceiling": round(getattr(ceiling, name), digits),
+        }
+    return result

@@ -1,0 +1,79 @@
+"""The sweep: one LoRA at many weights on pictures it never saw, as pictures and as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lib_copier.image.effects import apply_chain
+from lib_copier.image.files import write_png
+from lib_copier.measure.analysis import Edit, analyse
+from lib_copier.measure.generation import (
+    PictureMaker,
+    Progress,
+    PromptSeed,
+    Sampling,
+    WeightedFile,
+    request,
+    stop_when_asked,
+)
+from lib_copier.measure.sheet import contact_sheet
+
+
+def complete_weights(weights: Sequence[float]) -> list[float]:
+    """The weights in rising order, with 0 and 1, which every number is relative to."""
+    return sorted({round(float(weight), 4) + 0.0 for weight in weights} | {0.0, 1.0})
+
+
+def sweep(
+    maker: PictureMaker,
+    *,
+    lora: Path,
+    weights: Sequence[float],
+    prompts: Sequence[PromptSeed],
+    sampling: Sampling,
+    edit: Edit,
+    output: Path,
+    progress: Progress,
+    base_loras: Sequence[WeightedFile] = (),
+    through_vae: Callable[[Image.Image], Image.Image] | None = None,
+) -> dict[str, Any]:
+    """Generate every prompt at every weight, write the pictures and measure them.
+
+    Files in `output`: ``PP_W.png`` (``00_+0.50.png`` …), ``PP_edit.png`` (the edit applied to the weight-0
+    picture, for chains), ``sheet.png``. The result holds what `analysis.analyse` gives, and ``pictures``
+    (rows of file names by prompt, then weight), ``direct`` (file names), ``prompts``, ``sheet``.
+    """
+    steps = complete_weights(weights)
+    requests = [
+        request(sampling, pair, (*base_loras, (lora, weight))) for pair in prompts for weight in steps
+    ]
+    made = maker.generate(requests, on_progress=progress, on_step=stop_when_asked())
+    grid = [made[start : start + len(steps)] for start in range(0, len(made), len(steps))]
+    names = [[f"{row:02d}_{weight:+.2f}.png" for weight in steps] for row in range(len(prompts))]
+    for row_names, row in zip(names, grid, strict=True):
+        for name, picture in zip(row_names, row, strict=True):
+            write_png(picture, output / name)
+    direct = []
+    if edit.chain:
+        at_zero = steps.index(0.0)
+        for row, pictures in enumerate(grid):
+            direct.append(f"{row:02d}_edit.png")
+            write_png(apply_chain(pictures[at_zero], edit.chain), output / direct[-1])
+    sheet = contact_sheet(
+        grid,
+        columns=[f"{weight:+g}" if weight else "0" for weight in steps],
+        captions=[f"{pair.prompt} (seed {pair.seed})" for pair in prompts],
+        tile=128,
+    )
+    write_png(sheet, output / "sheet.png")
+    return {
+        **analyse(grid, steps, edit, through_vae),
+        "prompts": [{"prompt": pair.prompt, "seed": pair.seed} for pair in prompts],
+        "pictures": names,
+        "direct": direct,
+        "sheet": "sheet.png",
+    }

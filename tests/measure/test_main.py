@@ -1,0 +1,87 @@
+"""The child process: faults before work, and the real chain on a tiny checkpoint."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lib_copier import edge, events
+from lib_copier.measure.__main__ import main
+
+
+def run(tmp_path, capsys, job) -> tuple[int, list[dict]]:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    code = edge.guard(main, [str(path)], emits_events=True)
+    lines = [events.parse(line) for line in capsys.readouterr().out.splitlines()]
+    return code, [line for line in lines if line]
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ({"job": "guess"}, "names none of the jobs"),
+        ({"job": "sweep"}, "7 faults"),
+        (
+            {
+                "job": "sweep",
+                "checkpoint": "/none.safetensors",
+                "lora": "/none2.safetensors",
+                "weights": [],
+                "chain": [{"name": "outlin"}],
+                "pairs": [],
+                "prompts": [],
+                "output": "x",
+            },
+            "6 faults",
+        ),
+        (
+            {"job": "report", "output": "x", "edits": [{"method": "A", "name": "a", "sweep": "/none"}]},
+            "/none",
+        ),
+    ],
+)
+def test_bad_jobs_name_all_faults(tmp_path, capsys, job, words):
+    code, found = run(tmp_path, capsys, job)
+    assert code == 2 and found[-1]["event"] == "error" and words in found[-1]["what"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny SD1-layout checkpoint with random weights."""
+    from lib_copier.models.tiny import random_checkpoint
+
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    random_checkpoint(path, "sd1")
+    return path
+
+
+def test_survival_and_check_on_a_real_model(tmp_path, capsys, scene, checkpoint):
+    scene(1, 64).save(tmp_path / "o.png")
+    scene(1, 64).rotate(180).save(tmp_path / "e.png")
+    common = {"checkpoint": str(checkpoint), "device": "cpu", "output": str(tmp_path / "out")}
+    job = {
+        **common,
+        "job": "vae-survival",
+        "origin": str(tmp_path / "o.png"),
+        "edited": str(tmp_path / "e.png"),
+    }
+    code, found = run(tmp_path, capsys, job)
+    assert code == 0 and found[-1]["verdict"] in ("good", "weakened", "faint")
+    assert (
+        json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["share"]
+        == found[-1]["share"]
+    )
+    job = {
+        **common,
+        "job": "copier-check",
+        "origin": str(tmp_path / "o.png"),
+        "base_loras": [],
+        "prompts": [{"prompt": "a circle", "seed": 3}, {"prompt": "a square", "seed": 4}],
+        "sampling": {"steps": 2, "cfg_scale": 3.0},
+    }
+    code, found = run(tmp_path, capsys, job)
+    assert code == 0, found
+    assert found[0]["event"] == "progress" and found[-1]["event"] == "done"
+    assert len(found[-1]["pictures"]) == 2 and (tmp_path / "out" / "proof.png").is_file()

@@ -1,4 +1,4 @@
-"""Captions as the U-Net reads them: computed once for all, or anew each step where the text encoder is trained."""
+"""Captions as the U-Net reads them: computed once, or each step anew where the encoder is trained."""
 
 from __future__ import annotations
 
@@ -26,12 +26,8 @@ class CachedConditioning:
     ) -> CachedConditioning:
         """Encode captions as plain text (no weights by brackets, at most 75 tokens), as sd-scripts does."""
         ids = caption_ids(checkpoint, texts)
-        found = [
-            encode_ids(
-                checkpoint, [part[start : start + _CAPTIONS_AT_A_TIME] for part in ids], clip_skip=clip_skip
-            )
-            for start in range(0, len(texts), _CAPTIONS_AT_A_TIME)
-        ]
+        batches = zip(*(part.split(_CAPTIONS_AT_A_TIME) for part in ids), strict=True)
+        found = [encode_ids(checkpoint, batch, clip_skip) for batch in batches]
         hidden = torch.cat([one.hidden for one in found]).to(dtype)
         pooled = None if found[0].pooled is None else torch.cat([one.pooled for one in found]).to(dtype)
         return cls(hidden, pooled)
@@ -51,5 +47,5 @@ class LiveConditioning:
 
     def __call__(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         ids = [part.index_select(0, rows) for part in self._ids]
-        found = encode_ids(self._checkpoint, ids, clip_skip=self._clip_skip)
+        found = encode_ids(self._checkpoint, ids, self._clip_skip)
         return found.hidden, found.pooled

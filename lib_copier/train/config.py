@@ -1,4 +1,4 @@
-"""What a training run is asked to do: one flat, frozen configuration, read from JSON with every fault at once."""
+"""What a run is asked to do: one flat, frozen configuration, read from JSON with every fault at once."""
 
 from __future__ import annotations
 

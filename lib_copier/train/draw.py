@@ -1,4 +1,4 @@
-"""What chance decides in a step: picture, noise, time steps, caption order; pure functions of (seed, step)."""
+"""What chance decides in a step: picture, noise and time steps, as pure functions of (seed, step)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _MOST_NOISE_AHEAD = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Draws of successive steps on one picture size: `noise` (N, B, C, h, w), `timesteps` and `captions` (N, B)."""
+    """Draws of N successive steps: `noise` N of (B, C, h, w), `timesteps` and `captions` (N, B)."""
 
     first: int
     pictures: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Trainable LoRA layers on a frozen model: the forward pass gains scale · up(down(x)), nothing else changes."""
+"""Trainable LoRA layers on a frozen model: a layer's answer gains scale · up(down(x))."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -16,13 +17,15 @@ from lib_copier.train.config import TrainConfig
 from lib_copier.train.control import StopRequests
 from lib_copier.train.feed import Feed
 from lib_copier.train.graph import RecordedStep
-from lib_copier.train.output import RunFacts, write_result
+from lib_copier.train.output import write_result
 from lib_copier.train.prepare import Prepared, prepare
 from lib_copier.train.preview import UNSEEN_PROMPTS, psnr, to_image
 from lib_copier.train.progress import Progress
 from lib_copier.train.readback import FinishedStep, Readback
 from lib_copier.train.schedule import lr_factor
-from lib_copier.train.state import read_state, remove_state, restore, run_digest, save_state
+from lib_copier.train.state import StateKeeper, restore
+
+LAST_GOOD = "last-good.safetensors"
 
 _MOST_SKIPPED = 50
 """fp16 may skip updates while its loss scale settles; more than this in a row means it never will."""
@@ -40,30 +43,8 @@ class TrainResult:
     copied_psnr: float | None = None
 
 
-class _Watch:
-    """Follows the numbers of finished steps: reports them, and stops a run that went wrong."""
-
-    def __init__(self, config: TrainConfig, progress: Progress, *, is_scaled: bool) -> None:
-        self.last_loss = math.nan
-        self._config = config
-        self._progress = progress
-        self._is_scaled = is_scaled
-        self._skipped = 0
-
-    def __call__(self, finished: list[FinishedStep]) -> None:
-        for one in finished:
-            self._skipped = self._skipped + 1 if one.was_skipped else 0
-            is_lost = not math.isfinite(one.loss) or (one.was_skipped and not self._is_scaled)
-            if is_lost or self._skipped > _MOST_SKIPPED:
-                raise CopierError(
-                    f"The loss became NaN at step {one.step} (it was {self.last_loss:.4g} before).",
-                    f"Lower learning_rate (now {self._config.learning_rate:g}), "
-                    + ("use bf16 or fp32 in place of fp16, " if self._is_scaled else "")
-                    + "or check base_loras; the last good state is kept.",
-                )
-            self.last_loss = one.loss
-            factor = _factor(self._config, one.step - 1)
-            self._progress.step_done(one.step, one.loss, self._config.learning_rate * factor)
+class NotFiniteError(CopierError):
+    """The loss became NaN or infinite; the weights are still those of the last good step."""
 
 
 def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]) -> TrainResult:
@@ -75,74 +56,117 @@ def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]
         A file cannot be used.
     CancelledError
         The user stopped it without a LoRA.
-    CopierError
-        The loss is no longer finite; the last good state stays.
+    NotFiniteError
+        The loss is no longer finite; the last good LoRA lies in the work folder.
     """
     started_at = time.time()
     config.work_dir.mkdir(parents=True, exist_ok=True)
-    digest = run_digest(config)
-    saved, note = read_state(config.work_dir, digest)
-    if note:
-        log(note)
+    keeper = StateKeeper(config)
+    saved = keeper.find(log)
     if saved is not None:
-        # Sums split over another number of threads round differently.
+        # Sums that are split over another number of threads round differently.
         torch.set_num_threads(saved.threads)
     run = prepare(config, log=log)
+    first_step = 0
     if saved is not None:
         restore(run.step, saved)
-    done = saved.step if saved is not None else 0
-    seconds_before = saved.seconds if saved is not None else 0.0
+        first_step = saved.step
 
-    step = RecordedStep(run.step) if _records(config, run) else run.step
-    feed = Feed(config, run)
-    progress = Progress(config.work_dir / "metrics.jsonl", first_step=done, total=config.steps)
-    readback = Readback(run.device)
+    progress = Progress(config.work_dir / "metrics.jsonl", first_step=first_step, total=config.steps)
     watch = _Watch(config, progress, is_scaled=run.step.updater.scale.is_dynamic)
-    began = time.monotonic()
-    ended, similarity = "finished", None
-
-    def keep() -> None:
-        watch(readback.drain())
-        save_state(config.work_dir, digest, done, run.step, seconds=seconds_before + time.monotonic() - began)
-
     try:
-        while done < config.steps:
-            wish = stop.wish()
-            if wish is not None:
-                ended = _stopped(wish, keep, config.work_dir)
-                break
-            _set_learning_rate(run, _factor(config, done))
-            result = step(feed.batch(done))
-            done += 1
-            watch(readback.push(done, result))
-            if config.sample_every and done % config.sample_every == 0:
-                _paint_samples(config, run, done, progress)
-            if config.state_every and done % config.state_every == 0 and done < config.steps:
-                keep()
-            if config.copied_psnr is not None and done % config.copied_every == 0:
-                similarity = _check_copy(config, run, done, progress)
-                if similarity >= config.copied_psnr:
-                    ended = "copied"
-                    break
-        watch(readback.drain())
+        done, ended, similarity = _run_steps(config, run, keeper, progress, watch, stop, first_step)
+    except NotFiniteError:
+        rescued = dataclasses.replace(config, output=config.work_dir / LAST_GOOD)
+        write_result(rescued, run.step.network, run.facts(watch.last_step, started_at))
+        raise
     finally:
         progress.close()
-    facts = RunFacts(run.checkpoint, run.sources, done, started_at, run.dtype)
-    write_result(config, run.step.network, facts)
-    remove_state(config.work_dir)
-    seconds = seconds_before + time.monotonic() - began
-    return TrainResult(config.output, done, ended, seconds, watch.last_loss, similarity)
+    write_result(config, run.step.network, run.facts(done, started_at))
+    keeper.forget()
+    return TrainResult(config.output, done, ended, keeper.seconds(), watch.last_loss, similarity)
 
 
-def _stopped(wish: str, keep: Callable[[], None], work_dir: Path) -> str:
-    """Do what the user wished: ``save`` lets the run end here, the others end it without a LoRA."""
+def _run_steps(
+    config: TrainConfig,
+    run: Prepared,
+    keeper: StateKeeper,
+    progress: Progress,
+    watch: _Watch,
+    stop: StopRequests,
+    first_step: int,
+) -> tuple[int, str, float | None]:
+    """The loop: returns the number of finished steps, how it ended, and the last similarity found."""
+    step = RecordedStep(run.step) if _is_recorded(config, run) else run.step
+    feed = Feed(config, run)
+    readback = Readback(run.device)
+    done, similarity = first_step, None
+    while done < config.steps:
+        wish = stop.wish()
+        if wish is not None:
+            watch(readback.drain())
+            _leave(wish, keeper, done, run)
+            return done, "saved", similarity
+        _set_learning_rate(run, _factor(config, done))
+        result = step(feed.batch(done))
+        done += 1
+        watch(readback.push(done, result))
+        if run.painter is not None and _is_due(done, config.sample_every):
+            _paint_samples(config, run, done, progress)
+        if config.copied_psnr is not None and _is_due(done, config.copied_every):
+            similarity = _check_copy(config, run, done, progress)
+            if similarity >= config.copied_psnr:
+                watch(readback.drain())
+                return done, "copied", similarity
+        if _is_due(done, config.state_every) and done < config.steps:
+            watch(readback.drain())
+            keeper.save(done, run.step)
+    watch(readback.drain())
+    return done, "finished", similarity
+
+
+class _Watch:
+    """Follows the numbers of finished steps: reports them, and stops a run that went wrong."""
+
+    def __init__(self, config: TrainConfig, progress: Progress, *, is_scaled: bool) -> None:
+        self.last_loss = math.nan
+        self.last_step = 0
+        self._config = config
+        self._progress = progress
+        self._is_scaled = is_scaled
+        self._skipped = 0
+
+    def __call__(self, finished: list[FinishedStep]) -> None:
+        for one in finished:
+            self._skipped = self._skipped + 1 if one.was_skipped else 0
+            is_lost = not math.isfinite(one.loss) or (one.was_skipped and not self._is_scaled)
+            if is_lost or self._skipped > _MOST_SKIPPED:
+                raise self._error(one.step)
+            self.last_loss, self.last_step = one.loss, one.step
+            factor = _factor(self._config, one.step - 1)
+            self._progress.step_done(one.step, one.loss, self._config.learning_rate * factor)
+
+    def _error(self, step: int) -> NotFiniteError:
+        precision = "use bf16 or fp32 in place of fp16, " if self._is_scaled else ""
+        return NotFiniteError(
+            f"The loss became NaN at step {step} (it was {self.last_loss:.4g} before).",
+            f"Lower learning_rate (now {self._config.learning_rate:g}), {precision}or check checkpoint and "
+            f"base_loras; the last good LoRA is {self._config.work_dir / LAST_GOOD}.",
+        )
+
+
+def _leave(wish: str, keeper: StateKeeper, done: int, run: Prepared) -> None:
+    """Do what the user wished: ``save`` lets the run end as it is, the others end it without a LoRA."""
     if wish == "pause":
-        keep()
+        keeper.save(done, run.step)
         raise CancelledError("Stopped; the state is kept.", "Run the same command again to go on.")
     if wish == "discard":
-        remove_state(work_dir)
+        keeper.forget()
         raise CancelledError("Stopped; nothing was kept.")
-    return "saved"
+
+
+def _is_due(done: int, every: int) -> bool:
+    return every > 0 and done % every == 0
 
 
 def _factor(config: TrainConfig, step: int) -> float:
@@ -157,7 +181,7 @@ def _set_learning_rate(run: Prepared, factor: float) -> None:
             group["lr"] = group["base_lr"] * factor
 
 
-def _records(config: TrainConfig, run: Prepared) -> bool:
+def _is_recorded(config: TrainConfig, run: Prepared) -> bool:
     """Whether to run the step as a CUDA graph; only AdamW's update can be recorded."""
     can = run.device.type == "cuda" and config.optimizer.lower() == "adamw"
     if config.cuda_graph == "on" and not can:
@@ -167,8 +191,6 @@ def _records(config: TrainConfig, run: Prepared) -> bool:
 
 def _paint_samples(config: TrainConfig, run: Prepared, done: int, progress: Progress) -> None:
     """Write one picture a sample prompt, in the first picture's size."""
-    if run.painter is None:
-        return
     run.step.network.publish()
     first = run.pictures[0]
     rows = [run.prompt_rows[prompt] for prompt in config.sample_prompts]

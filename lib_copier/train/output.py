@@ -52,7 +52,7 @@ def write_result(config: TrainConfig, network: LoraNetwork, facts: RunFacts) -> 
 
 
 def lora_metadata(config: TrainConfig, facts: RunFacts) -> dict[str, str]:
-    """The ``ss_*`` and ``modelspec.*`` entries of a run, all texts; hashes are the writer's, as are rank and alpha.
+    """The ``ss_*`` and ``modelspec.*`` entries of a run; rank, alpha and hashes are the writer's.
 
     A setting that this trainer does not know is left out rather than told as a default.
     """

@@ -21,6 +21,7 @@ from lib_copier.train.conditioning import CachedConditioning, LiveConditioning
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.inject import LoraNetwork, Ranks, inject
 from lib_copier.train.optimizer import make_optimizer
+from lib_copier.train.output import RunFacts
 from lib_copier.train.picture import TrainingPicture, load_picture
 from lib_copier.train.preview import UNSEEN_PROMPTS, Painter
 from lib_copier.train.step import TrainingStep
@@ -51,6 +52,10 @@ class Prepared:
     painter: Painter | None
     device: torch.device
     dtype: torch.dtype
+
+    def facts(self, steps: int, started_at: float) -> RunFacts:
+        """What the LoRA's metadata tells of this run."""
+        return RunFacts(self.checkpoint, self.sources, steps, started_at, self.dtype)
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:

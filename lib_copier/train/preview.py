@@ -47,7 +47,7 @@ class Painter:
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Latents (N, C, h, w) to pictures (N, 3, H, W) in [-1, 1], on the CPU; the VAE visits the device for it."""
+        """Latents (N, C, h, w) to pictures (N, 3, H, W) in [-1, 1] on the CPU; the VAE visits the device."""
         device = latents.device
         self.vae.to(device)
         try:

@@ -1,4 +1,4 @@
-"""Brings losses back from the device without stopping it: each is copied behind its step and read when there."""
+"""Brings losses back without stopping the device: each is copied behind its step, read when there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for single values of a JSON configuration: each takes what was written and returns it typed, or says why not."""
+"""Rules for single values of a configuration: each takes what was written and returns it typed."""
 
 from __future__ import annotations
 

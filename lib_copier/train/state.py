@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,18 +22,10 @@ _FILES = ("state.pt", "state.previous.pt")
 """The newest state, and the one before it in case the newest cannot be read."""
 
 _WITHOUT_EFFECT = frozenset(
-    [
-        "output",
-        "work_dir",
-        "save_precision",
-        "cuda_graph",
-        "sample_every",
-        "sample_prompts",
-        "state_every",
-        "copied_psnr",
-        "copied_every",
-        "metadata",
-    ]
+    {
+        *("output", "work_dir", "save_precision", "metadata", "cuda_graph", "state_every"),
+        *("sample_every", "sample_prompts", "copied_psnr", "copied_every"),
+    }
 )
 """Settings that change no weight: with them changed a run may still go on from its state."""
 
@@ -44,7 +36,6 @@ class SavedState:
 
     step: int
     threads: int
-    seconds: float
     content: Mapping[str, Any]
 
 
@@ -75,59 +66,72 @@ def run_digest(config: TrainConfig) -> str:
     return hashlib.sha256(told.encode("utf-8")).hexdigest()
 
 
-def save_state(work_dir: Path, digest: str, step: int, training: TrainingStep, *, seconds: float) -> None:
-    """Write the state after `step` finished steps; the one before stays until the new one is whole.
+class StateKeeper:
+    """Saves and finds the states of one run, and adds up its time over all attempts."""
 
-    Parameters
-    ----------
-    seconds:
-        Training time so far, over all attempts.
+    def __init__(self, config: TrainConfig) -> None:
+        self._folder = config.work_dir
+        self._steps = config.steps
+        self._digest = run_digest(config)
+        self._seconds_before = 0.0
+        self._began = time.monotonic()
 
-    Raises
-    ------
-    OSError
-        The disk is full or forbids writing.
-    """
-    scale = training.updater.scale
-    content = {
-        "version": _VERSION,
-        "digest": digest,
-        "step": step,
-        "threads": torch.get_num_threads(),
-        "seconds": seconds,
-        "weights": {name: master.detach() for name, master in _named(training)},
-        "optimizer": training.updater.optimizer.state_dict(),
-        "scale": [scale.value, scale.good_steps],
-    }
-    # In memory first: torch turns a full disk into an error that no longer says so.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    newest, previous = (work_dir / name for name in _FILES)
-    if newest.exists():
-        newest.replace(previous)
-    with replacing(newest) as file:
-        file.write(buffer.getbuffer())
+    def seconds(self) -> float:
+        """Time of this run so far, with the attempts before."""
+        return self._seconds_before + time.monotonic() - self._began
 
+    def save(self, step: int, training: TrainingStep) -> None:
+        """Write the state after `step` finished steps; the one before stays until the new one is whole.
 
-def read_state(work_dir: Path, digest: str) -> tuple[SavedState | None, str]:
-    """The newest state of this run, and a sentence on what was found (empty where there was none)."""
-    note = ""
-    for name in _FILES:
-        path = work_dir / name
-        if not path.is_file():
-            continue
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            is_ours = content["version"] == _VERSION and content["digest"] == digest
-        except Exception as error:  # Whatever a damaged file makes torch raise, the next one may be whole.
-            note = f"{path.name} cannot be read ({type(error).__name__}) and is left aside."
-            continue
-        if not is_ours:
-            return None, "The saved state belongs to other settings: starting from the first step."
-        step = int(content["step"])
-        found = SavedState(step, int(content["threads"]), float(content["seconds"]), content)
-        return found, f"{note} Going on after step {step}.".strip()
-    return None, note
+        Raises
+        ------
+        OSError
+            The disk is full or forbids writing.
+        """
+        scale = training.updater.scale
+        content = {
+            "version": _VERSION,
+            "digest": self._digest,
+            "step": step,
+            "threads": torch.get_num_threads(),
+            "seconds": self.seconds(),
+            "weights": {name: master.detach() for name, master in _named(training)},
+            "optimizer": training.updater.optimizer.state_dict(),
+            "scale": [scale.value, scale.good_steps],
+        }
+        # In memory first: torch turns a full disk into an error that no longer says so.
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        newest, previous = (self._folder / name for name in _FILES)
+        if newest.exists():
+            newest.replace(previous)
+        with replacing(newest) as file:
+            file.write(buffer.getbuffer())
+
+    def find(self, log: Callable[[str], None]) -> SavedState | None:
+        """The newest whole state of this run; what was found is told to `log`."""
+        for name in _FILES:
+            path = self._folder / name
+            if not path.is_file():
+                continue
+            try:
+                content = torch.load(path, map_location="cpu", weights_only=True)
+                step, digest = int(content["step"]), content["digest"]
+            except Exception as error:  # Whatever a damaged file makes torch raise, the next may be whole.
+                log(f"{path.name} cannot be read ({type(error).__name__}) and is left aside.")
+                continue
+            if digest != self._digest or step > self._steps:
+                log("The saved state belongs to other settings: starting from the first step.")
+                return None
+            log(f"Going on after step {step}.")
+            self._seconds_before = float(content["seconds"])
+            return SavedState(step, int(content["threads"]), content)
+        return None
+
+    def forget(self) -> None:
+        """Remove the states of a run that has ended."""
+        for name in _FILES:
+            (self._folder / name).unlink(missing_ok=True)
 
 
 def restore(training: TrainingStep, saved: SavedState) -> None:
@@ -139,13 +143,11 @@ def restore(training: TrainingStep, saved: SavedState) -> None:
         scale = training.updater.scale
         for tensor, value in zip((scale.value, scale.good_steps), saved.content["scale"], strict=True):
             tensor.copy_(value)
-    training.updater.optimizer.load_state_dict(saved.content["optimizer"])
-
-
-def remove_state(work_dir: Path) -> None:
-    """Forget a run that has ended."""
-    for name in _FILES:
-        (work_dir / name).unlink(missing_ok=True)
+    optimizer = training.updater.optimizer
+    rates = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(saved.content["optimizer"])
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate  # Of this process: on CUDA a tensor there, which the loop sets each step.
 
 
 def _named(training: TrainingStep) -> list[tuple[str, torch.Tensor]]:

@@ -1,4 +1,4 @@
-"""One training step: noise the picture, predict, compare, go back, update. Nothing in it waits for the GPU."""
+"""One training step: noise the picture, predict, compare, go back, update; nothing waits for the GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The update of a step: unscale, clip, skip what is not finite, move the weights; nothing waits for the GPU."""
+"""The update of a step: unscale, clip, skip what is not finite, move the weights."""
 
 from __future__ import annotations
 

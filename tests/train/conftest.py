@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 from PIL import Image
 
 from lib_copier.families import SD1, SD2, SDXL
-from lib_copier.models.tiny import random_checkpoint
+from lib_copier.models.tiny import TINY, random_checkpoint
 from lib_copier.train.config import TrainConfig, parse_config
 from lib_copier.train.control import StopRequests
 from lib_copier.train.loop import TrainResult, train
+
+_TWO_LEVELS = dataclasses.replace(TINY["sd1"], channels=(32, 64), depths=(1, 0))
+"""Fewer levels than any real model: most tests run many steps and care about none of the sizes."""
 
 FAMILIES = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL}
 
@@ -25,21 +29,29 @@ def checkpoints(tmp_path_factory) -> Callable[..., Path]:
 
     def make(family: str = "sd1", *markers: str) -> Path:
         path = folder / f"{'-'.join((family, *markers))}.safetensors"
-        return path if path.exists() else random_checkpoint(path, FAMILIES[family], markers=markers)
+        size = _TWO_LEVELS if family == "sd1" else None
+        return (
+            path if path.exists() else random_checkpoint(path, FAMILIES[family], size=size, markers=markers)
+        )
 
     return make
 
 
-def write_picture(path: Path, seed: int, size: tuple[int, int] = (64, 64)) -> Path:
-    """A smooth coloured picture, another for each seed."""
-    x, y = np.meshgrid(np.linspace(0, 3, size[0]), np.linspace(0, 3, size[1]))
-    shades = [127 + 120 * np.sin(x * (seed + 1) + channel) * np.cos(y + seed) for channel in range(3)]
-    Image.fromarray(np.stack(shades, axis=-1).astype(np.uint8)).save(path)
-    return path
+@pytest.fixture(scope="session")
+def write_picture() -> Callable[..., Path]:
+    """Write a smooth coloured picture, another for each seed."""
+
+    def write(path: Path, seed: int, size: tuple[int, int] = (64, 64)) -> Path:
+        x, y = np.meshgrid(np.linspace(0, 3, size[0]), np.linspace(0, 3, size[1]))
+        shades = [127 + 120 * np.sin(x * (seed + 1) + channel) * np.cos(y + seed) for channel in range(3)]
+        Image.fromarray(np.stack(shades, axis=-1).astype(np.uint8)).save(path)
+        return path
+
+    return write
 
 
 @pytest.fixture
-def make_config(tmp_path: Path, checkpoints) -> Callable[..., TrainConfig]:
+def make_config(tmp_path: Path, checkpoints, write_picture) -> Callable[..., TrainConfig]:
     """A small, fast configuration; keyword arguments are JSON values that take the place of its own."""
 
     def make(**changes) -> TrainConfig:

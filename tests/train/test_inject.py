@@ -1,4 +1,4 @@
-"""Injected layers start as kohya's do, act as W + scale · up · down, and their start depends on seed and name alone."""
+"""Injected layers act as W + scale · up · down; their start is kohya's, from seed and name alone."""
 
 from __future__ import annotations
 

@@ -1,0 +1,156 @@
+"""Trains the demo checkpoint's U-Net and text encoder together, on cached latents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+WIDTH = 64
+TOKENS = 77
+
+
+def build_unet() -> UNet2DConditionModel:
+    """A U-Net in the SD1 layout with 9.7 M parameters for 16×16 latents."""
+    return UNet2DConditionModel(
+        sample_size=16, in_channels=4, out_channels=4, layers_per_block=2, block_out_channels=(64, 96, 128, 96),
+        cross_attention_dim=WIDTH, attention_head_dim=8,
+        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+    )  # fmt: skip
+
+
+def build_text_encoder() -> CLIPTextModel:
+    """A two-layer text encoder over the full CLIP vocabulary."""
+    config = CLIPTextConfig(
+        vocab_size=49408, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=2, num_attention_heads=1,
+        max_position_embeddings=TOKENS, hidden_act="quick_gelu", bos_token_id=49406, eos_token_id=49407, pad_token_id=49407,
+    )  # fmt: skip
+    return CLIPTextModel(config)
+
+
+def alphas_cumprod() -> torch.Tensor:
+    """The SD schedule: β from 0.00085 to 0.012, linear in its root, 1000 steps; (1000,) float64."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    return (1 - betas).cumprod(0)
+
+
+class Step:
+    """One training step with fixed buffers, so that CUDA can replay it as one graph."""
+
+    def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel, batch: int, rate: float, device: torch.device) -> None:
+        self.unet, self.text, self.device = unet, text, device
+        self.parameters = [*unet.parameters(), *text.parameters()]
+        self.rate = torch.zeros((), device=device)
+        cuda = device.type == "cuda"
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=self.rate if cuda else rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=cuda, capturable=cuda
+        )
+        self.alphas = alphas_cumprod().float().to(device)
+        self.latents = torch.zeros(batch, 4, 16, 16, device=device)
+        self.tokens = torch.full((batch, TOKENS), 49407, device=device)
+        self.noise = torch.zeros_like(self.latents)
+        self.times = torch.zeros(batch, dtype=torch.long, device=device)
+        self.loss = torch.zeros((), device=device)
+        self.average = [p.detach().clone() for p in self.parameters]
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.predict = torch.compile(self._predict) if cuda else self._predict
+
+    def _predict(self) -> torch.Tensor:
+        alpha = self.alphas[self.times][:, None, None, None]
+        noisy = alpha.sqrt() * self.latents + (1 - alpha).sqrt() * self.noise
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda", cache_enabled=False):
+            hidden = self.text(self.tokens).last_hidden_state
+            return self.unet(noisy, self.times, hidden).sample
+
+    def _work(self) -> None:
+        loss = (self.predict().float() - self.noise).square().mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=False)
+        self.loss.copy_(loss.detach())
+
+    def warm_up(self) -> None:
+        """Record the graph (CUDA only) after a few plain steps on a side stream."""
+        if self.device.type != "cuda":
+            return
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self._work()
+        torch.cuda.current_stream().wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self._work()
+
+    def __call__(self, rate: float, decay: float) -> None:
+        self.rate.fill_(rate)
+        if self.graph is None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self._work()
+        else:
+            self.graph.replay()
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+
+
+def train_unet(
+    latents: torch.Tensor, captions: list[list[str]], tokenize: Callable[[str], list[int]], *, seconds: float,
+    device: torch.device, models: tuple[UNet2DConditionModel, CLIPTextModel] | None = None, batch: int = 512,
+    rate: float = 1.5e-3, report: Callable[[str], None] = print, log_every: int = 1000,
+) -> tuple[UNet2DConditionModel, CLIPTextModel]:  # fmt: skip
+    """U-Net and text encoder trained for `seconds` (from `models` where given); `latents` (N, 4, 16, 16) scaled.
+
+    Tags are shuffled and a tenth of the captions dropped, so that order means nothing and guidance works.
+    Returns the averaged weights.
+    """
+    torch.manual_seed(1)
+    unet, text = (part.to(device).train().requires_grad_() for part in models or (build_unet(), build_text_encoder()))
+    if device.type == "cuda":
+        unet = unet.to(memory_format=torch.channels_last)
+    tokens = _token_table(captions, tokenize).to(device)
+    latents = latents.to(device)
+    step = Step(unet, text, batch, rate, device)
+    step.warm_up()
+    start, count = time.time(), 0
+    while (spent := time.time() - start) < seconds:
+        share = spent / seconds
+        pick = torch.randint(len(latents), (batch,), device=device)
+        step.latents.copy_(latents[pick])
+        rows = tokens[torch.randint(tokens.shape[0], (batch,), device=device), pick]
+        dropped = torch.rand(batch, 1, device=device) < 0.1
+        step.tokens.copy_(torch.where(dropped, tokens.new_full((1, TOKENS), 49407).index_fill_(1, tokens.new_zeros(1), 49406), rows))
+        step.noise.normal_()
+        # One time step from each of `batch` equal slices: every batch sees the whole range.
+        slices = (torch.arange(batch, device=device) + torch.rand(batch, device=device)) * (1000 / batch)
+        step.times.copy_(slices.long().clamp(0, 999))
+        step(rate * min(1.0, count / 500) * (0.5 + 0.5 * float(np.cos(np.pi * share))) + 1e-7, min(0.9995, count / (count + 50)))
+        count += 1
+        if count % log_every == 0:
+            report(f"unet step {count}, {spent:.0f} s, loss {step.loss.item():.4f}")
+    with torch.no_grad():
+        for parameter, mean in zip(step.parameters, step.average, strict=True):
+            parameter.copy_(mean)
+    report(f"unet done: {count} steps of {batch}")
+    return unet.eval().requires_grad_(False), text.eval().requires_grad_(False)
+
+
+def _token_table(captions: list[list[str]], tokenize: Callable[[str], list[int]], shuffles: int = 6) -> torch.Tensor:
+    """Token ids of every caption in several tag orders, (shuffles, N, 77)."""
+    rng = np.random.default_rng(2)
+    comma = tokenize(",")
+    known = {tag: [*tokenize(tag), *comma] for tag in {tag for tags in captions for tag in tags}}
+    table = np.full((shuffles, len(captions), TOKENS), 49407)
+    for order in range(shuffles):
+        for row, tags in enumerate(captions):
+            ids = [token for index in rng.permutation(len(tags)) for token in known[tags[index]]][:-1]
+            table[order, row, 0] = 49406
+            table[order, row, 1 : min(len(ids), TOKENS - 2) + 1] = ids[: TOKENS - 2]
+    return torch.from_numpy(table)

@@ -24,7 +24,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with the scripts' names, tagged as the pinned release; blanks and an umlaut in its path."""
+    """A repository with the scripts' names, tagged as the pinned release; an umlaut in its path."""
     folder = tmp_path / "a remöte repository"
     for name in SCRIPTS:
         path = folder / name

@@ -1,4 +1,4 @@
-"""Checkpoints with random weights in every layout: tiny ones for tests, real-size ones to measure."""
+"""Checkpoints and LoRAs with random weights: tiny ones for tests, real-size ones to measure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from lib_copier.families import SD2, SDXL, Family
+from lib_copier.lora.layer import Layer, Lora
+from lib_copier.models.attach import lora_targets
+from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.save import joined_shape, original_keys, write_tensors
 from lib_copier.models.sizes import HEAD_WIDTH
 
@@ -107,6 +111,23 @@ def random_modules(family: Family, size: ModelSize) -> dict[str, nn.Module]:
                 text, has_projection=encoder.is_open_clip and family is SDXL
             )
     return modules
+
+
+def random_lora(checkpoint: Checkpoint, *, seed: int = 0, rank: int = 2, strength: float = 0.3) -> Lora:
+    """A LoRA with random weights on every module that kohya's trainer can give one, convolutions too.
+
+    `strength` is about how much it changes a layer's output, relative to its input.
+    """
+    random = np.random.default_rng(seed)
+    layers = {}
+    for name, module in lora_targets(checkpoint, with_convolutions=True).items():
+        out, into, *kernel = module.weight.shape
+        down = random.standard_normal((rank, into, *kernel)).astype(np.float32)
+        up = random.standard_normal((out, rank, *[1] * len(kernel))).astype(np.float32)
+        layers[name] = Layer(
+            up * np.float32(strength / (down[0].size * rank) ** 0.5), down, alpha=float(rank)
+        )
+    return Lora(layers, family=checkpoint.family)
 
 
 def _unet_config(family: Family, size: ModelSize) -> dict[str, Any]:

@@ -109,7 +109,9 @@ def test_a_separate_vae_takes_the_place_of_the_own_one(checkpoint_path, tmp_path
 def test_ema_weights_are_used_only_where_there_are_no_others(checkpoint_path, loaded, tmp_path):
     stored = load_file(checkpoint_path())
     averaged = {
-        "model_ema." + name.removeprefix("model.").replace(".", "") if name.startswith("model.") else name: tensor
+        "model_ema." + name.removeprefix("model.").replace(".", "")
+        if name.startswith("model.")
+        else name: tensor
         for name, tensor in stored.items()
     }
     save_file(averaged, tmp_path / "ema.safetensors")
@@ -190,7 +192,9 @@ class TestRefusals:
             load_checkpoint(tmp_path / "bare.safetensors")
 
     def test_a_checkpoint_as_vae_in_diffusers_layout(self, checkpoint_path, tmp_path):
-        save_file({"encoder.down_blocks.0.resnets.0.conv1.weight": torch.zeros(1)}, tmp_path / "v.safetensors")
+        save_file(
+            {"encoder.down_blocks.0.resnets.0.conv1.weight": torch.zeros(1)}, tmp_path / "v.safetensors"
+        )
         with pytest.raises(InputError, match="diffusers layout"):
             load_checkpoint(checkpoint_path(), vae=tmp_path / "v.safetensors")
 

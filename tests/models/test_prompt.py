@@ -53,7 +53,9 @@ def test_no_letter_is_lost_and_nothing_crashes(text):
     phrases = parse_prompt(text)
     letters = [c for c in "".join(p.text for p in phrases) if c in "ab"]
     assert letters == [c for c in text if c in "ab"]
-    assert all(a.weight != b.weight or a.is_break or b.is_break for a, b in zip(phrases, phrases[1:], strict=False))
+    assert all(
+        a.weight != b.weight or a.is_break or b.is_break for a, b in zip(phrases, phrases[1:], strict=False)
+    )
 
 
 @given(st.text(st.characters(exclude_characters="()[]\\:", exclude_categories=["Cs"]), max_size=30))

@@ -38,18 +38,15 @@ def levels(picture: Image.Image | np.ndarray) -> np.ndarray:
 
 
 def line_ink(pixels: np.ndarray) -> float:
-    """Darkness times area of thin dark lines: the mean black top-hat of the luminance.
+    """Darkness times area of dark lines: how much darker the luminance is than its surroundings' median.
 
-    The closing that it is built on fills lines narrower than its kernel (7 % of the shorter side) with the
-    tone around them; what the picture is darker than that is ink.
+    The median over a window of 14 % of the shorter side looks past lines and is not fooled by light
+    rims or noise beside them, as a morphological closing is; two levels are left to rounding.
     """
-    reach = max(3, round(0.035 * min(pixels.shape[:2])))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     grey = luminance(pixels)
-    if reach > 6:
-        # Large kernels are slow; lines that wide survive halving.
-        return line_ink(cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-    return float(cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, kernel).mean())
+    window = 2 * max(1, round(0.07 * min(grey.shape))) + 1
+    around = cv2.medianBlur(np.clip(grey + 0.5, 0, 255).astype(np.uint8), window)
+    return float(np.maximum(around - grey - 2.0, 0.0).mean())
 
 
 def flatness(pixels: np.ndarray) -> float:
@@ -143,7 +140,7 @@ def _calmest_mean(values: np.ndarray) -> float:
 
 
 ATTRIBUTES: dict[str, Attribute] = {
-    "outline": Attribute("line_ink", "Line darkness × area", "levels", "mean black top-hat", line_ink),
+    "outline": Attribute("line_ink", "Line darkness × area", "levels", "darkness below the median", line_ink),
     "flat": Attribute("flatness", "Local flatness", "levels/px", "minus slope in smooth parts", flatness),
     "contrast": Attribute("contrast", "Spread of tones", "levels", "deviation of luminance", contrast),
     "posterize": Attribute(

@@ -44,12 +44,14 @@ def test_the_edit_alone_is_no_leak(scene, copies):
 
 
 def test_turning_into_another_picture_is_no_leak(scene, copies):
-    """Plain projection would call this about one half."""
-    mean = mean_picture(copies)
-    found = [
-        leak(small(scene(200 + seed)), copies[seed % 12], small(scene(99)), mean, None) for seed in range(40)
-    ]
-    assert abs(np.mean(found)) < 0.1
+    """Plain projection calls this about one half; what is left here is the mean's error, 1 in 12."""
+    teacher, mean = small(scene(99)), mean_picture(copies)
+    found, projected = [], []
+    for seed in range(24):
+        other, own = small(scene(200 + seed)), copies[seed % 12]
+        found.append(leak(other, own, teacher, mean, None))
+        projected.append(np.vdot(other - own, teacher - own) / np.vdot(teacher - own, teacher - own))
+    assert abs(np.mean(found)) < 0.2 < 0.35 < np.mean(projected)
 
 
 def test_proportions_may_differ(scene, copies):

@@ -50,10 +50,11 @@ def test_bad_jobs_name_all_faults(tmp_path, capsys, job, words):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """A tiny SD1-layout checkpoint with random weights."""
+    from lib_copier.families import SD1
     from lib_copier.models.tiny import random_checkpoint
 
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    random_checkpoint(path, "sd1")
+    random_checkpoint(path, SD1)
     return path
 
 

@@ -60,7 +60,7 @@ def test_strength_leak_and_sign_follow_the_lora(run):
     assert weak["strength"] == pytest.approx(0.4, abs=0.03)
     leaky, _, _ = run(leak=0.35)
     assert leaky["leak"] == pytest.approx(0.35, abs=0.03)
-    assert leaky["range"][1] < 1.0 and "leak" in leaky["range_reason"]
+    assert leaky["range"][1] < 1.0
     turned, _, _ = run(gain=-1.0)
     assert turned["sign"] == -1 and turned["rank_correlation"] == -1.0
     nothing, _, _ = run(gain=0.0)

@@ -34,6 +34,8 @@ class Wanted:
     """Borrow torch, numpy and what is bound to them from here instead of installing them."""
     skipped: frozenset[str] = frozenset()
     """Packages of the groups that serve nothing on this machine."""
+    source: str = ""
+    """pip arguments that name the requirements files, for advice; empty: those of requirements/."""
     python: Path = field(default_factory=lambda: Path(sys.executable))
     """Makes the environment when there is none."""
 
@@ -74,7 +76,7 @@ def make_environment(wanted: Wanted, report: Report) -> Stamp:
             return _fill_layer(wanted, inside, stamp, report)
         layer.stop_borrowing(inside.site_packages)
         stamp = _ensure_torch(wanted, inside, stamp, report)
-        constraints = (*read_pins(TORCH), *(line for lines in wanted.groups.values() for line in lines))
+        constraints = (*read_pins(TORCH), *_lines_of(wanted))
         return _fill(wanted, inside, stamp, wanted.groups, constraints, report)
 
 
@@ -98,7 +100,10 @@ def _ensure_torch(wanted: Wanted, inside: Inside, stamp: Stamp, report: Report) 
             got = installed_versions([inside.site_packages]).get("torch", "?")
             report.say(f"torch {got} is in place")
             return _stamp_torch(wanted, stamp, build.kind)
-    raise _failure(f"No {build.kind} build of {requirement} could be installed", result, build.advice, wanted)
+    others = unmet(_lines_of(wanted), installed)
+    more = f"; {len(others)} more packages are missing too ({', '.join(others)})" if others else ""
+    what = f"No {build.kind} build of {requirement} could be installed{more}"
+    raise _failure(what, result, wanted, build.kind, build.advice)
 
 
 def _kind_of(version: str) -> str:
@@ -146,7 +151,8 @@ def _fill(
             result = run_pip(inside.python, arguments, log=wanted.log, report=report)
         if result.has_failed:
             absent = unmet(lines, installed_versions([inside.site_packages, *wanted.host_site_packages]))
-            raise _failure(f"{len(absent)} packages are missing ({', '.join(absent)})", result, "", wanted)
+            what = f"{len(absent)} packages are missing ({', '.join(absent)})"
+            raise _failure(what, result, wanted, stamp.torch)
     stamp = stamp._replace(groups={**stamp.groups, **wanted.groups})
     write_stamp(wanted.folder, stamp)
     report.say(f"The environment is ready ({wanted.folder}).")
@@ -170,17 +176,35 @@ def _common(wanted: Wanted) -> tuple[str, ...]:
     return ("--retries", "2", "--prefer-binary", *links)
 
 
-def _failure(what: str, result: PipResult, advice: str, wanted: Wanted) -> ChildError:
+def _lines_of(wanted: Wanted) -> list[str]:
+    return [line for lines in wanted.groups.values() for line in lines]
+
+
+def _failure(what: str, result: PipResult, wanted: Wanted, kind: str, advice: str = "") -> ChildError:
     """One error: what is missing, why, and the ways to provide it."""
-    files = " ".join(f"-r requirements/{name}.txt" for name in wanted.groups)
-    ways = advice or (
-        "Connect, or name a proxy in HTTPS_PROXY, or bring the wheels: on a connected machine run "
-        f"`python -m pip download -d WHEELS {files}`, then here add `--wheels WHEELS` (or set "
-        "PIP_FIND_LINKS=WHEELS)."
+    ways = (
+        "Connect, or name a proxy in HTTPS_PROXY, or bring the packages: on a connected machine "
+        f"{_downloads(wanted, kind)}; then here add `--wheels WHEELS` (or set PIP_FIND_LINKS=WHEELS)."
     )
     return ChildError(
         f"{what}: {result.reason}.",
-        f"{ways} The same command then goes on where it stopped. Log: {wanted.log}.",
+        f"{ways} {advice} The same command then goes on where it stopped. Log: {wanted.log}.".replace(
+            "  ", " "
+        ),
         returncode=result.returncode,
         last_lines=result.lines[-10:],
     )
+
+
+def _downloads(wanted: Wanted, kind: str) -> str:
+    """The commands that fill a folder WHEELS for a machine without network."""
+    files = wanted.source or " ".join(f"-r requirements/{name}.txt" for name in wanted.groups)
+    download = "python -m pip download -d WHEELS"
+    if wanted.host_site_packages:
+        return f"`{download} {files}`"
+    if kind != "cpu" or sys.platform != "linux":
+        return f"`{download} -r requirements/{TORCH}.txt {files}`"
+    # Fetched first and then looked up in the folder: asked for together, pip would take the CUDA build.
+    torch = f"{read_pins(TORCH)[0]}+cpu"
+    first = f"{download} --no-deps {torch} --index-url {torch_build.PYTORCH_INDEX}/cpu"
+    return f"`{first}`, then `{download} -f WHEELS {torch} {files}`"

@@ -87,10 +87,7 @@ def _cpu(requirement: str, wish: str, machine: Machine) -> TorchBuild:
         (cpu, "--no-index", "--no-deps"),  # a wheel in a folder that pip is configured to look in
         (cpu, "--index-url", f"{PYTORCH_INDEX}/cpu", "--no-deps"),
     )
-    advice = (
-        f"Put a CPU wheel of {requirement} for this Python in a folder and add --wheels FOLDER, or take the "
-        "CUDA build, a download of some gigabytes that also runs without a GPU: add --gpu."
-    )
+    advice = "Or take the CUDA build, a download of some gigabytes that also runs without a GPU: add --gpu."
     return TorchBuild("cpu", attempts, reason, advice)
 
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -271,9 +272,7 @@ class A1111Host:
 
 
 def _gradio_major() -> int:
-    import gradio
-
-    return int(gradio.__version__.split(".")[0])
+    return int(version("gradio").partition(".")[0])
 
 
 def _networks() -> Any | None:

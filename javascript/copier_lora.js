@@ -1,0 +1,415 @@
+// The browser's side of the wizard: sends what was clicked, puts the answer into the page, moves sliders.
+// It holds no state of the method; everything it shows was made by the server.
+(() => {
+  "use strict";
+
+  const ROOT = "copier_lora";
+  const REMEMBERED = "copier_lora.view";
+  const ACTIVE_MS = 1200;
+  const IDLE_MS = 6000;
+  const TIMEOUT_MS = 60000;
+
+  const page = {
+    root: null,
+    view: {},
+    stamp: "",
+    isActive: false,
+    sending: Promise.resolve(),
+    waiting: 0,
+    live: null,
+    askedAt: 0,
+    html: {},
+    isLost: false,
+  };
+
+  // ---- asking the server ----------------------------------------------------------------------------
+
+  async function post(request) {
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
+    try {
+      const response = await fetch(page.root.dataset.route, {
+        method: "POST",
+        credentials: "same-origin",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ data: [JSON.stringify(request)], session_hash: ROOT }),
+        signal: stop.signal,
+      });
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      return JSON.parse((await response.json()).data[0]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  // Requests go one after the other: a setting is stored before the run that was clicked after it.
+  function ask(act, details = {}) {
+    page.waiting += 1;
+    page.sending = page.sending.then(async () => {
+      try {
+        show(await post({ act, view: page.view, have: page.stamp, ...details }));
+      } catch (error) {
+        lost(error);
+      } finally {
+        page.waiting -= 1;
+        page.askedAt = Date.now();
+      }
+    });
+    return page.sending;
+  }
+
+  function show(reply) {
+    if (page.isLost) {
+      page.isLost = false;
+      notify(null);
+    }
+    page.isActive = Boolean(reply.active);
+    if (reply.view) {
+      page.view = reply.view;
+      remember();
+    }
+    if (reply.stamp) page.stamp = reply.stamp;
+    if (reply.reset) page.html = {};
+    for (const [name, html] of Object.entries(reply.html || {})) put(name, html);
+    if (reply.notice) notify(reply.notice);
+    if (reply.top) page.root.scrollIntoView({ block: "start", behavior: "smooth" });
+  }
+
+  function lost(error) {
+    page.isLost = true;
+    page.stamp = "";
+    notify({ kind: "error", text: `${page.root.dataset.lost} (${error.message})` });
+  }
+
+  function remember() {
+    try {
+      localStorage.setItem(REMEMBERED, JSON.stringify(page.view));
+    } catch {
+      // A browser that stores nothing opens the last project of the server instead.
+    }
+  }
+
+  function remembered() {
+    try {
+      return JSON.parse(localStorage.getItem(REMEMBERED)) || {};
+    } catch {
+      return {};
+    }
+  }
+
+  // ---- putting answers into the page ----------------------------------------------------------------
+
+  function put(name, html) {
+    const region = page.root.querySelector(`[data-region="${name}"]`);
+    if (!region || page.html[name] === html) return;
+    page.html[name] = html;
+    const fresh = document.createElement(region.tagName);
+    fresh.innerHTML = html;
+    morphChildren(region, fresh);
+  }
+
+  const keyOf = (node) => (node.nodeType === 1 ? node.id || node.dataset.keep || "" : "");
+  const isSame = (a, b) => a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
+
+  // Changes only what differs: focus, open parts, half-typed text and slider positions stay.
+  function morphChildren(old, fresh) {
+    const wanted = [...fresh.childNodes];
+    wanted.forEach((node, index) => {
+      const current = old.childNodes[index];
+      if (!current) old.append(node);
+      else if (isSame(current, node)) morph(current, node);
+      else current.replaceWith(node);
+    });
+    while (old.childNodes.length > wanted.length) old.lastChild.remove();
+  }
+
+  function morph(old, fresh) {
+    if (old.nodeType !== 1) {
+      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    if (old.classList.contains("cl-scrub")) return void replaceScrub(old, fresh);
+    const isOurs = (name) => name === "style" || name === "aria-busy" || (name === "open" && old.nodeName === "DETAILS");
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && !isOurs(name)) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value && !isOurs(name)) old.setAttribute(name, value);
+    }
+    if (old.matches("input, select, textarea")) return void takeValue(old, fresh);
+    morphChildren(old, fresh);
+  }
+
+  function takeValue(old, fresh) {
+    const isBusy = old === document.activeElement && !old.matches("[type=checkbox], select");
+    if (old.nodeName === "SELECT") {
+      morphChildren(old, fresh);
+      old.value = fresh.value;
+    } else if (old.type === "checkbox" || old.type === "radio") {
+      old.checked = fresh.checked;
+    } else if (old.type !== "file" && !isBusy && !old.hasAttribute("data-compare") && !isKept(old)) {
+      old.value = fresh.value;
+    }
+  }
+
+  // Fields of a form that is sent as a whole keep what was typed until it is sent.
+  const isKept = (input) => input.hasAttribute("name") && input.closest("[data-form]") && input.value !== "";
+
+  function replaceScrub(old, fresh) {
+    const sources = (scrub) => [...scrub.querySelectorAll("img")].map((image) => image.getAttribute("src")).join("\n");
+    if (sources(old) === sources(fresh)) return;
+    const slider = old.querySelector("[data-scrub]");
+    const next = fresh.querySelector("[data-scrub]");
+    if (slider.dataset.scrub === next.dataset.scrub) next.value = slider.value;
+    old.replaceWith(fresh);
+    scrub(next);
+  }
+
+  let noticeTimer = 0;
+
+  function notify(notice) {
+    clearTimeout(noticeTimer);
+    const region = page.root.querySelector('[data-region="notice"]');
+    region.replaceChildren();
+    if (!notice) return;
+    const box = document.createElement("div");
+    box.className = `cl-notice cl-${notice.kind}`;
+    box.setAttribute("role", notice.kind === "error" ? "alert" : "status");
+    const text = document.createElement("span");
+    text.textContent = notice.text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.textContent = "×";
+    close.setAttribute("aria-label", page.root.dataset.close);
+    close.onclick = () => region.replaceChildren();
+    box.append(text, close);
+    region.append(box);
+    if (notice.kind !== "error") noticeTimer = setTimeout(() => region.replaceChildren(), 6000);
+  }
+
+  // ---- what people do -------------------------------------------------------------------------------
+
+  function go(changes) {
+    page.view = { ...page.view, ...changes };
+    for (const item of page.root.querySelectorAll("[data-go-panel]")) {
+      item.toggleAttribute("aria-current", item.dataset.goPanel === page.view.panel);
+    }
+    return ask("go");
+  }
+
+  async function act(button) {
+    const { act: name, confirm: question, ...details } = button.dataset;
+    if (question && !window.confirm(question)) return;
+    const form = button.closest("[data-form]");
+    button.setAttribute("aria-busy", "true");
+    try {
+      if (form) details.values = await values(form);
+      await ask(name, details);
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  }
+
+  async function values(form) {
+    const found = {};
+    for (const input of form.querySelectorAll("[name]")) {
+      if (input.type === "file") found[input.name] = input.files[0] ? await encoded(input.files[0]) : null;
+      else if (input.type === "checkbox") found[input.name] = input.checked;
+      else if (input.type !== "radio") found[input.name] = input.value;
+      else if (input.checked) found[input.name] = input.value;
+    }
+    return found;
+  }
+
+  function encoded(file) {
+    const most = Number(page.root.dataset.uploadLimit);
+    if (file.size > most) {
+      notify({ kind: "error", text: page.root.dataset.tooLarge });
+      return null;
+    }
+    return new Promise((resolve, reject) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve({ name: file.name, data: String(reader.result).split(",")[1] || "" });
+      reader.onerror = () => reject(reader.error);
+      reader.readAsDataURL(file);
+    });
+  }
+
+  // Of a large LoRA only the beginning is sent: its header holds the recipe.
+  const HEAD_BYTES = 8 << 20;
+
+  async function upload(input, file) {
+    const part = file && "head" in input.dataset ? new File([file.slice(0, HEAD_BYTES)], file.name) : file;
+    const sent = part && (await encoded(part));
+    input.value = "";
+    if (!sent) return;
+    const zone = input.closest(".cl-drop");
+    zone?.setAttribute("aria-busy", "true");
+    await ask(input.dataset.upload, { file: sent, size: file.size });
+    zone?.removeAttribute("aria-busy");
+  }
+
+  // The edit's sliders: at most one request on its way, and always the newest values next.
+  function live(form) {
+    if (page.live) {
+      page.live.again = form;
+      return;
+    }
+    page.live = { again: null };
+    values(form)
+      .then((found) => ask("try_effect", { values: found }))
+      .then(() => {
+        const again = page.live.again;
+        page.live = null;
+        if (again && again.isConnected) live(again);
+      });
+  }
+
+  function scrub(slider) {
+    const index = Number(slider.value);
+    const weight = Number(slider.dataset.scrub.split(" ")[index]);
+    const box = slider.closest(".cl-scrub");
+    for (const frames of box.querySelectorAll(".cl-frames")) {
+      [...frames.children].forEach((image, number) => (image.hidden = number !== index));
+    }
+    const text = weight > 0 ? `+${weight}` : `${weight}`;
+    box.querySelector("output").textContent = text;
+    slider.setAttribute("aria-valuetext", text);
+  }
+
+  function zoom(image) {
+    const dialog = page.root.querySelector("dialog");
+    dialog.replaceChildren(Object.assign(new Image(), { src: image.src, alt: image.alt }));
+    dialog.showModal();
+  }
+
+  async function copy(button) {
+    const text = button.dataset.copy;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Without https the clipboard is closed to scripts: copy from a selection instead.
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    notify({ kind: "ok", text: page.root.dataset.copied });
+  }
+
+  // ---- events: one listener a kind, on the root -----------------------------------------------------
+
+  function onClick(event) {
+    const found = (selector) => event.target.closest(selector);
+    const button = found("[data-act]");
+    const link = found("[data-go-panel], [data-go-origin], [data-go-edit], [data-go-link]");
+    if (button) act(button);
+    else if (found("[data-copy]")) copy(found("[data-copy]"));
+    else if (link) {
+      const { goPanel, goOrigin, goEdit, goLink } = link.dataset;
+      const changes = { panel: goPanel, origin: goOrigin, edit: goEdit, link: goLink && Number(goLink) };
+      go(Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)));
+    } else if (found("img[data-zoom]")) zoom(found("img[data-zoom]"));
+    else if (found("dialog")) found("dialog").close();
+    else return;
+    event.preventDefault();
+  }
+
+  function onChange(event) {
+    const input = event.target;
+    if (input.matches("[data-set]")) {
+      const value = input.type === "checkbox" ? input.checked : input.value;
+      ask("set", { key: input.dataset.set, target: input.dataset.target, value });
+    } else if (input.matches("[data-upload]")) {
+      upload(input, input.files[0]);
+    } else if (input.matches("[data-choose]")) {
+      ask(input.dataset.choose, { value: input.value });
+    } else if (input.closest("[data-live]")) {
+      const form = input.closest("[data-live]");
+      values(form).then((found) => ask("set_effect", { values: found }));
+    }
+  }
+
+  function onInput(event) {
+    const input = event.target;
+    if (input.matches("[data-compare]")) input.parentElement.style.setProperty("--cl-cut", `${input.value}%`);
+    else if (input.matches("[data-scrub]")) scrub(input);
+    else if (input.matches("[type=range]") && input.closest("[data-live]")) {
+      const output = input.parentElement.querySelector("output");
+      if (output) output.textContent = input.value;
+      live(input.closest("[data-live]"));
+    }
+  }
+
+  function onKey(event) {
+    const image = event.target.closest("img[data-zoom]");
+    if (image && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      zoom(image);
+      return;
+    }
+    // Inside a WebUI the host's own Ctrl+Enter presses our button by its id.
+    if (event.key === "Enter" && event.ctrlKey && typeof onUiLoaded === "undefined") {
+      page.root.querySelector("#copier_lora_generate")?.click();
+      return;
+    }
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    const item = event.target.closest('[data-region="rail"] [data-go-panel]');
+    if (!item || !(step || event.key === "Home" || event.key === "End")) return;
+    const items = [...page.root.querySelectorAll('[data-region="rail"] [data-go-panel]')];
+    const at = items.indexOf(item);
+    const next = event.key === "Home" ? 0 : event.key === "End" ? items.length - 1 : at + step;
+    items[(next + items.length) % items.length].focus();
+    event.preventDefault();
+  }
+
+  function onDrag(event) {
+    const zone = event.target.closest(".cl-drop");
+    if (!zone) return;
+    event.preventDefault();
+    zone.classList.toggle("cl-over", event.type === "dragover");
+    if (event.type === "drop") upload(zone.querySelector("[data-upload]"), event.dataTransfer.files[0]);
+  }
+
+  // ---- starting, and staying up to date -------------------------------------------------------------
+
+  function start(root) {
+    Object.assign(page, { root, view: remembered(), stamp: "", html: {} });
+    root.addEventListener("click", onClick);
+    root.addEventListener("change", onChange);
+    root.addEventListener("input", onInput);
+    root.addEventListener("keydown", onKey);
+    for (const kind of ["dragover", "dragleave", "drop"]) root.addEventListener(kind, onDrag);
+    ask("go");
+  }
+
+  const find = () => (typeof gradioApp === "function" ? gradioApp() : document).querySelector(`#${ROOT}`);
+
+  function tick() {
+    const root = page.root?.isConnected ? page.root : find();
+    if (!root) return;
+    if (root !== page.root) return void start(root);
+    const isSeen = !document.hidden && root.offsetParent !== null;
+    const pause = page.isActive || page.isLost ? ACTIVE_MS : IDLE_MS;
+    if (isSeen && page.waiting === 0 && Date.now() - page.askedAt > pause) ask("poll");
+  }
+
+  // Called after a picture was sent from one of the WebUI's own galleries.
+  function receive(text) {
+    let reply;
+    try {
+      reply = JSON.parse(text);
+    } catch {
+      return;
+    }
+    const strip = [...document.querySelectorAll("#tabs button")];
+    const ours = strip.find((button) => button.textContent.trim().toLowerCase() === page.root.dataset.title);
+    ours?.click();
+    show(reply);
+  }
+
+  window.copierLora = { receive, project: () => page.view.project || "" };
+  setInterval(tick, 300);
+})();

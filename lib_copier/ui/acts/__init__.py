@@ -1,0 +1,60 @@
+"""What people can do on the page: one short function an act, found by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lib_copier.ui.acts import edit, engine, origin, project, recipe, run
+from lib_copier.ui.acts.act import Details, Outcome
+from lib_copier.ui.page import Page
+
+Act = Callable[[Page, Details], Outcome]
+
+
+def go(page: Page, details: Details) -> Outcome:
+    """Show another panel, origin or edit; the view that came with the request says which."""
+    return Outcome(is_at_top=True)
+
+
+def poll(page: Page, details: Details) -> Outcome:
+    """Ask whether anything changed."""
+    return Outcome(message=page.take_task_message())
+
+
+ACTS: Mapping[str, Act] = {
+    "go": go,
+    "poll": poll,
+    "create_project": project.create,
+    "open_project": project.open_project,
+    "close_project": project.close,
+    "duplicate_project": project.duplicate,
+    "project_from_lora": project.from_lora,
+    "prune": project.prune,
+    "refresh_checkpoints": project.refresh_checkpoints,
+    "set": recipe.set_value,
+    "unset": recipe.unset,
+    "add_origin": origin.add,
+    "remove_origin": origin.remove,
+    "upload_origin": origin.upload,
+    "generate_in_webui": origin.generate_in_webui,
+    "interrupt": origin.interrupt,
+    "caption": origin.caption,
+    "add_edit": edit.add,
+    "rename_edit": edit.rename,
+    "remove_edit": edit.remove,
+    "add_effect": edit.add_effect,
+    "remove_effect": edit.remove_effect,
+    "try_effect": edit.try_effect,
+    "set_effect": edit.set_effect,
+    "upload_edit": edit.upload,
+    "remove_upload": edit.remove_upload,
+    "run": run.run,
+    "rerun": run.rerun,
+    "run_all": run.run_all,
+    "stop": run.stop,
+    "cancel_job": run.cancel_job,
+    "train_longer": run.train_longer,
+    "refresh_loras": run.refresh_loras,
+    "engine": engine.engine,
+}
+"""Every act by the name that the browser sends."""

@@ -1,0 +1,154 @@
+"""Edits: their names, their chains of effects, and pictures of the user's own."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from lib_copier.errors import InputError
+from lib_copier.recipe.model import Effect
+from lib_copier.recipe.names import checked_name
+from lib_copier.ui import live
+from lib_copier.ui.acts.act import (
+    Details,
+    Outcome,
+    require_project,
+    text_of,
+    the_edit,
+    the_origin,
+    uploaded,
+    values_of,
+)
+from lib_copier.ui.page import Page
+
+_UPLOADS = "uploads"
+_LONGEST_CHAIN = 8
+
+
+def add(page: Page, details: Details) -> Outcome:
+    """One more edit, without effects yet."""
+    require_project(page)
+    taken = {edit.name.casefold() for edit in page.opened.recipe.edits}
+    number = 1
+    while f"edit-{number}" in taken:
+        number += 1
+    page.opened.project.set({f"edits.edit-{number}": True})
+    return Outcome(view=page.view.at(edit=f"edit-{number}", link=0))
+
+
+def rename(page: Page, details: Details) -> Outcome:
+    """Give the shown edit another name."""
+    require_project(page)
+    name = checked_name(text_of(values_of(details), "name"), "edit")
+    page.opened.project.set({f"edits.{the_edit(page).name}.name": name})
+    return Outcome(view=page.view.at(edit=name))
+
+
+def remove(page: Page, details: Details) -> Outcome:
+    """Take the shown edit out of the recipe; what was made of it stays until pruned."""
+    require_project(page)
+    page.opened.project.set({f"edits.{the_edit(page).name}": None})
+    return Outcome(view=page.view.at(edit="", link=0))
+
+
+def add_effect(page: Page, details: Details) -> Outcome:
+    """Put an effect at the end of the chain, with its default values."""
+    require_project(page)
+    name, edit = text_of(details, "value"), the_edit(page)
+    if name not in live.effect_names() or len(edit.effects) >= _LONGEST_CHAIN:
+        raise InputError(
+            f"{name or 'That'} cannot be added.", f"A chain has at most {_LONGEST_CHAIN} effects."
+        )
+    _store(page, (*edit.effects, Effect(name)))
+    return Outcome(view=page.view.at(link=len(edit.effects)))
+
+
+def remove_effect(page: Page, details: Details) -> Outcome:
+    """Take the shown effect out of the chain."""
+    require_project(page)
+    edit, number = the_edit(page), _link(page)
+    _store(page, tuple(effect for index, effect in enumerate(edit.effects) if index != number))
+    return Outcome(view=page.view.at(link=0))
+
+
+def try_effect(page: Page, details: Details) -> Outcome:
+    """Show what the sliders say without storing it."""
+    require_project(page)
+    return Outcome(live=_changed(page, values_of(details)))
+
+
+def set_effect(page: Page, details: Details) -> Outcome:
+    """Store what the sliders say."""
+    require_project(page)
+    _store(page, _changed(page, values_of(details)))
+    return Outcome()
+
+
+def upload(page: Page, details: Details) -> Outcome:
+    """Take an uploaded picture as the shown origin's edited picture."""
+    from lib_copier.image.files import read_picture, write_png
+
+    require_project(page)
+    name, content = uploaded(details)
+    opened = read_picture(content)
+    origin, edit, project = the_origin(page), the_edit(page), page.opened.project
+    path = project.folder / _UPLOADS / f"{edit.name}-{origin.name}-{secrets.token_hex(4)}.png"
+    write_png(opened.image, path)
+    project.set({f"edits.{edit.name}.files.{origin.name}": str(path)})
+    return Outcome(" ".join(opened.notes) or page.texts("said.taken", name=name))
+
+
+def remove_upload(page: Page, details: Details) -> Outcome:
+    """Go back from the user's own picture to the effects."""
+    require_project(page)
+    page.opened.project.set({f"edits.{the_edit(page).name}.files.{the_origin(page).name}": None})
+    return Outcome()
+
+
+def _store(page: Page, effects: tuple[Effect, ...]) -> None:
+    page.opened.project.set({f"edits.{the_edit(page).name}.effects": effects})
+
+
+def _link(page: Page) -> int:
+    count = len(the_edit(page).effects)
+    if count == 0:
+        raise InputError("The edit has no effect yet.", "Add one first.")
+    return min(page.view.link, count - 1)
+
+
+def _changed(page: Page, values: Mapping[str, Any]) -> tuple[Effect, ...]:
+    """The chain with the shown effect as the sliders say.
+
+    Raises
+    ------
+    InputError
+        Where a value is no number, or outside what the effect takes.
+    """
+    edit, number = the_edit(page), _link(page)
+    name = edit.effects[number].name
+    known = live.effect_of(name)
+    if known is None:
+        raise InputError(f"There is no effect {name}.", "Remove it, and add another.")
+    kinds = {one.name: one.kind for one in known.parameters if one.name not in live.HIDDEN}
+    params = dict(edit.effects[number].params)
+    params |= {
+        key: _number(values.get(f"param.{key}"), is_whole=kind == "int") for key, kind in kinds.items()
+    }
+    strength = _number(values.get("strength"))
+    faults = known.faults(strength, params)
+    if faults:
+        raise InputError(f"The effect {name}: {'; '.join(faults)}.", "Move its sliders back.")
+    changed = Effect(name, strength, tuple(sorted(params.items())))
+    return tuple(changed if index == number else effect for index, effect in enumerate(edit.effects))
+
+
+def _number(value: Any, *, is_whole: bool = False) -> float:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError("A slider gave no number.", "Reload the page and try again.")
+    return int(found) if is_whole else found

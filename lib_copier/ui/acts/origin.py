@@ -1,0 +1,158 @@
+"""Origins: adding, uploading, and generating or captioning them with the host."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib_copier.errors import InputError
+from lib_copier.host.base import GenerateRequest
+from lib_copier.recipe.model import Origin
+from lib_copier.ui.acts.act import (
+    Details,
+    Outcome,
+    require_project,
+    text_of,
+    the_origin,
+    uploaded,
+    values_of,
+)
+from lib_copier.ui.page import Page
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_UPLOADS = "uploads"
+
+
+def add(page: Page, details: Details) -> Outcome:
+    """One more origin, with the settings of the first and another seed."""
+    require_project(page)
+    recipe = page.opened.recipe
+    taken = {origin.name.casefold() for origin in recipe.origins}
+    number = len(recipe.origins) + 1
+    while f"origin-{number}" in taken:
+        number += 1
+    name = "first" if not recipe.origins else f"origin-{number}"
+    like = recipe.origins[0].settings if recipe.origins else ()
+    origin = Origin(name, like)
+    if recipe.origins:
+        origin = origin.replaced(
+            seed=int(recipe.origins[0].get("seed") or 0) + number, source="generate", file=""
+        )
+    page.opened.project.replace_recipe(recipe.with_origin(origin))
+    return Outcome(view=page.view.at(origin=name))
+
+
+def remove(page: Page, details: Details) -> Outcome:
+    """Take the shown origin out of the recipe; what was made of it stays until pruned."""
+    require_project(page)
+    page.opened.project.set({f"origins.{the_origin(page).name}": None})
+    return Outcome(view=page.view.at(origin=""))
+
+
+def upload(page: Page, details: Details) -> Outcome:
+    """Take an uploaded picture as the shown origin."""
+    from lib_copier.image.files import crop_to_multiple, read_picture
+
+    require_project(page)
+    name, content = uploaded(details)
+    opened = read_picture(content)
+    image, cropped = crop_to_multiple(opened.image)
+    _take(page, image, {})
+    notes = " ".join(note for note in (*opened.notes, cropped) if note)
+    return Outcome(notes or page.texts("said.taken", name=name))
+
+
+def generate_in_webui(page: Page, details: Details) -> Outcome:
+    """Make the origin with the WebUI's loaded checkpoint and samplers, in a thread; the page asks again."""
+    require_project(page)
+    host, origin, values = page.host, the_origin(page), values_of(details)
+    sampler, scheduler = text_of(values, "sampler"), values.get("scheduler")
+    if sampler not in host.samplers() or (scheduler and scheduler not in host.schedulers()):
+        raise InputError("The WebUI has no such sampler or scheduler.", "Choose one from the list.")
+    if host.is_busy():
+        raise InputError("The WebUI's GPU is busy.", "Wait until its work or our training is done.")
+    request = GenerateRequest(
+        prompt=str(origin.get("prompt")),
+        negative_prompt=str(origin.get("negative_prompt")),
+        seed=secrets.randbelow(2**32),
+        width=int(origin.get("width") or 512),
+        height=int(origin.get("height") or 512),
+        steps=int(origin.get("steps") or 28),
+        cfg_scale=float(origin.get("cfg_scale") or 7.0),
+        clip_skip=int(origin.get("clip_skip") or 1),
+        sampler=sampler,
+        scheduler=str(scheduler) if scheduler else None,
+    )
+
+    def work() -> None:
+        (made,) = host.generate([request])
+        _take(page, made.image, {"seed": made.seed})
+
+    if not page.workshop.tasks.start(page.opened.queue_key, work):
+        raise InputError("A picture is being made already.", "Wait for it, or stop it.")
+    return Outcome()
+
+
+def interrupt(page: Page, details: Details) -> Outcome:
+    """Stop the host's generation."""
+    page.host.interrupt()
+    return Outcome()
+
+
+def caption(page: Page, details: Details) -> Outcome:
+    """Let one of the host's interrogators say what is in the origin; the text can be changed after."""
+    from lib_copier.image.files import read_picture
+
+    require_project(page)
+    captioner, origin = text_of(details, "captioner"), the_origin(page)
+    if captioner not in page.host.captioners():
+        raise InputError("The WebUI has no such interrogator.", "Type the caption instead.")
+    path = page.opened.file(f"origin/{origin.name}")
+    if path is None:
+        raise InputError("There is no origin picture yet.", "Make it first.")
+    project, host = page.opened.project, page.host
+
+    def work() -> None:
+        text = host.caption(read_picture(path).image, captioner)
+        project.set(
+            {f"origins.{origin.name}.caption_source": "typed", f"origins.{origin.name}.caption": text}
+        )
+
+    page.workshop.tasks.start(page.opened.queue_key, work)
+    return Outcome(page.texts("said.captioning"))
+
+
+def receive(page: Page, gallery: Any, infotexts: Any) -> Outcome:
+    """A picture that was sent from one of the host's own galleries becomes a new origin, or the first."""
+    received = page.host.receive(gallery, infotexts)
+    if page.desk is None:
+        raise InputError("No project is open.", "Open or make one in the Copier LoRA tab, then send again.")
+    first = page.origin
+    if first is None or page.opened.file(f"origin/{first.name}") is not None:
+        view = add(page, {}).view
+        assert view is not None
+        name = view.origin
+    else:
+        name = first.name
+    values: dict[str, Any] = {}
+    if received.prompt:
+        values |= {"prompt": received.prompt, "negative_prompt": received.negative_prompt}
+    if received.seed is not None:
+        values["seed"] = received.seed
+    _take(page, received.image, values, name)
+    return Outcome(page.texts("said.received"), view=page.view.at(panel="origin", origin=name))
+
+
+def _take(page: Page, image: Image.Image, values: dict[str, Any], name: str = "") -> None:
+    """Make a picture the origin's file; a file of its own name each time, so that going back is possible."""
+    from lib_copier.image.files import crop_to_multiple, write_png
+
+    project = page.opened.project
+    name = name or the_origin(page).name
+    path: Path = project.folder / _UPLOADS / f"{name}-{secrets.token_hex(4)}.png"
+    write_png(crop_to_multiple(image)[0], path)
+    settings = {f"origins.{name}.{key}": value for key, value in values.items()}
+    project.set({**settings, f"origins.{name}.source": "file", f"origins.{name}.file": str(path)})

@@ -1,0 +1,91 @@
+"""Settings: one value at a time, under the address that the option's scope gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lib_copier.errors import InputError
+from lib_copier.recipe.options import OPTIONS
+from lib_copier.ui.acts.act import (
+    Details,
+    Outcome,
+    host_checkpoint,
+    require_project,
+    text_of,
+    the_edit,
+    the_origin,
+)
+from lib_copier.ui.page import Page
+
+_PRESET = "preset"
+_LORA_FOLDER = "publish.folder"
+_FREE_PATHS = frozenset({"project.vae", "base.folder"})
+
+
+def set_value(page: Page, details: Details) -> Outcome:
+    """Store one setting."""
+    require_project(page)
+    key, value = text_of(details, "key"), details.get("value")
+    if not isinstance(value, (str, bool, int, float)) or (isinstance(value, str) and len(value) > 20_000):
+        raise InputError(f"The request has no usable value for {key}.", "Reload the page and try again.")
+    if key == _LORA_FOLDER:
+        # Never a path from a browser: either the host's own folder or none.
+        value = str(page.host.lora_dirs()[0]) if value is True else ""
+        if value and not page.host.info.is_webui:
+            page.host.lora_dirs()[0].mkdir(parents=True, exist_ok=True)
+        return _stored(page, key, value)
+    if key == _PRESET:
+        return _stored(page, _PRESET, value)
+    option = OPTIONS.get(key)
+    if option is None:
+        raise InputError(f"{key} is no setting.", "Reload the page and try again.")
+    if option.kind == "path":
+        value = _allowed_path(page, key, str(value))
+    elif option.key == "base.loras":
+        _require_free_paths(page)
+    return _stored(page, _address(page, key), value)
+
+
+def unset(page: Page, details: Details) -> Outcome:
+    """Give an edit's own value back: it follows the common one again."""
+    require_project(page)
+    key = text_of(details, "key")
+    if key not in OPTIONS or OPTIONS[key].scope != "edit":
+        raise InputError(f"{key} is no setting of an edit.", "Reload the page and try again.")
+    edit = the_edit(page)
+    kept = tuple(item for item in edit.settings if item[0] != key)
+    project = page.opened.project
+    project.replace_recipe(project.recipe.with_edit(type(edit)(edit.name, edit.effects, edit.files, kept)))
+    return Outcome()
+
+
+def _stored(page: Page, address: str, value: Any) -> Outcome:
+    page.opened.project.set({address: value})
+    return Outcome()
+
+
+def _address(page: Page, key: str) -> str:
+    scope = OPTIONS[key].scope
+    if scope == "origin":
+        return f"origins.{the_origin(page).name}.{OPTIONS[key].name}"
+    return f"edits.{the_edit(page).name}.{key}" if scope == "edit" else key
+
+
+def _allowed_path(page: Page, key: str, value: str) -> str:
+    """A path that this host lets people choose."""
+    if not value:
+        return ""
+    if key in {"project.checkpoint", "sweep.checkpoint"}:
+        return host_checkpoint(page, value)
+    if key not in _FREE_PATHS:
+        raise InputError(f"{key} is not set by a path here.", "Upload the picture instead.")
+    _require_free_paths(page)
+    return value
+
+
+def _require_free_paths(page: Page) -> None:
+    if not page.host.info.may_choose_paths:
+        raise InputError(
+            "Free paths are switched off while others can reach this page.",
+            "Start it for this machine alone.",
+        )

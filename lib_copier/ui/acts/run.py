@@ -1,0 +1,88 @@
+"""Running steps, stopping them, and what follows a publication."""
+
+from __future__ import annotations
+
+from lib_copier.errors import FaultsError, InputError
+from lib_copier.ui.acts.act import Details, Outcome, require_project, text_of
+from lib_copier.ui.page import Page
+
+_LONGER = 1.5
+
+
+def run(page: Page, details: Details) -> Outcome:
+    """Do a step, and before it whatever it still needs."""
+    require_project(page)
+    _start(page, until=(_step(page, details),))
+    return Outcome()
+
+
+def rerun(page: Page, details: Details) -> Outcome:
+    """Do a step again although it is done."""
+    require_project(page)
+    step_id = _step(page, details)
+    _start(page, until=(step_id,), force=(step_id,))
+    return Outcome()
+
+
+def run_all(page: Page, details: Details) -> Outcome:
+    """Do everything that is left."""
+    require_project(page)
+    _start(page)
+    return Outcome()
+
+
+def stop(page: Page, details: Details) -> Outcome:
+    """Stop what runs; ``save`` lets the training write its LoRA first."""
+    require_project(page)
+    how = "save" if details.get("how") == "save" else "discard"
+    job = page.opened.job
+    if job is not None and job.is_open and (how == "discard" or not page.opened.running_step):
+        page.workshop.queue.cancel(job.id, how)
+    else:
+        page.opened.project.cancel(how)
+    return Outcome(page.texts("said.stopping"))
+
+
+def cancel_job(page: Page, details: Details) -> Outcome:
+    """Take a job out of the queue, or stop it."""
+    page.workshop.queue.cancel(text_of(details, "job"))
+    return Outcome(page.texts("said.stopping"))
+
+
+def train_longer(page: Page, details: Details) -> Outcome:
+    """Raise the copier's steps by half and train on, from the state that the last training left."""
+    require_project(page)
+    recipe = page.opened.recipe
+    steps = int(recipe.get("copier.steps") or 1)
+    longer = {"copier.steps": min(1_000_000, round(steps * _LONGER))}
+    if recipe.get("copier.copied_psnr") is not None:
+        longer["copier.copied_psnr"] = min(60.0, float(recipe.get("copier.copied_psnr") or 0) + 2.0)
+    page.opened.project.set(longer)
+    _start(page, until=tuple(step for step in page.opened.step_ids if step.startswith("check/")))
+    return Outcome(page.texts("said.longer", steps=longer["copier.steps"]))
+
+
+def refresh_loras(page: Page, details: Details) -> Outcome:
+    """Let the host list its LoRAs anew, and forget the weights of files that were replaced."""
+    require_project(page)
+    from lib_copier.steps.publish import published_name
+
+    if page.edit is not None:
+        page.host.forget_lora(published_name(page.opened.recipe, page.edit))
+    is_done = page.host.refresh_loras()
+    return Outcome(page.texts("said.refreshed" if is_done else "said.not_refreshed"), is_error=not is_done)
+
+
+def _step(page: Page, details: Details) -> str:
+    step_id = text_of(details, "step")
+    if step_id not in page.opened.states:
+        raise InputError(f"The project has no step {step_id}.", "Reload the page and try again.")
+    return step_id
+
+
+def _start(page: Page, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> None:
+    """Queue the work; a recipe that cannot be run says so now, with everything that is missing."""
+    if page.opened.faults:
+        raise FaultsError("The project", page.opened.faults, "Mend that first.")
+    page.workshop.run(page.opened, until=until, force=force)
+    page.hold.ensure()

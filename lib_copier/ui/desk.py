@@ -1,0 +1,137 @@
+"""An opened project as one request sees it: states, artifacts and progress, each read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lib_copier.graph.queue import Job, Queue
+from lib_copier.graph.runner import Folders
+from lib_copier.graph.status import StepStatus
+from lib_copier.recipe.model import Recipe
+from lib_copier.steps.project import Project
+from lib_copier.ui.progress import Progress, progress_of
+
+_LARGEST_REPORT = 8 << 20
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a finished step was made."""
+
+    seconds: float
+    command: str
+    made_at: float
+
+
+class Desk:
+    """Reads a project for the page; everything that changes goes through `Project` itself."""
+
+    def __init__(self, project: Project, queue: Queue) -> None:
+        self.project = project
+        self._queue = queue
+        self._folders = Folders(project.folder)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as it was when the project was opened for this request."""
+        return self.project.recipe
+
+    @property
+    def folder_name(self) -> str:
+        """The project's folder: how a view names it."""
+        return self.project.folder.name
+
+    @property
+    def queue_key(self) -> str:
+        """Names the project's jobs in the queue: two clicks on Run are one job."""
+        return str(self.project.folder)
+
+    @cached_property
+    def states(self) -> Mapping[str, StepStatus]:
+        """The state of every step by its id, in the plan's order."""
+        return {status.id: status for status in self.project.status()}
+
+    @property
+    def step_ids(self) -> list[str]:
+        """All steps of the plan, in order."""
+        return list(self.states)
+
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """What keeps the recipe from being run."""
+        return self.project.faults()
+
+    @cached_property
+    def job(self) -> Job | None:
+        """The project's open job, else the last one that ended."""
+        return self._queue.find(self.queue_key)
+
+    @cached_property
+    def running_step(self) -> str:
+        """The step that some process is doing now; empty where none is."""
+        return next((status.id for status in self.states.values() if status.state == "running"), "")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether work waits or runs; the recipe's steps are then not started again."""
+        return bool(self.running_step) or (self.job is not None and self.job.is_open)
+
+    def progress(self, step_id: str) -> Progress:
+        """How far a step has come, or how its last run went."""
+        return progress_of(self.project.folder, step_id)
+
+    def file(self, step_id: str, name: str = "") -> Path | None:
+        """A file that a step made; None while it is not done."""
+        status = self.states.get(step_id)
+        if status is None or status.artifact is None:
+            return None
+        name = name or status.step.outputs[0].name
+        return status.artifact.file(name) if name in status.artifact.manifest["files"] else None
+
+    def result(self, step_id: str) -> Mapping[str, Any]:
+        """What a finished step reported; empty while it is not done."""
+        status = self.states.get(step_id)
+        return status.artifact.result if status is not None and status.artifact is not None else {}
+
+    def report(self, step_id: str) -> Mapping[str, Any]:
+        """A finished step's ``report.json``; empty while it is not done or cannot be read."""
+        path = self.file(step_id, "report.json")
+        try:
+            if path is None or path.stat().st_size > _LARGEST_REPORT:
+                return {}
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def made(self, step_id: str) -> Made | None:
+        """How a finished step was made; None while it is not done."""
+        status = self.states.get(step_id)
+        if status is None or status.artifact is None:
+            return None
+        manifest = status.artifact.manifest
+        return Made(
+            float(manifest.get("seconds") or 0.0),
+            str(manifest.get("command") or ""),
+            float(manifest.get("made_at") or 0.0),
+        )
+
+    def failure(self, step_id: str) -> Mapping[str, Any]:
+        """Why the step's last attempt failed: ``what``, ``advice``, ``last_lines``."""
+        status = self.states.get(step_id)
+        found = self.project.store.failure(status.key) if status is not None and status.key else None
+        return found or {}
+
+    def step_log(self, step_id: str) -> Path:
+        """What the step's child wrote, the last time it ran."""
+        return self._folders.step_log(step_id)
+
+    def inside(self, path: str) -> Path | None:
+        """A path as the project's own file; None where it leads out of the project."""
+        found = (self.project.folder / path).resolve()
+        return found if found.is_relative_to(self.project.folder.resolve()) else None

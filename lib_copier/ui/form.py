@@ -1,0 +1,94 @@
+"""The option table as form fields; a field's name is its option's key, so nothing goes by position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from lib_copier.recipe.option import Option, Value
+from lib_copier.ui.html import Html, element_id, join, tag
+
+if TYPE_CHECKING:
+    from lib_copier.ui.texts import Texts
+
+ValueOf = Callable[[Option], Value]
+
+
+def fields(
+    options: Iterable[Option],
+    value_of: ValueOf,
+    texts: Texts,
+    *,
+    target: str,
+    shown: Mapping[str, Value],
+    own: frozenset[str] = frozenset(),
+) -> Html:
+    """Fields for the options that matter now.
+
+    Parameters
+    ----------
+    target:
+        What a change is made to: ``recipe``, ``origin`` or ``edit``.
+    shown:
+        The values that decide which options matter.
+    own:
+        Keys that the edit has values of its own for; they can be given back.
+    """
+    made = [
+        field(option, value_of(option), texts, target=target, is_own=option.key in own)
+        for option in options
+        if option.is_shown(shown)
+    ]
+    return tag("div", made, class_="cl-form") if made else Html("")
+
+
+def field(option: Option, value: Value, texts: Texts, *, target: str, is_own: bool = False) -> Html:
+    """One labelled input of the kind that the option needs."""
+    name = element_id("field", target, option.key)
+    attributes = {"id": name, "data_set": option.key, "data_target": target}
+    help_text = texts.option_help(option)
+    is_wide = option.kind in {"text", "list", "path"}
+    label = tag("label", texts.option_label(option), for_=name)
+    shared = tag("button", texts("form.shared"), type="button", class_="cl-link", data_act="unset",
+                 data_key=option.key, title=texts("form.shared_help")) if is_own else None  # fmt: skip
+    if option.kind == "bool":
+        box = tag("input", type="checkbox", checked=bool(value), **attributes)
+        body = tag("div", box, label, shared, class_="cl-check")
+    else:
+        body = join(tag("div", label, shared, class_="cl-label"), _input(option, value, texts, attributes))
+    return tag(
+        "div",
+        body,
+        tag("p", help_text, class_="cl-help") if help_text else None,
+        class_="cl-field cl-wide" if is_wide else "cl-field",
+    )
+
+
+def _input(option: Option, value: Value, texts: Texts, attributes: Mapping[str, str]) -> Html:
+    text = option.text(value)
+    if option.choices:
+        choices = [
+            tag("option", texts.choice(option, choice), value=choice, selected=choice == value)
+            for choice in option.choices
+        ]
+        return tag("select", choices, **attributes)
+    if option.kind in {"text", "list"}:
+        lines = value if isinstance(value, tuple) else (str(value or ""),)
+        return tag("textarea", "\n".join(lines), rows=3 if option.kind == "list" else 2, **attributes)
+    if option.kind in {"int", "float"} and not option.optional:
+        step = "1" if option.kind == "int" else "any"
+        limits = {"min": option.minimum, "max": option.maximum}
+        written = {key: f"{limit:.15g}" for key, limit in limits.items() if limit is not None}
+        return tag(
+            "input", type="number", value=text, step=step, inputmode="decimal", **written, **attributes
+        )
+    shown = "" if value is None else text
+    placeholder = texts("form.none") if option.optional else None
+    return tag("input", type="text", value=shown, placeholder=placeholder, spellcheck="false", **attributes)
+
+
+def folded(title: str, content: Html | str, *, name: str) -> Html:
+    """A part that opens on demand; the browser remembers whether it is open."""
+    if not content:
+        return Html("")
+    return tag("details", tag("summary", title), content, data_keep=name, class_="cl-fold")

@@ -1,0 +1,71 @@
+"""Merging several pairs, the difference, and the lower rank: from edit LoRAs to one small file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib_copier.ui import parts
+from lib_copier.ui.curve import curve
+from lib_copier.ui.html import Html, join, tag
+from lib_copier.ui.page import Page
+
+
+def render(page: Page) -> Html:
+    """The steps between the edit LoRA and the finished file, with the energy that each rank keeps."""
+    steps = page.steps_of_panel("combine", shown_only=True)
+    is_difference = page.opened.recipe.method == "difference"
+    return join(
+        parts.head(page, "combine", steps),
+        parts.edit_picker(page),
+        parts.reasons(page, steps),
+        parts.running(page, steps),
+        page.block(
+            "result", _steps(page, steps), *(_energy(page, page.opened.result(step)) for step in steps)
+        ),
+        page.block("combine.sign", _sign(page), page.fields("difference")) if is_difference else None,
+        page.block("combine.resize", page.fields("resize"), page.folded_fields("resize")),
+        None if is_difference else page.block("combine.difference", page.fields("difference", advanced=True)),
+        page.block("combine.merge", page.fields("merge", advanced=True))
+        if len(page.opened.recipe.origins) > 1
+        else None,
+        parts.details(page, steps),
+        parts.run_buttons(page, steps, label=page.texts("combine.run")),
+    )
+
+
+def _sign(page: Page) -> Html:
+    chosen = str(page.opened.recipe.get("difference.sign"))
+    return tag("p", page.texts(f"combine.sign.{chosen}"), class_="cl-lead")
+
+
+def _steps(page: Page, steps: Sequence[str]) -> Html:
+    """Each step with its state and what it did, or why it had nothing to do."""
+    rows = []
+    for step_id in steps:
+        status = page.opened.states[step_id]
+        note = "; ".join(status.reasons) if status.state == "done" else ""
+        size = page.opened.file(step_id, "lora.safetensors")
+        told = f"{size.stat().st_size / 1e6:.1f} MB" if size is not None and size.is_file() else ""
+        kind = step_id.partition("/")[0]
+        cells = (page.texts(f"combine.{kind}"), page.pill([step_id]), told, note)
+        rows.append(tag("tr", [tag("td", cell) for cell in cells]))
+    return tag("div", tag("table", rows, class_="cl-table"), class_="cl-sheet") if rows else Html("")
+
+
+def _energy(page: Page, result: Mapping[str, Any]) -> Html:
+    """How much of the LoRA each rank keeps, where the step reported it."""
+    found = result.get("energy_by_rank")
+    if not isinstance(found, (list, tuple)) or len(found) < 2:
+        return Html("")
+    points = [
+        (float(rank), float(share) * 100)
+        for rank, share in enumerate(found, start=1)
+        if isinstance(share, (int, float))
+    ]
+    rank = result.get("new_rank")
+    marks = [(float(rank), page.texts("combine.rank", rank=rank))] if isinstance(rank, int) else []
+    return join(
+        tag("span", page.texts("combine.energy"), class_="cl-quiet"),
+        curve([("cl-mean", points)], label=page.texts("combine.energy"), marks=marks),
+    )

@@ -1,0 +1,62 @@
+"""The copier panel: overfit a LoRA on the origin until it prints nothing else."""
+
+from __future__ import annotations
+
+from lib_copier.ui import parts
+from lib_copier.ui.form import folded
+from lib_copier.ui.html import Html, join
+from lib_copier.ui.page import Page
+from lib_copier.ui.picture import figure, gallery
+
+
+def render(page: Page) -> Html:
+    """Origin, settings, progress with loss curve and samples."""
+    steps = page.steps_of_panel("copier", shown_only=True)
+    training = [step for step in steps if step.startswith("copier/")]
+    return join(
+        parts.head(page, "copier", steps),
+        parts.origin_picker(page),
+        parts.reasons(page, steps),
+        parts.running(page, steps),
+        _result(page, training),
+        page.block("settings", page.fields("copier"), page.folded_fields("copier"), _model(page)),
+        parts.details(page, steps),
+        parts.run_buttons(page, steps, label=page.texts("copier.run")),
+    )  # fmt: skip
+
+
+def _model(page: Page) -> Html:
+    """The copier model's settings, which hardly anybody needs."""
+    return folded(page.texts("copier.model"), page.fields("copier_model", advanced=True), name="copier-model")
+
+
+def _result(page: Page, steps: list[str]) -> Html:
+    return trained(page, steps[0]) if steps else Html("")
+
+
+def trained(page: Page, step_id: str) -> Html:
+    """What a finished training shows: its numbers, loss curve and the samples it made."""
+    made = page.opened.made(step_id)
+    if made is None:
+        return Html("")
+    told = page.opened.result(step_id)
+    rows = [("fact.time", parts.duration(made.seconds), "")]
+    if isinstance(told.get("steps"), int):
+        rows.append(("fact.steps", str(told["steps"]), ""))
+    stopped = told.get("copied_psnr") or told.get("psnr_db")
+    if isinstance(stopped, (int, float)):
+        rows.append(("fact.psnr", f"{stopped:.1f} dB", ""))
+    return page.block(
+        "result",
+        page.facts(rows),
+        parts.loss_curve(page, page.opened.progress(step_id)),
+        _samples(page, step_id),
+    )
+
+
+def _samples(page: Page, step_id: str) -> Html:
+    status = page.opened.states[step_id]
+    if status.artifact is None:
+        return Html("")
+    found = sorted((status.artifact.folder / "samples").glob("*.png"))[-8:]
+    return gallery([figure(page.url(path), path.stem) for path in found]) if found else Html("")

@@ -1,0 +1,52 @@
+"""The queue: what waits and runs, for all projects, and what became of the last jobs."""
+
+from __future__ import annotations
+
+import time
+
+from lib_copier.graph.queue import Job
+from lib_copier.ui import parts
+from lib_copier.ui.form import folded
+from lib_copier.ui.html import Html, join, tag
+from lib_copier.ui.page import Page
+from lib_copier.ui.progress import last_lines
+
+_STATES = {
+    "queued": "missing",
+    "running": "running",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "stale",
+}
+_SHOWN = 20
+
+
+def render(page: Page) -> Html:
+    """A row a job, the newest first."""
+    jobs = list(reversed(page.workshop.queue.jobs()))[:_SHOWN]
+    rows = [_row(page, job) for job in jobs]
+    table = (
+        tag("div", tag("table", rows, class_="cl-table"), class_="cl-sheet")
+        if rows
+        else page.nothing("jobs.none")
+    )
+    step = page.desk.running_step if page.desk is not None else ""
+    return join(parts.head(page, "jobs"), parts.running(page, [step]) if step else None, table)
+
+
+def _row(page: Page, job: Job) -> Html:
+    state = _STATES.get(job.state, "missing")
+    pill = tag("span", page.icon(state), page.texts(f"job.{job.state}"), class_=f"cl-state cl-is-{state}")
+    took = ""
+    if job.started_at is not None:
+        took = parts.duration((job.ended_at or time.time()) - job.started_at)
+    cancel = parts.button(page.texts("run.stop"), "cancel_job", job=job.id) if job.is_open else None
+    log = last_lines(page.workshop.queue.log(job.id))
+    told = join(
+        tag("span", job.message, class_="cl-quiet") if job.message else None,
+        folded(page.texts("run.log"), tag("pre", log, class_="cl-log"), name=f"log-{job.id}")
+        if log
+        else None,
+    )
+    cells = (tag("strong", job.title), pill, took, told, cancel)
+    return tag("tr", [tag("td", cell) for cell in cells], data_keep=job.id)

@@ -1,0 +1,146 @@
+"""The preview: the slider itself, over pictures made beforehand at every weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lib_copier.steps.publish import published_name
+from lib_copier.ui import parts
+from lib_copier.ui.curve import curve
+from lib_copier.ui.form import folded
+from lib_copier.ui.html import Html, join, tag
+from lib_copier.ui.page import Page
+from lib_copier.ui.picture import Strip, scrub
+
+_STRIPS_SHOWN = 8
+
+
+def render(page: Page) -> Html:
+    """Weight slider, numbers with a verdict, curve of the effect, contact sheet, prompt to copy."""
+    steps = page.steps_of_panel("preview", shown_only=True)
+    report = page.opened.report(steps[0]) if steps else {}
+    shown = (
+        join(
+            _slider(page, steps[0], report),
+            _numbers(page, report),
+            _curve(page, report),
+            _sheet(page, steps[0], report),
+        )
+        if report
+        else page.nothing("preview.none")
+    )
+    return join(
+        parts.head(page, "preview", steps),
+        parts.edit_picker(page),
+        parts.reasons(page, steps),
+        parts.running(page, steps),
+        shown,
+        _prompt(page) if report else None,
+        page.block("settings", page.fields("sweep", without={"checkpoint"}), page.folded_fields("sweep")),
+        parts.details(page, steps),
+        parts.run_buttons(page, steps, label=page.texts("preview.run")),
+    )
+
+
+def _weights(report: Mapping[str, Any]) -> list[float]:
+    found = report.get("weights")
+    return [float(weight) for weight in found] if isinstance(found, list) else []
+
+
+def _rows(page: Page, step_id: str, report: Mapping[str, Any]) -> list[tuple[str, list[Path]]]:
+    """Caption and pictures of every prompt; rows with a picture missing are left out."""
+    weights, prompts = _weights(report), report.get("prompts") or []
+    rows = []
+    for number, names in enumerate(report.get("pictures") or []):
+        found = [page.opened.file(step_id, str(name)) for name in names] if isinstance(names, list) else []
+        paths = [path for path in found if path is not None]
+        if paths and len(paths) == len(weights) == len(found):
+            prompt = prompts[number] if number < len(prompts) and isinstance(prompts[number], dict) else {}
+            rows.append((str(prompt.get("prompt", number + 1)), paths))
+    return rows
+
+
+def _slider(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:
+    weights = _weights(report)
+    rows = _rows(page, step_id, report)[:_STRIPS_SHOWN]
+    if not rows:
+        return Html("")
+    strips = [Strip(caption, tuple(page.url(path) for path in paths)) for caption, paths in rows]
+    return scrub(strips, weights, name=f"scrub-{step_id}", label=page.texts("preview.weight"), start=1.0)
+
+
+def _numbers(page: Page, report: Mapping[str, Any]) -> Html:
+    rows = []
+
+    def add(key: str, text: str, shape: str, is_good: Any) -> None:
+        value = report.get(key)
+        if isinstance(value, (int, float)):
+            rows.append((text, shape.format(value), "good" if is_good(value) else "poor"))
+
+    add("rank_correlation", "preview.correlation", "{:.2f}", lambda value: value >= 0.9)
+    add("strength", "preview.strength", "{:.2f} ×", lambda value: 0.5 <= value <= 1.5)
+    add("leak", "preview.leak", "{:.2f}", lambda value: value <= 0.25)
+    span = report.get("range")
+    if isinstance(span, list) and len(span) == 2:
+        rows.append(("preview.range", f"{span[0]:g} … {span[1]:g}", ""))
+    warning = None
+    if (
+        isinstance(report.get("sign"), int)
+        and report["sign"] < 0
+        and page.opened.recipe.get("difference.sign") != "memo"
+    ):
+        warning = tag("p", page.texts("preview.wrong_sign"), class_="cl-warning")
+    return page.block("preview.numbers", page.facts(rows), warning)
+
+
+def _curve(page: Page, report: Mapping[str, Any]) -> Html:
+    weights, effect = _weights(report), report.get("effect")
+    if not isinstance(effect, list) or len(effect) != len(weights):
+        return Html("")
+    points = [(weight, float(value)) for weight, value in zip(weights, effect, strict=True)]
+    attribute = report.get("attribute") or {}
+    span = report.get("range")
+    shade = (float(span[0]), float(span[1])) if isinstance(span, list) and len(span) == 2 else None
+    label = page.texts("preview.curve", attribute=str(attribute.get("label", "")))
+    drawn = curve([("cl-mean", points)], label=label, shade=shade, with_dots=True)
+    return page.block("preview.effect", tag("span", label, class_="cl-quiet"), drawn)
+
+
+def _sheet(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:
+    weights: Sequence[float] = _weights(report)
+    rows = _rows(page, step_id, report)
+    if not rows:
+        return Html("")
+    head = tag("tr", tag("th"), [tag("th", f"{weight:+g}" if weight else "0") for weight in weights])
+    body = [
+        tag(
+            "tr",
+            tag("th", caption[:60]),
+            [
+                tag("td", tag("img", src=page.url(path), alt=caption, loading="lazy", data_zoom=True))
+                for path in paths
+            ],
+        )
+        for caption, paths in rows
+    ]
+    table = tag("div", tag("table", head, body), class_="cl-sheet")
+    return folded(page.texts("preview.sheet"), table, name="preview-sheet")
+
+
+def _prompt(page: Page) -> Html:
+    """A test prompt to paste into the WebUI."""
+    edit = page.edit
+    if edit is None:
+        return Html("")
+    recipe = page.opened.recipe
+    name = published_name(recipe, edit)
+    weight = recipe.get("publish.preferred_weight", edit)
+    words = ", ".join(
+        filter(None, (str(recipe.get("publish.activation_text", edit) or ""), f"<lora:{name}:{weight:g}>"))
+    )
+    copy = tag("button", page.texts("copy"), type="button", class_="cl-button", data_copy=words)
+    return page.block(
+        "preview.prompt", tag("div", tag("code", words, class_="cl-command"), copy, class_="cl-row")
+    )

@@ -1,0 +1,223 @@
+"""What every panel has: its head, the choice of origin and edit, run buttons, progress, reasons, details."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lib_copier.ui.curve import curve, smoothed
+from lib_copier.ui.form import folded
+from lib_copier.ui.html import Html, element_id, join, tag
+from lib_copier.ui.page import Page
+from lib_copier.ui.picture import figure, gallery
+from lib_copier.ui.progress import Progress, last_lines
+from lib_copier.ui.view import PANELS
+
+_SAMPLES_SHOWN = 6
+
+
+def head(page: Page, panel: str, step_ids: Sequence[str] = ()) -> Html:
+    """Title, state, one sentence, and folded help."""
+    texts = page.texts
+    title = tag(
+        "div", tag("h2", texts(f"{panel}.title")), page.pill(step_ids) if step_ids else None, class_="cl-head"
+    )
+    help_key = f"{panel}.help"
+    help_text = tag("p", texts(help_key), class_="cl-lead") if texts.has(help_key) else ""
+    return join(
+        title,
+        tag("p", texts(f"{panel}.lead"), class_="cl-lead"),
+        folded(texts("help"), help_text, name=f"help-{panel}"),
+    )
+
+
+def button(
+    text: str,
+    act: str = "",
+    *,
+    is_primary: bool = False,
+    disabled: bool = False,
+    id_: str | None = None,
+    **data: object,
+) -> Html:
+    """A button that asks the server for an act; further arguments travel with it."""
+    attributes = {f"data_{key}": str(value) for key, value in data.items() if value is not None}
+    return tag(
+        "button",
+        text,
+        type="button",
+        id=id_,
+        class_="cl-button cl-primary" if is_primary else "cl-button",
+        data_act=act or None,
+        disabled=disabled,
+        **attributes,
+    )
+
+
+def origin_picker(page: Page, *, may_change: bool = False) -> Html:
+    """Chips of the origins; nothing where there is only one and nothing to add."""
+    origins = page.opened.recipe.origins
+    if len(origins) < 2 and not may_change:
+        return Html("")
+    shown = page.origin
+    chips = [_chip(page, one.name, "origin", is_shown=one is shown) for one in origins]
+    add = button("+ " + page.texts("origin.add"), "add_origin") if may_change else None
+    return tag("div", chips, add, class_="cl-chips", role="group", aria_label=page.texts("origin.which"))
+
+
+def edit_picker(page: Page, *, may_change: bool = False) -> Html:
+    """Chips of the edits; nothing where there is only one and nothing to add."""
+    edits = page.opened.recipe.edits
+    if len(edits) < 2 and not may_change:
+        return Html("")
+    shown = page.edit
+    chips = [_chip(page, one.name, "edit", is_shown=one is shown) for one in edits]
+    add = button("+ " + page.texts("edit.add"), "add_edit") if may_change else None
+    return tag("div", chips, add, class_="cl-chips", role="group", aria_label=page.texts("edit.which"))
+
+
+def _chip(page: Page, name: str, what: str, *, is_shown: bool) -> Html:
+    pressed = "true" if is_shown else "false"
+    return tag(
+        "button", name, type="button", class_="cl-chip", aria_pressed=pressed, **{f"data_go_{what}": name}
+    )
+
+
+def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "") -> Html:
+    """Run or run again, stop, and the way to the next panel."""
+    texts, panel = page.texts, page.view.panel
+    made: list[Html] = []
+    following = PANELS[PANELS.index(panel) + 1]
+    state = page.state(step_ids)
+    go_on = tag(
+        "button",
+        texts("next", title=texts(f"{following}.title")),
+        type="button",
+        class_="cl-button cl-primary" if state == "done" else "cl-button",
+        data_go_panel=following,
+    )
+    if not step_ids:
+        return tag("div", go_on, class_="cl-actions")
+    target = step_ids[-1]
+    if page.opened.is_busy:
+        made.append(button(texts("run.busy"), disabled=True))
+    elif state == "done":
+        made.append(button(texts("run.again"), "rerun", step=target, confirm=texts("run.again_sure")))
+    else:
+        word = label or texts("run.this")
+        made.append(button(word, "run", is_primary=True, id_=element_id("generate"), step=target))
+    return tag("div", made, go_on, class_="cl-actions")
+
+
+def reasons(page: Page, step_ids: Sequence[str]) -> Html:
+    """Why steps will run, or what failed and what to do."""
+    shown = []
+    for step_id in step_ids:
+        status = page.opened.states.get(step_id)
+        if status is None or status.state not in {"stale", "failed"}:
+            continue
+        advice = str(page.opened.failure(step_id).get("advice") or "") if status.state == "failed" else ""
+        said = "; ".join(page.texts.reason(reason) for reason in status.reasons)
+        css = "cl-fault" if status.state == "failed" else "cl-warning"
+        word = page.texts(f"state.{status.state}")
+        shown.append(
+            tag("p", tag("strong", f"{word}: "), said, tag("br") if advice else None, advice, class_=css)
+        )
+    return join(*shown)
+
+
+def running(page: Page, step_ids: Sequence[str]) -> Html:
+    """Progress of the step among these that runs now, with its curve and pictures."""
+    step_id = page.opened.running_step
+    if step_id not in step_ids:
+        return Html("")
+    return progress_box(
+        page,
+        step_id,
+        page.opened.progress(step_id),
+        can_save=step_id.startswith(("copier", "edit_lora", "edited")),
+    )
+
+
+def progress_box(page: Page, step_id: str, found: Progress, *, can_save: bool) -> Html:
+    """A bar, what is left, the loss curve, sample pictures, and the stop buttons."""
+    texts = page.texts
+    words = [tag("strong", texts("run.running", step=step_id))]
+    if found.total:
+        words.append(tag("span", texts("run.count", step=found.step, total=found.total)))
+    if found.eta is not None:
+        words.append(tag("span", texts("run.eta", time=duration(found.eta)), class_="cl-quiet"))
+    if found.seconds_per_step is not None:
+        words.append(
+            tag("span", texts("run.pace", seconds=f"{found.seconds_per_step:.2f}"), class_="cl-quiet")
+        )
+    bar = tag("progress", max=1, value=f"{found.share:.4f}") if found.total else tag("progress")
+    stops = [button(texts("run.stop"), "stop", how="discard")]
+    if can_save:
+        stops.insert(0, button(texts("run.stop_save"), "stop", how="save"))
+    return tag(
+        "section",
+        tag("div", words, class_="cl-row"),
+        bar,
+        loss_curve(page, found),
+        _samples(page, found),
+        tag("p", found.last_text, class_="cl-quiet") if found.last_text else None,
+        tag("div", stops, class_="cl-row"),
+        class_="cl-progress",
+        aria_label=texts("run.running", step=step_id),
+    )
+
+
+def loss_curve(page: Page, found: Progress) -> Html:
+    """The loss over the training steps: every value faint, a running mean on top."""
+    if len(found.loss) < 3:
+        return Html("")
+    lines = [("cl-faint", found.loss), ("cl-mean", smoothed(found.loss))]
+    return tag(
+        "div",
+        tag("span", page.texts("run.loss"), class_="cl-quiet"),
+        curve(lines, label=page.texts("run.loss")),
+    )
+
+
+def _samples(page: Page, found: Progress) -> Html:
+    shown = []
+    for step, path in found.samples[-_SAMPLES_SHOWN:]:
+        inside = page.opened.inside(path)
+        if inside is not None and inside.is_file():
+            shown.append(figure(page.url(inside), page.texts("run.sample", step=step)))
+    return gallery(shown) if shown else Html("")
+
+
+def details(page: Page, step_ids: Sequence[str]) -> Html:
+    """For those who want to know: time, command line, log."""
+    shown: list[Html] = []
+    for step_id in step_ids:
+        facts = page.opened.made(step_id)
+        log = last_lines(page.opened.step_log(step_id))
+        if not facts and not log:
+            continue
+        shown.append(tag("h3", step_id))
+        if facts:
+            shown.append(tag("p", page.texts("run.took", time=duration(facts.seconds)), class_="cl-quiet"))
+        if facts and facts.command:
+            copied = tag(
+                "button", page.texts("copy"), type="button", class_="cl-link", data_copy=facts.command
+            )
+            shown.append(tag("div", tag("pre", facts.command, class_="cl-command"), copied))
+        if log:
+            shown.append(tag("pre", log, class_="cl-log"))
+    return (
+        folded(page.texts("run.details"), join(*shown), name=f"details-{page.view.panel}")
+        if shown
+        else Html("")
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``45 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,114 @@
+"""Pictures on the page: plain, side by side under one drag handle, and a strip that a slider scrubs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from lib_copier.ui.html import Html, tag
+
+
+@dataclass(frozen=True)
+class PictureRoutes:
+    """How the browser reaches a picture on disk: gradio serves files of folders it was told of."""
+
+    prefix: str
+    """``./file=`` or ``./gradio_api/file=``."""
+
+    def url(self, path: Path) -> str:
+        """The picture's address; its time is part of it, so that a replaced file is not shown old."""
+        try:
+            changed = path.stat().st_mtime_ns // 1_000_000
+        except OSError:
+            changed = 0
+        return f"{self.prefix}{quote(path.as_posix(), safe='/:')}?{changed}"
+
+
+def figure(url: str, caption: str = "", *, alt: str = "", is_large: bool = False) -> Html:
+    """One picture with a line under it; a click shows it large."""
+    return tag(
+        "figure",
+        tag("img", src=url, alt=alt or caption, loading="lazy", data_zoom=True, tabindex=0),
+        tag("figcaption", caption) if caption else None,
+        class_="cl-figure cl-large" if is_large else "cl-figure",
+    )
+
+
+def gallery(figures: Sequence[Html]) -> Html:
+    """Pictures in as many columns as fit."""
+    return tag("div", figures, class_="cl-gallery")
+
+
+def compare(before: str, after: str, before_word: str, after_word: str, *, name: str, label: str) -> Html:
+    """Two pictures of one size, one over the other, with a handle to drag: left before, right after."""
+    return tag(
+        "div",
+        tag("img", src=after, alt=after_word, class_="cl-after", draggable="false"),
+        tag("img", src=before, alt=before_word, class_="cl-before", draggable="false"),
+        tag("span", before_word, class_="cl-word cl-word-left"),
+        tag("span", after_word, class_="cl-word cl-word-right"),
+        tag("div", class_="cl-handle"),
+        tag("input", type="range", min=0, max=100, step="any", value=50, aria_label=label, data_compare=True),
+        class_="cl-compare",
+        data_keep=name,
+    )
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One picture at every weight."""
+
+    caption: str
+    urls: tuple[str, ...]
+
+
+def scrub(strips: Sequence[Strip], weights: Sequence[float], *, name: str, label: str, start: float) -> Html:
+    """A weight slider over strips of pictures made beforehand: moving it only changes which one is seen."""
+    first = min(range(len(weights)), key=lambda index: abs(weights[index] - start))
+    figures = [
+        tag(
+            "figure",
+            tag(
+                "div",
+                [
+                    tag("img", src=url, alt=f"{strip.caption}, {weight:g}", hidden=index != first)
+                    for index, (url, weight) in enumerate(zip(strip.urls, weights, strict=True))
+                ],
+                class_="cl-frames",
+            ),
+            tag("figcaption", strip.caption, title=strip.caption),
+            class_="cl-figure",
+        )
+        for strip in strips
+    ]
+    slider = tag(
+        "input",
+        type="range",
+        min=0,
+        max=len(weights) - 1,
+        step=1,
+        value=first,
+        aria_label=label,
+        aria_valuetext=f"{weights[first]:g}",
+        data_scrub=" ".join(f"{weight:g}" for weight in weights),
+    )
+    ticks = tag(
+        "div", [tag("span", f"{weight:+g}" if weight else "0") for weight in weights], class_="cl-ticks"
+    )
+    head = tag(
+        "div",
+        tag("label", label),
+        tag("output", f"{weights[first]:+g}" if weights[first] else "0"),
+        class_="cl-scrub-head",
+    )
+    return tag(
+        "div",
+        head,
+        slider,
+        ticks,
+        tag("div", figures, class_="cl-gallery"),
+        class_="cl-scrub",
+        data_keep=name,
+    )

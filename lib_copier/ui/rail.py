@@ -1,0 +1,104 @@
+"""The bar on top and the rail at the left: which project, which steps, how each stands."""
+
+from __future__ import annotations
+
+from lib_copier.ui import parts
+from lib_copier.ui.html import Html, join, tag
+from lib_copier.ui.page import Page
+from lib_copier.ui.view import PANELS
+
+
+def bar(page: Page) -> Html:
+    """The product's name, the open project, and the one button that does all that is left."""
+    texts = page.texts
+    title = tag("span", "Copier LoRA", class_="cl-title")
+    if page.desk is None:
+        return join(title, _warning(page))
+    chips = [tag("span", page.opened.project.name, class_="cl-quiet")]
+    close = tag("button", texts("bar.projects"), type="button", class_="cl-link", data_act="close_project")
+    if page.opened.is_busy:
+        work = parts.button(texts("run.stop"), "stop", how="discard")
+        told = tag("span", _doing(page), class_="cl-quiet", role="status")
+    else:
+        left = [status for status in page.opened.states.values() if status.state != "done"]
+        work = parts.button(
+            texts("run.all", count=len(left)) if left else texts("run.all_done"),
+            "run_all",
+            is_primary=bool(left),
+            disabled=not left,
+        )
+        told = None
+    return join(title, chips, close, tag("span", class_="cl-spring"), told, work, _warning(page))
+
+
+def _doing(page: Page) -> str:
+    step = page.opened.running_step
+    if not step:
+        return page.texts("run.waiting")
+    found = page.opened.progress(step)
+    share = f" {found.share:.0%}" if found.total else ""
+    return page.texts("run.running", step=step) + share
+
+
+def _warning(page: Page) -> Html | None:
+    """What keeps pictures from being shown, where the host cannot serve them."""
+    if page.host.info.serves_files:
+        return None
+    return tag("p", page.texts("bar.dot_folder"), class_="cl-warning")
+
+
+def rail(page: Page) -> Html:
+    """Every panel with its state as an icon and in words; arrow keys move between them."""
+    method = [name for name in PANELS if name != "jobs"]
+    steps = [tag("li", _item(page, name, number)) for number, name in enumerate(method, start=1)]
+    end = tag("ol", tag("li", _item(page, "jobs", 0)), class_="cl-rail-end")
+    return tag("div", tag("ol", steps), end, class_="cl-rail")
+
+
+def _item(page: Page, panel: str, number: int) -> Html:
+    steps = page.steps_of_panel(panel)
+    state, note = _state(page, panel, steps)
+    is_current = page.view.panel == panel
+    is_closed = page.desk is None and panel not in {"project", "jobs"}
+    return tag(
+        "button",
+        page.icon(state, str(number) if number else "≡"),
+        tag("span", page.texts(f"{panel}.title"), class_="cl-name"),
+        tag("span", note, class_="cl-note"),
+        type="button",
+        class_=f"cl-step cl-is-{state}",
+        data_go_panel=panel,
+        aria_current="step" if is_current else None,
+        disabled=is_closed,
+    )
+
+
+def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
+    texts = page.texts
+    if panel == "jobs":
+        count = sum(job.is_open for job in page.workshop.queue.jobs())
+        return ("running", texts("jobs.open", count=count)) if count else ("missing", texts("jobs.idle"))
+    if page.desk is None:
+        return "missing", texts("state.none") if panel == "project" else ""
+    if panel == "project":
+        if page.opened.faults:
+            return "stale", texts("project.incomplete")
+        return (
+            ("done", page.opened.project.name)
+            if page.state(steps) in {"done", "missing"}
+            else (page.state(steps), "")
+        )
+    state = page.state(steps)
+    if not steps:
+        return "missing", texts("state.none")
+    if state == "running":
+        share = page.opened.progress(page.opened.running_step).share
+        return state, f"{texts('state.running')} {share:.0%}"
+    if state == "stale":
+        first = next(page.opened.states[step] for step in steps if page.opened.states[step].state == "stale")
+        said = page.texts.reason(first.reasons[0]) if first.reasons else ""
+        return state, f"{texts('state.stale')}: {said}" if said else texts("state.stale")
+    if state == "partly":
+        done = sum(page.opened.states[step].state == "done" for step in steps)
+        return state, texts("state.partly_count", done=done, count=len(steps))
+    return state, texts(f"state.{state}")

@@ -1,0 +1,92 @@
+"""The "Send to Copier LoRA" buttons beside the WebUI's own galleries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lib_copier.ui.reply import Wizard
+
+_TABS = ("txt2img", "img2img")
+_LABEL = "Send to Copier LoRA"
+
+
+@dataclass
+class _Source:
+    """What was caught of one of the WebUI's tabs."""
+
+    button: Any = None
+    gallery: Any = None
+    infotexts: Any = None
+
+
+@dataclass
+class Sender:
+    """Catches the WebUI's galleries while it builds its page, and wires them once our own tab is built."""
+
+    sources: dict[str, _Source] = field(default_factory=dict)
+
+    def reset(self) -> None:
+        """Forget the components of a page that is being built anew."""
+        self.sources.clear()
+
+    def catch(self, component: Any, **kwargs: Any) -> None:
+        """The host's callback after every component of its page.
+
+        Gradio 4 makes components anew for every update too, outside any page: those are passed over, or
+        a button of ours would turn up in the middle of nowhere.
+        """
+        element = kwargs.get("elem_id")
+        if not isinstance(element, str) or not _is_building():
+            return
+        for tab in _TABS:
+            source = self.sources.setdefault(tab, _Source())
+            if element == f"{tab}_gallery" and source.gallery is None:
+                source.gallery = component
+            elif element == f"generation_info_{tab}" and source.infotexts is None:
+                source.infotexts = component
+            elif element == f"{tab}_send_to_extras" and source.button is None:
+                source.button = _button(tab)
+
+    def connect(self, wizard: Wizard) -> None:
+        """Inside our own page: a click sends the shown picture to the origin panel."""
+        import gradio as gr
+
+        from lib_copier.ui import compat
+        from lib_copier.ui.html import element_id
+
+        for tab, source in self.sources.items():
+            if source.button is None or source.gallery is None or source.infotexts is None:
+                continue
+            reply = gr.Textbox(visible=False, elem_id=element_id("received", tab))
+            project = gr.Textbox(visible=False, elem_id=element_id("project", tab))
+            event = compat.on_click(
+                source.button,
+                wizard.receive,
+                [project, source.gallery, source.infotexts],
+                [reply],
+                javascript="(_project, gallery, texts) => [copierLora.project(), gallery, texts]",
+            )
+            compat.then_in_browser(event, [reply], "(text) => { copierLora.receive(text); }")
+
+
+def _button(tab: str) -> Any:
+    import gradio as gr
+
+    from lib_copier.ui.html import element_id
+
+    button = gr.Button("🖨", elem_id=element_id(tab, "send"), elem_classes=["tool"])
+    button.do_not_save_to_config = True
+    # Hosts with tooltips take them from this attribute; others ignore it.
+    button.tooltip = _LABEL
+    return button
+
+
+def _is_building() -> bool:
+    """Whether a page is being built just now in this thread."""
+    try:
+        from gradio.context import Context
+    except ImportError:
+        return True
+    return getattr(Context, "root_block", None) is not None

@@ -1,0 +1,86 @@
+"""What a new project starts with, so that the first slider needs no typing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib_copier.engines.locate import root
+from lib_copier.host.base import Host
+from lib_copier.recipe.model import Recipe
+from lib_copier.recipe.options import OPTIONS
+from lib_copier.recipe.presets import preset_values
+from lib_copier.ui.workshop import Workshop
+
+EFFECTS = ("outline", "flat", "contrast", "posterize", "jpeg")
+"""The memo's five edits."""
+OWN_PICTURE = "own"
+DEMO_FILE = "copier-demo.safetensors"
+_DEMO_SIDE = 128
+_DEMO_PROMPT = "red circle, green square, blue sky, grass"
+_PROMPT = "a girl in a garden, upper body, flowers, blue sky"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Values of the new-project form."""
+
+    name: str
+    checkpoint: str
+    effect: str
+    preset: str
+    prompt: str
+
+
+def demo_checkpoint() -> Path:
+    """Where the demo checkpoint lies, on a machine that has it."""
+    return root() / "demo" / DEMO_FILE
+
+
+def is_demo(checkpoint: str) -> bool:
+    """Whether a path is that of the demo checkpoint, which makes pictures of 128 px."""
+    return Path(checkpoint).name == DEMO_FILE
+
+
+def suggestion(host: Host, workshop: Workshop) -> Suggestion:
+    """A form that works as it stands."""
+    current = host.current_checkpoint()
+    checkpoint = str(current.path) if current is not None else ""
+    return Suggestion(
+        name=workshop.free_name("my-slider"),
+        checkpoint=checkpoint,
+        effect=EFFECTS[0],
+        preset="fast",
+        prompt=_DEMO_PROMPT if is_demo(checkpoint) else _PROMPT,
+    )
+
+
+def first_settings(
+    host: Host, *, checkpoint: str, method: str, preset: str, effect: str, prompt: str
+) -> dict[str, Any]:
+    """The addresses and values of a new project: one origin, one edit, everything else by the preset."""
+    vae = host.current_vae()
+    side = _DEMO_SIDE if is_demo(checkpoint) else 512
+    values: dict[str, Any] = {
+        "project.checkpoint": checkpoint,
+        "project.method": method,
+        "project.device": host.device_for_child(),
+        "origins.first.prompt": prompt,
+        "origins.first.width": side,
+        "origins.first.height": side,
+    }
+    if vae is not None:
+        values["project.vae"] = str(vae)
+    if effect == OWN_PICTURE:
+        values["edits.my-edit"] = True
+    else:
+        values[f"edits.{effect}.effects"] = effect
+    values["preset"] = preset
+    return values
+
+
+def has_preset(recipe: Recipe, preset: str) -> bool:
+    """Whether the recipe's common settings are those of the preset."""
+    wanted = preset_values(preset, recipe.method)
+    return all(recipe.get(key) == value for key, value in wanted.items() if OPTIONS[key].scope != "origin")

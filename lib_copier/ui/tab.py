@@ -1,0 +1,95 @@
+"""Puts the wizard into a gradio page: one element to draw in, one event to ask with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lib_copier.host.base import Host
+from lib_copier.ui import compat
+from lib_copier.ui.acts.act import UPLOAD_LIMIT
+from lib_copier.ui.hold import GpuHold
+from lib_copier.ui.html import Html, element_id, tag
+from lib_copier.ui.picture import PictureRoutes
+from lib_copier.ui.reply import Wizard
+from lib_copier.ui.send import Sender
+from lib_copier.ui.texts import Texts
+from lib_copier.ui.workshop import Workshop
+
+TITLE = "Copier LoRA"
+TAB_ID = "copier_lora_tab"
+API_NAME = "copier_lora"
+
+
+def make_wizard(host: Host) -> Wizard:
+    """The wizard over the host's projects; jobs that a restart left open go on."""
+    workshop = Workshop(host.data_dir())
+    hold = GpuHold(host, workshop.queue)
+    workshop.queue.ensure_worker()
+    hold.ensure()
+    return Wizard(host, workshop, hold, Texts(host.info.language), PictureRoutes(compat.route("file=")))
+
+
+def fill(blocks: Any, wizard: Wizard, sender: Sender | None = None) -> None:
+    """Put the wizard's components into `blocks`; nothing of them is kept in the host's saved defaults."""
+    import gradio as gr
+
+    with blocks:
+        gr.HTML(str(skeleton(wizard)), elem_id=element_id("page"))
+        request = gr.Textbox(visible=False, elem_id=element_id("request"))
+        reply = gr.Textbox(visible=False, elem_id=element_id("reply"))
+        ask = gr.Button(visible=False, elem_id=element_id("ask"))
+        # The browser calls this event by its name: it is the only door, and gradio's log-in guards it.
+        compat.on_click(ask, wizard.answer, [request], [reply], api_name=API_NAME)
+        if sender is not None:
+            sender.connect(wizard)
+    compat.keep_out_of_saved_defaults(blocks)
+
+
+def skeleton(wizard: Wizard) -> Html:
+    """The empty page; the script fills its regions."""
+    texts = wizard.texts
+    return tag(
+        "div",
+        tag("div", data_region="bar"),
+        tag(
+            "div",
+            tag("nav", data_region="rail", aria_label=texts("rail")),
+            tag("main", tag("p", texts("loading"), class_="cl-quiet"), data_region="panel"),
+            class_="cl-body",
+        ),
+        tag("div", data_region="notice"),
+        tag("dialog"),
+        id="copier_lora",
+        lang=texts.language,
+        data_route=compat.route(f"run/{API_NAME}"),
+        data_title=TITLE.lower(),
+        data_lost=texts("lost"),
+        data_close=texts("close"),
+        data_copied=texts("copied"),
+        data_too_large=texts("too_large", size=UPLOAD_LIMIT >> 20),
+        data_upload_limit=UPLOAD_LIMIT,
+    )
+
+
+def build_tab(host: Host, sender: Sender) -> list[tuple[Any, str, str]]:
+    """What a WebUI's tab callback returns: our page, its title, its id."""
+    blocks = compat.inner_blocks()
+    fill(blocks, make_wizard(host), sender)
+    return [(blocks, TITLE, TAB_ID)]
+
+
+def build_notice(what: str) -> list[tuple[Any, str, str]]:
+    """A tab that only says why there is no wizard."""
+    import gradio as gr
+
+    blocks = compat.inner_blocks()
+    with blocks:
+        gr.HTML(str(tag("p", what)))
+    return [(blocks, TITLE, TAB_ID)]
+
+
+def script_and_style(root: Path) -> tuple[str, str]:
+    """The page's script and style sheet, which a WebUI finds by itself."""
+    script = (root / "javascript" / "copier_lora.js").read_text(encoding="utf-8")
+    return script, (root / "style.css").read_text(encoding="utf-8")

@@ -1,0 +1,79 @@
+"""The page's words in the language of the host: labels, help, states and messages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lib_copier.recipe.option import Option
+
+LANGUAGES = ("en", "ja")
+FOLDER = Path(__file__).parent / "words"
+"""LANGUAGE.json: the page's texts by key. options.LANGUAGE.json: label and help of options, by full
+key, or by name where several groups share it; English has none, as the option table itself is English."""
+
+_FIGURES = r"([0-9a-f]{8})"
+_REASONS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"not made yet"), "reason.new"),
+    (re.compile(r"waits for (.+)"), "reason.waits"),
+    (re.compile(r"(\S+) changed (.+) → (.+)"), "reason.setting"),
+    (re.compile(rf"(.+) changed \({_FIGURES} → {_FIGURES}\)"), "reason.input"),
+    (re.compile(r"its inputs are others"), "reason.inputs"),
+    (re.compile(r"engine changed (.+) → (.+)"), "reason.engine"),
+    (re.compile(r"a new version of Copier LoRA makes it otherwise"), "reason.version"),
+)
+
+
+class Texts:
+    """Call it with a key and the values of its placeholders."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language if language in LANGUAGES else "en"
+        self._texts = read_words(f"{self.language}.json")
+        self._options = read_words(f"options.{self.language}.json")
+
+    def __call__(self, key: str, **values: object) -> str:
+        return self._texts[key].format(**values)
+
+    def has(self, key: str) -> bool:
+        """Whether there is a text of that key."""
+        return key in self._texts
+
+    def option_label(self, option: Option) -> str:
+        """An option's label."""
+        own = self._own(option)
+        return own[0] if own else option.label
+
+    def option_help(self, option: Option) -> str:
+        """An option's help, a sentence or empty."""
+        own = self._own(option)
+        return own[1] if own else option.help
+
+    def choice(self, option: Option, value: str) -> str:
+        """How a choice is called: in words where there are any, else as it is."""
+        key = f"choice.{option.name}.{value}"
+        return self._texts.get(key, value)
+
+    def reason(self, reason: str) -> str:
+        """A status's reason in the page's language, where it is one that we know."""
+        if self.language == "en":
+            return reason
+        for pattern, key in reversed(_REASONS):
+            found = pattern.fullmatch(reason)
+            if found:
+                return self._texts[key].format(*found.groups())
+        return reason
+
+    def _own(self, option: Option) -> tuple[str, str] | None:
+        return self._options.get(option.key) or self._options.get(option.name)
+
+
+@lru_cache(maxsize=8)
+def read_words(name: str) -> Mapping[str, Any]:
+    """One file of words; empty where there is none."""
+    path = FOLDER / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

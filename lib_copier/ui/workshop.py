@@ -1,0 +1,101 @@
+"""The projects of one place and their queue; a name from the browser becomes a folder only here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib_copier.errors import InputError
+from lib_copier.graph.queue import Queue
+from lib_copier.recipe.names import checked_name, name_fault
+from lib_copier.steps.project import PROJECT_FILE, Project
+from lib_copier.ui.desk import Desk
+from lib_copier.ui.tasks import Tasks
+
+QUEUE_FOLDER = "queue"
+LIVE_FOLDER = "previews"
+
+
+@dataclass(frozen=True)
+class ProjectEntry:
+    """A project in the list."""
+
+    name: str
+    changed_at: float
+
+
+class Workshop:
+    """A folder of projects.
+
+    Raises (from its methods)
+    ------
+    InputError
+        Where a name could lead out of the folder, or there is no such project.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.queue = Queue(folder / QUEUE_FOLDER)
+        self.tasks = Tasks()
+
+    @property
+    def projects_folder(self) -> Path:
+        """Where the projects lie."""
+        return self.folder / "projects"
+
+    @property
+    def live_folder(self) -> Path:
+        """Where pictures of the live preview lie for a while."""
+        return self.folder / LIVE_FOLDER
+
+    def entries(self) -> list[ProjectEntry]:
+        """All projects, the one changed last first."""
+        found = []
+        for path in self.projects_folder.glob(f"*/{PROJECT_FILE}"):
+            try:
+                found.append(ProjectEntry(path.parent.name, path.stat().st_mtime))
+            except OSError:
+                continue
+        return sorted(found, key=lambda entry: -entry.changed_at)
+
+    def folder_of(self, name: str) -> Path:
+        """The folder of a project of that name, whether it is there or not."""
+        return self.projects_folder / checked_name(name, "project")
+
+    def desk(self, name: str) -> Desk | None:
+        """The opened project; None where there is none of that name."""
+        if not name or name_fault(name) or not (self.projects_folder / name / PROJECT_FILE).is_file():
+            return None
+        return Desk(Project.open(self.projects_folder / name), self.queue)
+
+    def free_name(self, wanted: str) -> str:
+        """`wanted`, or with a number, such that no project has it."""
+        taken = {entry.name.casefold() for entry in self.entries()}
+        stem = re.sub(r"-\d+$", "", wanted)
+        found, number = wanted, 2
+        while found.casefold() in taken:
+            found, number = f"{stem}-{number}", number + 1
+        return found
+
+    def create(self, name: str, values: Mapping[str, Any]) -> Desk:
+        """A new project with these settings; nothing stays of it where they cannot be used."""
+        folder = self.folder_of(name)
+        if folder.exists():
+            raise InputError(f"There is a project {name} already.", "Open it, or choose another name.")
+        self.projects_folder.mkdir(parents=True, exist_ok=True)
+        project = Project.create(folder)
+        try:
+            project.set(values)
+        except Exception:
+            # Made a moment ago by this very call, and still without any artifact.
+            (folder / PROJECT_FILE).unlink(missing_ok=True)
+            folder.rmdir()
+            raise
+        return Desk(project, self.queue)
+
+    def run(self, desk: Desk, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> None:
+        """Queue the project's work; what runs already is left alone."""
+        self.queue.submit(desk.queue_key, desk.project.name, desk.project.run_arguments(until, force))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,12 @@ def test_options_are_followed_into_the_library(tmp_path: Path) -> None:
     script.write_text(
         "from library import shared as s\nimport argparse\n"
         "def own(parser):\n    parser.add_argument('-o', '--own', '--alias')\n"
-        "def setup_parser():\n    parser = argparse.ArgumentParser()\n    s.add_shared(parser)\n    own(parser)\n"
-        "    return parser\n"
+        "def setup_parser():\n    parser = argparse.ArgumentParser()\n"
+        "    s.add_shared(parser)\n    own(parser)\n    return parser\n"
     )
     (tmp_path / "sdxl.py").write_text(
-        "import train\ndef setup_parser():\n    parser = train.setup_parser()\n    parser.add_argument('--more')\n"
+        "import train\n"
+        "def setup_parser():\n    parser = train.setup_parser()\n    parser.add_argument('--more')\n"
     )
     known = {"--shared", "--deep", "--own", "--alias"}
     assert script_options(tmp_path, script) == known
@@ -40,8 +42,6 @@ def test_a_changed_script_is_read_again(tmp_path: Path) -> None:
     script = tmp_path / "a.py"
     for index, name in enumerate(("--one", "--two")):
         script.write_text(f"def setup_parser():\n    parser.add_argument('{name}')\n")
-        import os
-
         os.utime(script, (index, index))
         assert script_options(tmp_path, script) == {name}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lib_copier.errors import FaultsError
@@ -12,8 +12,6 @@ from lib_copier.recipe.names import name_fault
 from lib_copier.recipe.option import Option, Value
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.weights import split_weighted
-
-_TRAINED = ("copier", "edit_lora", "base")
 
 
 def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:
@@ -136,6 +134,9 @@ def _edit_faults(recipe: Recipe, edit: Edit, folder: Path) -> Iterator[str]:
         elif not file or not _exists(folder, file):
             yield f"{where} picture {file or '(none)'} for origin {origin!r} does not exist"
     yield from (f"{where} {fault}" for fault in _effect_faults(edit))
+    if any(key.startswith("edit_lora.") for key, _value in edit.settings):
+        values = recipe.group("edit_lora", edit)
+        yield from _warmup_fault(values, f"{where} edit_lora.")
     if not edit.effects:
         for origin in sorted(known - {name for name, _file in edit.files}):
             yield f"{where} it has neither an effect nor a picture for origin {origin!r}"
@@ -160,14 +161,29 @@ def _effect_faults(edit: Edit) -> Iterator[str]:
     yield from chain_faults(EffectUse(e.name, e.strength, e.params) for e in edit.effects)
 
 
+def _trained(recipe: Recipe) -> Iterator[str]:
+    """The groups of settings that this recipe trains by."""
+    yield "copier"
+    if recipe.method == "copier":
+        yield "edit_lora"
+    if recipe.get("base.train_style"):
+        yield "base"
+
+
 def _training_faults(recipe: Recipe) -> Iterator[str]:
-    for name in _TRAINED:
+    for name in _trained(recipe):
         values = recipe.group(name)
         if int(values["timestep_min"] or 0) >= int(values["timestep_max"] or 0):
             yield f"{name}.timestep_min is not below {name}.timestep_max"
+        yield from _warmup_fault(values, f"{name}.")
         for item in values["optimizer_args"] or ():
             if "=" not in item:
                 yield f"{name}.optimizer_args: {item!r} is not NAME=VALUE"
+
+
+def _warmup_fault(values: Mapping[str, Value], where: str) -> Iterator[str]:
+    if int(values["warmup_steps"] or 0) > int(values["steps"] or 0):
+        yield f"{where}warmup_steps {values['warmup_steps']} is more than {where}steps {values['steps']}"
 
 
 def _sweep_faults(recipe: Recipe) -> Iterator[str]:

@@ -66,6 +66,7 @@ def _install(places: Places, report: Report, *, is_light: bool, wheels: Path | N
         places.environment,
         {GROUP: requirements_of(folder)},
         wheels=wheels,
+        log_path=places.log,
         source=f'-r "{folder / "requirements.txt"}"',
         host_site_packages=running_host_paths(),
         skipped=frozenset() if look_at_machine().nvidia else frozenset({"bitsandbytes"}),

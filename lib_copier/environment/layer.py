@@ -79,6 +79,16 @@ def borrow(host: Host, site_packages: Path) -> None:
     (site_packages / PATH_FILE).write_text(lines, encoding="utf-8")
 
 
+def borrowed_paths(environment: Path) -> tuple[Path, ...]:
+    """What an environment borrows from; empty where it borrows nothing or the torch there is gone."""
+    for path_file in (*environment.glob(f"lib/*/site-packages/{PATH_FILE}"),
+                      *environment.glob(f"Lib/site-packages/{PATH_FILE}")):  # fmt: skip
+        paths = tuple(Path(line) for line in path_file.read_text(encoding="utf-8").splitlines() if line)
+        if any(next(path.glob("torch-*.dist-info"), None) for path in paths):
+            return paths
+    return ()
+
+
 def stop_borrowing(site_packages: Path) -> None:
     """Undo `borrow`."""
     (site_packages / PATH_FILE).unlink(missing_ok=True)

@@ -35,13 +35,16 @@ def is_locked(path: Path) -> bool:
         return False
     descriptor = os.open(path, os.O_RDWR)
     try:
-        return not _try(descriptor)
+        return not _try(descriptor, is_question=True)
     finally:
         os.close(descriptor)
 
 
-def _try(descriptor: int) -> bool:
-    """Take the lock if it is free; closing the descriptor gives it back."""
+def _try(descriptor: int, *, is_question: bool = False) -> bool:
+    """Take the lock if it is free; closing the descriptor gives it back.
+
+    Questions (`is_locked`) must not look like holders to each other: they share it.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -51,7 +54,7 @@ def _try(descriptor: int) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if is_question else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -34,6 +34,8 @@ class Wanted:
     """Borrow torch, numpy and what is bound to them from here instead of installing them."""
     skipped: frozenset[str] = frozenset()
     """Packages of the groups that serve nothing on this machine."""
+    log_path: Path | None = None
+    """Takes all of pip's output; None: beside the folder."""
     source: str = ""
     """pip arguments that name the requirements files, for advice; empty: those of requirements/."""
     python: Path = field(default_factory=lambda: Path(sys.executable))
@@ -41,7 +43,7 @@ class Wanted:
 
     @property
     def log(self) -> Path:
-        return self.folder.with_name(self.folder.name + ".log")
+        return self.log_path or self.folder.with_name(self.folder.name + ".log")
 
     @property
     def lock(self) -> Path:

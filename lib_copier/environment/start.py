@@ -106,12 +106,13 @@ def _command(name: str) -> commands.Command:
 def _make(folder: Path, groups: dict[str, tuple[str, ...]], options: Options) -> int:
     # Only a start that has something to install pays for these imports.
     from lib_copier import edge
-    from lib_copier.environment.layer import running_host_paths
+    from lib_copier.environment.layer import borrowed_paths, running_host_paths
     from lib_copier.environment.make import Wanted, make_environment
     from lib_copier.environment.report import Report
 
     def make(_: Sequence[str]) -> int:
-        host = _host_paths(folder) if options.torch == "auto" else ()
+        # Without a wish, an environment that borrows its torch goes on borrowing it.
+        host = borrowed_paths(folder) if options.torch == "auto" else ()
         if options.borrows_torch:
             host = running_host_paths()
         wanted = Wanted(folder, groups, options.torch, options.wheels, host)
@@ -119,12 +120,6 @@ def _make(folder: Path, groups: dict[str, tuple[str, ...]], options: Options) ->
         return 0
 
     return edge.guard(make, ())
-
-
-def _host_paths(folder: Path) -> tuple[Path, ...]:
-    """An environment that borrows its torch goes on borrowing it."""
-    stamp = read_stamp(folder)
-    return (Path(stamp.host).parent,) if stamp and stamp.host else ()
 
 
 def run_inside(folder: Path, arguments: Sequence[str]) -> int:

@@ -31,9 +31,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     return seen
 
 
-def test_one_name_hands_everything_on(ran: list[tuple[str, list[str]]]) -> None:
-    assert bench.main(["lora", "--sd-scripts", "DIR", "--json", "x.json"]) == 0
-    assert ran == [("benchmarks.lora", ["--sd-scripts", "DIR", "--json", "x.json"])]
+def test_one_name_hands_everything_on(ran: list[tuple[str, list[str]]], tmp_path: Path) -> None:
+    figures = str(tmp_path / "x.json")
+    assert bench.main(["lora", "--sd-scripts", "DIR", "--json", figures]) == 0
+    assert ran == [("benchmarks.lora", ["--sd-scripts", "DIR", "--json", figures])]
 
 
 def test_several_names_write_one_file(ran: list[tuple[str, list[str]]], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lib_copier.environment import make, torch_build
+from lib_copier.environment import layer, make, torch_build
 from lib_copier.environment.make import Wanted, make_environment
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import NAME, is_current, read_stamp
@@ -152,6 +152,18 @@ def test_a_borrowed_torch_is_never_installed(
     assert is_current(environment, groups)
     (host / "torch-2.1.2+cu121.dist-info").rename(host / "torch-2.3.1.dist-info")
     assert not is_current(environment, groups), "the host's torch is another one now"
+
+
+def test_borrowing_goes_on_while_there_is_something_to_borrow(tmp_path: Path, put_package: Any) -> None:
+    site_packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    site_packages.mkdir(parents=True)
+    host = tmp_path / "höst"
+    metadata = put_package(host, "torch", "2.1.2")
+    assert layer.borrowed_paths(tmp_path) == ()
+    layer.borrow(layer.find_host([host]), site_packages)
+    assert layer.borrowed_paths(tmp_path) == (host,)
+    metadata.rename(host / "gone")
+    assert layer.borrowed_paths(tmp_path) == ()
 
 
 def test_two_starts_at_once_do_the_work_once(environment: Path, pip: Any, report: Report) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from lib_copier.errors import InputError
@@ -93,6 +95,19 @@ class Session:
             hashes = generator.lora_hashes(request)
             save_png(picture, path, infotext(request, self._choice.checkpoint, self._sha256, hashes))
         return list(paths)
+
+
+def peak_memory() -> dict[str, int]:
+    """The most memory this process has held, in bytes: its own, and what torch took on the GPU."""
+    info = psutil.Process().memory_info()
+    held = getattr(info, "peak_wset", 0)
+    if not held:
+        import resource
+
+        # Kilobytes on Linux, bytes on macOS.
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return {"peak_bytes": held, "peak_gpu_bytes": gpu}
 
 
 def _file_state(choice: ModelChoice) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ One object a line on stdin, with what to do and an ``id`` that comes back in eve
     Make pictures; the objects have the fields of `Request`, loras as ``"FILE:WEIGHT[:TE]"`` or
     ``{"path", "weight", "te_weight"}``. ``progress`` events lead to ``done`` with ``paths`` and ``seconds``.
 ``{"id": 3, "do": "free"}``      Give the memory back, the GPU's too; the next pictures load the model again.
-``{"id": 4, "do": "ping"}``      ``done`` tells ``is_loaded``.
+``{"id": 4, "do": "ping"}``      ``done`` tells ``is_loaded``, ``peak_bytes``, ``peak_gpu_bytes``.
 ``{"do": "cancel"}``             Stop the pictures underway, which end with an ``error`` of exit code 130.
 ``{"do": "quit"}``               End. So does the end of stdin, and the death of the parent.
 
@@ -29,7 +29,7 @@ from typing import Any, TextIO
 from lib_copier import events
 from lib_copier.errors import CancelledError, CopierError, InputError
 from lib_copier.generate.request import Request
-from lib_copier.generate.session import ModelChoice, Session
+from lib_copier.generate.session import ModelChoice, Session, peak_memory
 
 _PARENT_CHECK_SECONDS = 1.0
 _GRACE_SECONDS = 5.0
@@ -154,7 +154,7 @@ class _Worker:
         return {}
 
     def _ping(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        return {"is_loaded": self._session.is_loaded}
+        return {"is_loaded": self._session.is_loaded, **peak_memory()}
 
     def _check_stop(self) -> None:
         if self._stop.is_set():

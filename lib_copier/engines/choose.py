@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from lib_copier.engines.embedded import EmbeddedEngine
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
+from lib_copier.engines.state import READY, engine_state
 from lib_copier.engines.task import Engine
 from lib_copier.errors import InputError
+
+ENGINE_VARIABLE = "COPIER_LORA_ENGINE"
+"""``sd-scripts``: the engine that ``auto`` takes wherever it is ready."""
 
 
 def engine_named(name: str) -> Engine:
@@ -28,18 +34,13 @@ def engine_version(name: str) -> str:
     return engine_named(name).version()
 
 
-def choose_engine(preference: str, *, is_ready: bool, is_asked_for: bool = False) -> str:
-    """The engine of a step: what was chosen, and where that is ``auto`` the one at hand.
+def choose_engine(preference: str) -> str:
+    """The engine of a step: the one that its option or the project's names.
 
-    Parameters
-    ----------
-    preference:
-        ``auto``, ``embedded`` or ``sd-scripts``: the project's option, or the step's own.
-    is_ready:
-        Whether sd-scripts and its environment are complete.
-    is_asked_for:
-        Whether the user wants sd-scripts wherever it is ready; else ``auto`` is embedded, which is faster.
+    ``auto`` is the embedded engine, unless the environment variable `ENGINE_VARIABLE` asks for sd-scripts
+    and that is ready.
     """
     if preference != "auto":
         return preference
-    return "sd-scripts" if is_ready and is_asked_for else "embedded"
+    is_asked_for = os.environ.get(ENGINE_VARIABLE, "") == "sd-scripts"
+    return "sd-scripts" if is_asked_for and engine_state().state == READY else "embedded"

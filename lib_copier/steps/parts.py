@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lib_copier.engines.choose import engine_named
+from lib_copier.engines.choose import choose_engine, engine_named
 from lib_copier.engines.task import Command, Task
 from lib_copier.errors import InputError
 from lib_copier.graph.step import Output, StepInput, Workplace
@@ -69,10 +69,10 @@ def model_job(place: Workplace) -> dict[str, Any]:
 
 
 def engine_for(recipe: Recipe, group: str) -> str:
-    """The engine that does this group's steps; ``auto`` is the embedded one."""
+    """The engine that does this group's steps."""
     own = str(recipe.get(f"{group}.engine"))
     name = str(recipe.get("project.engine")) if own == "project" else own
-    return "embedded" if name == "auto" else name
+    return choose_engine(name)
 
 
 def engine_command(place: Workplace, task: Task) -> Command:

@@ -63,9 +63,10 @@ def keep_records(place: Workplace, result: Mapping[str, Any]) -> None:
     metrics = place.scratch / METRICS
     if metrics.is_file():
         shutil.copyfile(metrics, place.out / METRICS)
-    samples = place.scratch / "samples"
-    if samples.is_dir():
-        shutil.copytree(samples, place.out / "samples", dirs_exist_ok=True)
+    # sd-scripts names its folder in the singular.
+    for samples in (place.scratch / "samples", place.scratch / "sample"):
+        if samples.is_dir():
+            shutil.copytree(samples, place.out / "samples", dirs_exist_ok=True)
 
 
 def steps_trained(result: Mapping[str, Any], planned: int) -> int:

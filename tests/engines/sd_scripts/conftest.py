@@ -80,6 +80,11 @@ def recorded_options() -> dict[str, dict[str, list[str]]]:
     return {script: {kind: names.split() for kind, names in kinds.items()} for script, kinds in found.items()}
 
 
+@pytest.fixture
+def recorded() -> dict[str, dict[str, list[str]]]:
+    return recorded_options()
+
+
 def _additions(kinds: dict[str, list[str]]) -> list[str]:
     lines = [f'parser.add_argument("{name}", action="store_true")' for name in kinds["flags"]]
     lines += [f'parser.add_argument("{name}", type=str)' for name in kinds["values"]]

@@ -59,11 +59,12 @@ def inner_blocks() -> Any:
 
 def standalone_blocks(title: str, style: str, script: str) -> tuple[Any, dict[str, Any]]:
     """A page on its own and the arguments of its launch; style and script go where this gradio takes them."""
-    head = f"<script>{script}</script>"
+    # Not as `css=`: some versions rewrite the selectors of what they are given there.
+    head = f"<style>{style}</style><script>{script}</script>"
     if MAJOR >= 6:
-        return gr.Blocks(title=title, analytics_enabled=False), {"css": style, "head": head}
+        return gr.Blocks(title=title, analytics_enabled=False), {"head": head}
     if MAJOR >= 4:
-        return gr.Blocks(title=title, css=style, head=head, analytics_enabled=False), {"show_api": False}
+        return gr.Blocks(title=title, head=head, analytics_enabled=False), {"show_api": False}
     blocks = gr.Blocks(title=title, css=style, analytics_enabled=False)
     with blocks:
         # Gradio 3 has no way into the page's head but to run a script once the page has loaded.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Union
 
-_VOID = frozenset({"br", "hr", "img", "input", "path", "polyline", "line", "circle", "rect"})
+_VOID = frozenset({"br", "hr", "img", "input"})
 
 
 class Html(str):

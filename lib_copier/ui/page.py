@@ -99,7 +99,8 @@ class Page:
 
     def icon(self, state: str, otherwise: str = "") -> Html:
         """A state's round icon; the word stands beside it, so it is hidden from readers."""
-        return tag("span", ICONS[state] or otherwise, class_="cl-icon", aria_hidden="true")
+        sign = "" if state == "running" else ICONS[state] or otherwise
+        return tag("span", sign, class_="cl-icon", aria_hidden="true")
 
     # Forms
 

@@ -10,14 +10,13 @@ from lib_copier.ui import compat
 from lib_copier.ui.acts.act import UPLOAD_LIMIT
 from lib_copier.ui.hold import GpuHold
 from lib_copier.ui.html import Html, element_id, tag
+from lib_copier.ui.notice import TAB_ID, TITLE
 from lib_copier.ui.picture import PictureRoutes
 from lib_copier.ui.reply import Wizard
 from lib_copier.ui.send import Sender
 from lib_copier.ui.texts import Texts
 from lib_copier.ui.workshop import Workshop
 
-TITLE = "Copier LoRA"
-TAB_ID = "copier_lora_tab"
 API_NAME = "copier_lora"
 
 
@@ -76,16 +75,6 @@ def build_tab(host: Host, sender: Sender) -> list[tuple[Any, str, str]]:
     """What a WebUI's tab callback returns: our page, its title, its id."""
     blocks = compat.inner_blocks()
     fill(blocks, make_wizard(host), sender)
-    return [(blocks, TITLE, TAB_ID)]
-
-
-def build_notice(what: str) -> list[tuple[Any, str, str]]:
-    """A tab that only says why there is no wizard."""
-    import gradio as gr
-
-    blocks = compat.inner_blocks()
-    with blocks:
-        gr.HTML(str(tag("p", what)))
     return [(blocks, TITLE, TAB_ID)]
 
 

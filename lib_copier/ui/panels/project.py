@@ -25,7 +25,7 @@ def render(page: Page) -> Html:
         parts.head(page, "project"),
         _faults(page),
         page.block("project.method", _methods(page)),
-        page.block("project.model", _checkpoint(page), page.fields("project", without=_OWN_PLACE), _more(page)),
+        page.block("project.model", _checkpoint(page), _model(page)),
         page.block("project.preset", _presets(page)),
         page.block("project.engine", engine_card(page), page.fields("project", only={"engine"})),
         folded(texts("project.base"), _base(page), name="project-base"),
@@ -166,8 +166,8 @@ def _faults(page: Page) -> Html:
     )
 
 
-def _more(page: Page) -> Html:
-    return page.folded_fields("project", without=_OWN_PLACE)
+def _model(page: Page) -> Html:
+    return join(page.fields("project", without=_OWN_PLACE), page.folded_fields("project", without=_OWN_PLACE))
 
 
 def _methods(page: Page) -> Html:

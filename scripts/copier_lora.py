@@ -1,0 +1,48 @@
+"""The WebUI's door: hands its callbacks to lib_copier. Nothing heavy is imported before the page is built."""
+
+import traceback
+
+from modules import script_callbacks
+
+try:
+    from lib_copier.ui.send import Sender
+
+    sender = Sender()
+    problem = ""
+except Exception as error:  # the WebUI must start, whatever is missing
+    sender = None
+    problem = f"{type(error).__name__}: {error}"
+
+
+def build():
+    """The tab; where something is missing, a tab that says so."""
+    global problem
+    from lib_copier.ui import notice
+
+    try:
+        if problem:
+            return notice.build(problem)
+        from lib_copier.host.detect import webui_host
+        from lib_copier.ui.tab import build_tab
+
+        return build_tab(webui_host(), sender)
+    except Exception as error:
+        traceback.print_exc()
+        return notice.build(f"{type(error).__name__}: {error}")
+
+
+def before_page():
+    """The page is about to be built anew: components of the last one are stale."""
+    if sender is not None:
+        sender.reset()
+
+
+def after_component(component, **kwargs):
+    """The WebUI has made a component."""
+    if sender is not None:
+        sender.catch(component, **kwargs)
+
+
+script_callbacks.on_before_ui(before_page)
+script_callbacks.on_after_component(after_component)
+script_callbacks.on_ui_tabs(build)

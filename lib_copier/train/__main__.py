@@ -10,12 +10,15 @@ from pathlib import Path
 from lib_copier import edge, events
 from lib_copier.errors import CopierError, InputError
 from lib_copier.models.threads import prepare_environment
-from lib_copier.train.config import read_config
+from lib_copier.train.config import RULES, read_config
 from lib_copier.train.control import StopRequests
 
 
 def main(argv: Sequence[str]) -> int:
     """Train as a configuration file says; ends with a ``done`` event."""
+    if list(argv) in (["-h"], ["--help"]):
+        print(f"usage: train CONFIG.json\n\nOptions of the configuration: {', '.join(RULES)}.")
+        return 0
     if len(argv) != 1 or argv[0].startswith("-"):
         raise InputError("One argument is needed: a JSON configuration.", "Usage: train CONFIG.json")
     began = time.monotonic()
@@ -36,10 +39,18 @@ def main(argv: Sequence[str]) -> int:
         ended=result.ended,
         loss=result.final_loss,
         copied_psnr=result.copied_psnr,
+        peak_device_mib=_peak_device_memory(),
         seconds=round(result.seconds, 3),
         total_seconds=round(time.monotonic() - began, 3),
     )
     return 0
+
+
+def _peak_device_memory() -> int | None:
+    """MiB that were held on the GPU at most, besides what the driver takes for itself."""
+    import torch
+
+    return torch.cuda.max_memory_reserved() >> 20 if torch.cuda.is_available() else None
 
 
 def _out_of_memory(error: RuntimeError) -> Exception:

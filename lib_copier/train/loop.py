@@ -24,6 +24,7 @@ from lib_copier.train.progress import Progress
 from lib_copier.train.readback import FinishedStep, Readback
 from lib_copier.train.schedule import lr_factor
 from lib_copier.train.state import StateKeeper, restore
+from lib_copier.train.step import StepResult
 
 LAST_GOOD = "last-good.safetensors"
 
@@ -97,8 +98,7 @@ def _run_steps(
     first_step: int,
 ) -> tuple[int, str, float | None]:
     """The loop: returns the number of finished steps, how it ended, and the last similarity found."""
-    step = RecordedStep(run.step) if _is_recorded(config, run) else run.step
-    feed = Feed(config, run)
+    stepper = make_stepper(config, run)
     readback = Readback(run.device)
     done, similarity = first_step, None
     while done < config.steps:
@@ -107,8 +107,7 @@ def _run_steps(
             watch(readback.drain())
             _leave(wish, keeper, done, run)
             return done, "saved", similarity
-        _set_learning_rate(run, _factor(config, done))
-        result = step(feed.batch(done))
+        result = stepper(done)
         done += 1
         watch(readback.push(done, result))
         if run.painter is not None and _is_due(done, config.sample_every):
@@ -123,6 +122,18 @@ def _run_steps(
             keeper.save(done, run.step)
     watch(readback.drain())
     return done, "finished", similarity
+
+
+def make_stepper(config: TrainConfig, run: Prepared) -> Callable[[int], StepResult]:
+    """What does a step by its number, counted from 0: learning rate, batch, and the step itself."""
+    step = RecordedStep(run.step) if _is_recorded(config, run) else run.step
+    feed = Feed(config, run)
+
+    def do(number: int) -> StepResult:
+        _set_learning_rate(run, _factor(config, number))
+        return step(feed.batch(number))
+
+    return do
 
 
 class _Watch:

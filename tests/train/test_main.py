@@ -57,7 +57,7 @@ def test_a_run_tells_progress_and_its_result(config_file, capsys):
     assert any(one["event"] == "progress" and one["total"] == 6 for one in events)
 
 
-@pytest.mark.parametrize("argv", [[], ["--help"], ["a", "b"], ["/nowhere.json"]])
+@pytest.mark.parametrize("argv", [[], ["--steps"], ["a", "b"], ["/nowhere.json"]])
 def test_bad_arguments_exit_with_2(argv, capsys):
     assert guard(main, argv, emits_events=True) == 2
     assert told(capsys.readouterr().out)[-1]["event"] == "error"

@@ -16,6 +16,7 @@ from lib_copier.graph.runner import Report
 from lib_copier.graph.status import DONE
 from lib_copier.recipe.document import read_document
 from lib_copier.recipe.model import Recipe
+from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.steps.project import Project
 
@@ -93,6 +94,9 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
     for key, value in values.items():
         targets = [text.partition("=")[0] for text in origins] if key.startswith("origin.") else []
         changes |= {f"origins.{name}.{key.partition('.')[2]}": value for name in targets} or {key: value}
+        if OPTIONS[key].scope == "edit":
+            # A preset may give weak effects values of their own; a flag means all edits.
+            changes |= {f"edits.{text.partition('=')[0]}.{key}": None for text in arguments.edit}
     return changes
 
 
@@ -108,8 +112,14 @@ def change(argv: Sequence[str]) -> int:
         if not equals:
             raise InputError(f"{text!r} is not KEY=VALUE.", "Write for example copier.rank=32.")
         is_name_alone = key.count(".") == 1 and key.startswith(("origins.", "edits."))
-        values[key] = None if is_name_alone and value in {"", "none"} else value
+        is_taken_away = (
+            is_name_alone and value in {"", "none"} or key.startswith("edits.") and value == "common"
+        )
+        values[key] = None if is_taken_away else value
     project.set(values)
+    for edit in project.recipe.edits:
+        for key in sorted(values.keys() & dict(edit.settings).keys()):
+            print(f"note: edit {edit.name} has its own {key}; edits.{edit.name}.{key}=common takes it away")
     for status in project.status():
         if status.state != DONE:
             print(f"{status.id}: {status.state} ({'; '.join(status.reasons)})")

@@ -5,35 +5,30 @@ from __future__ import annotations
 import os
 import queue
 import re
-import signal
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-
-import psutil
 
 from lib_copier.engines.advice import advice_for, ending
 from lib_copier.engines.command_files import NewPictures, collect, prepare
 from lib_copier.engines.progress import event_of
 from lib_copier.engines.shell_line import shell_line
 from lib_copier.engines.task import Command
+from lib_copier.engines.tree import TOKEN_VARIABLE, end_group, end_tree
 from lib_copier.errors import CancelledError, ChildError, InputError
 
-TOKEN_VARIABLE = "COPIER_LORA_TOKEN"
-"""Marks a child and all it starts, so that a successor finds them after a crash."""
 CONTROL_VARIABLE = "COPIER_LORA_CONTROL"
 
 SILENCE_SECONDS = 180.0
 LAST_LINES = 30
 _POLL_SECONDS = 0.1
-_GRACE_SECONDS = 5.0
 _READ_BYTES = 1 << 16
+_LONGEST_LINE = 1 << 20
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 Event = dict[str, Any]
@@ -256,7 +251,8 @@ class _Follower:
 
 def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
     """Lines of a stream as they come; a carriage return ends one too (progress bars)."""
-    rest = b""
+    pieces: list[bytes] = []
+    size = 0
     descriptor = stream.fileno()
     while True:
         try:
@@ -265,12 +261,16 @@ def split_lines(stream: IO[bytes]) -> Iterator[bytes]:
             chunk = b""
         if not chunk:
             break
-        *whole, rest = _LINE_END.split(rest + chunk)
-        yield from (line for line in whole if line)
-        if len(rest) > 1 << 22:
-            yield rest
-            rest = b""
-    if rest:
+        first, *others = _LINE_END.split(chunk)
+        pieces.append(first)
+        size += len(first)
+        # Lines without an end are cut: no child may fill the memory of its parent.
+        if others or size > _LONGEST_LINE:
+            lines = [b"".join(pieces), *others]
+            pieces = [lines.pop()] if others else []
+            size = sum(map(len, pieces))
+            yield from (line for line in lines if line)
+    if rest := b"".join(pieces):
         yield rest
 
 
@@ -285,45 +285,3 @@ def _failure(command: Command, returncode: int, follower: _Follower) -> ChildErr
         what = f"The child process {ending(returncode)}" + (f": {lines[-1][:300]}" if lines else "") + "."
         advice = advice_for(returncode, lines)
     return ChildError(what, advice, argv=command.argv, returncode=returncode, last_lines=lines)
-
-
-def end_tree(pid: int) -> None:
-    """End a process with everything it started: ask first, insist after a few seconds."""
-    try:
-        root = psutil.Process(pid)
-        tree = [root, *root.children(recursive=True)]
-    except psutil.Error:
-        tree = []
-    end_processes(tree)
-    end_group(pid)
-
-
-def end_group(pid: int) -> None:
-    """End what is left of the group that a child led, though its leader may be gone (POSIX)."""
-    if os.name == "nt":
-        return
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-def find_marked(token: str) -> list[psutil.Process]:
-    """Processes of this user whose environment carries the token."""
-    found = []
-    me = os.getpid()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.pid != me and process.environ().get(TOKEN_VARIABLE) == token:
-                found.append(process)
-    return found
-
-
-def end_processes(processes: list[psutil.Process]) -> None:
-    """End these processes: ask first, insist after a few seconds."""
-    for process in processes:
-        with suppress(psutil.Error):
-            process.terminate()
-    _gone, alive = psutil.wait_procs(processes, timeout=_GRACE_SECONDS)
-    for process in alive:
-        with suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(alive, timeout=_GRACE_SECONDS)

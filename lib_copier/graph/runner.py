@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lib_copier.engines.process import Outcome, Watch, end_processes, find_marked, run_command, shown
+from lib_copier.engines.process import Outcome, Watch, run_command, shown
 from lib_copier.engines.task import Command
+from lib_copier.engines.tree import end_processes, find_marked
 from lib_copier.errors import CancelledError, ChildError, CopierError, InputError
 from lib_copier.graph.atomic import read_json, write_json
 from lib_copier.graph.control import wanted_stop, withdraw

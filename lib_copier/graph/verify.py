@@ -9,14 +9,14 @@ from pathlib import Path
 def output_fault(path: Path, kind: str) -> str:
     """Why a file is no sound output of that kind, in a few words; empty where it is.
 
-    Tensors are not read here: the child that made them refuses to write what is not finite, and
-    the step's own verification reads LoRA files again in a child.
+    A LoRA's numbers must all be finite; a checkpoint's are left to the child that wrote them, since
+    reading gigabytes again would cost more than the step.
     """
     if not path.is_file():
         return "was not made"
     if path.stat().st_size == 0 and kind != "text":
         return "is empty"
-    check = {"lora": _tensors_fault, "checkpoint": _tensors_fault, "picture": _picture_fault}.get(kind)
+    check = {"lora": _lora_fault, "checkpoint": _checkpoint_fault, "picture": _picture_fault}.get(kind)
     if check is not None:
         return check(path)
     if kind in {"json", "text"}:
@@ -24,7 +24,7 @@ def output_fault(path: Path, kind: str) -> str:
     return ""
 
 
-def _tensors_fault(path: Path) -> str:
+def _checkpoint_fault(path: Path) -> str:
     from lib_copier.errors import CopierError
     from lib_copier.lora.header import read_header
 
@@ -33,6 +33,33 @@ def _tensors_fault(path: Path) -> str:
     except CopierError as error:
         return f"cannot be read: {error.what}"
     return "" if header.tensors else "holds no tensor"
+
+
+def _lora_fault(path: Path) -> str:
+    from lib_copier.lora.header import read_header
+
+    fault = _checkpoint_fault(path)
+    if fault:
+        return fault
+    header = read_header(path)
+    with path.open("rb") as file:
+        for name, info in header.tensors.items():
+            file.seek(header.data_start + info.start)
+            if not _is_finite(file.read(info.end - info.start), info.dtype):
+                return f"holds numbers that are not finite ({name})"
+    return ""
+
+
+def _is_finite(raw: bytes, dtype: str) -> bool:
+    """Whether no number is NaN or infinite; dtypes other than floats cannot be."""
+    import numpy as np
+
+    exponents = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x7F800000)}
+    if dtype not in exponents:
+        return True
+    # A float is NaN or infinite exactly where all bits of its exponent are set.
+    kind, mask = exponents[dtype]
+    return not bool(((np.frombuffer(raw, kind) & mask) == mask).any())
 
 
 def _picture_fault(path: Path) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lib_copier.engines.embedded import child_environment
 from lib_copier.engines.locate import python, root
-from lib_copier.engines.process import Watch, end_tree, run_command
+from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.task import Command
+from lib_copier.engines.tree import end_tree
 from lib_copier.errors import CancelledError, ChildError, CopierError
 from lib_copier.graph.control import SAVE, wanted_stop, withdraw
 from lib_copier.graph.lock import HeldError, held, identity, living

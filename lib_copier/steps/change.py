@@ -88,7 +88,7 @@ def _change_edit(recipe: Recipe, rest: str, value: Any) -> Recipe:
         files |= {field[6:]: str(value)} if value else {}
         return recipe.with_edit(replace(edit, files=tuple(sorted(files.items()))))
     own = dict(edit.settings)
-    if value is None and not OPTIONS[field].optional:
+    if value is None:
         own.pop(field, None)
     else:
         own[field] = _value(field, value)

@@ -1,0 +1,259 @@
+"""Running chains: order, skipping, broken artifacts, crashes at any moment, two runners at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lib_copier.errors import CancelledError, ChildError
+from lib_copier.graph import atomic, store
+from lib_copier.graph.runner import Folders
+from lib_copier.graph.step import Output
+from lib_copier.graph.store import Store
+from tests.graph.conftest import TEXT, child, make, step
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def texts(runner) -> dict[str, str]:
+    found = {status: runner._statuses[status].artifact for status in runner._statuses}
+    return {name: artifact.file("text.txt").read_text() for name, artifact in found.items() if artifact}
+
+
+def test_steps_run_in_order_and_only_once(run) -> None:
+    steps = (step("a"), step("b", "a", action=child), step("c", "a", "b"))
+    first = run(*steps)
+    assert first.run().made == ("a", "b", "c")
+    assert texts(first)["c"] == "a+a+b+c"
+    assert run(*steps).run().made == ()
+
+
+def test_equal_bytes_upstream_stop_the_rerun_early(run) -> None:
+    run(step("a", noise=1), step("b", "a")).run()
+    # Another parameter, the same text: what follows has nothing new to read.
+    assert run(step("a", noise=2), step("b", "a")).run().made == ("a",)
+
+
+def test_a_new_engine_version_makes_it_anew(run) -> None:
+    from dataclasses import replace
+
+    steps = (replace(step("a"), engine="e"), step("b"))
+    run(*steps).run()
+    again = run(*steps, engine_version="2")
+    assert again.run().made == ("a",)
+
+
+def test_forcing_replaces_one_artifact(run, tmp_path) -> None:
+    steps = (step("a"), step("b", "a"))
+    run(*steps).run()
+    assert run(*steps).run(force=["a"]).made == ("a",)
+    assert not list((tmp_path / "artifacts").glob(".old-*"))
+
+
+@pytest.mark.parametrize(
+    ("output", "content", "fault"),
+    [
+        (Output("x.json", "json"), b"{", "is no json"),
+        (Output("x.png", "picture"), b"\x89PNG\r\n\x1a\n", "is no picture"),
+        (Output("x.safetensors", "lora"), b"x" * 40, "cannot be read"),
+        (Output("x.bin", "file"), b"", "is empty"),
+        (Output("x.bin", "file"), None, "was not made"),
+    ],
+)
+def test_an_unsound_output_is_not_committed(run, tmp_path, output, content, fault) -> None:
+    from dataclasses import replace
+
+    def act(place):
+        if content is not None:
+            (place.out / output.name).write_bytes(content)
+        return {}
+
+    with pytest.raises(ChildError, match=fault):
+        run(replace(step("a", action=act), outputs=(output,))).run()
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_numbers_that_are_not_finite_are_not_committed(run) -> None:
+    from dataclasses import replace
+
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    def act(place):
+        save_file({"a.lora_up.weight": np.array([[1.0, np.inf]], np.float16)}, place.out / "x.safetensors")
+        return {}
+
+    with pytest.raises(ChildError, match="not finite"):
+        run(replace(step("a", action=act), outputs=(Output("x.safetensors", "lora"),))).run()
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(run, monkeypatch) -> None:
+    steps = (step("a"), step("b", "a"))
+    run(steps[0]).run()
+
+    def full(path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(store, "flush_file", full)
+    with pytest.raises(OSError, match="No space"):
+        run(*steps).run()
+    monkeypatch.undo()
+    assert run(*steps).run().made == ("b",)
+
+
+class Killed(BaseException):
+    """Stands for the power cord: nothing of ours catches it."""
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_crash_at_any_write_leaves_the_old_state_or_the_new(tmp_path, monkeypatch, replaces) -> None:
+    instant = 0
+    while _crashes_at(instant, tmp_path / str(instant), monkeypatch, replaces):
+        instant += 1
+    assert instant > 20, "the writes of two steps were all cut once"
+
+
+def _crashes_at(instant: int, folder: Path, monkeypatch: pytest.MonkeyPatch, replaces: bool) -> bool:
+    """Cut a run at its n-th write and look at what the next run finds; False: it ended before."""
+    steps = (step("a"), step("b", "a"))
+    folder.mkdir()
+    if replaces:
+        make(folder, *steps).run()
+    with monkeypatch.context() as patched:
+        countdown = iter(range(instant, -1, -1))
+        for place, name in WRITES:
+            patched.setattr(place, name, _cutting(getattr(place, name), countdown))
+        try:
+            make(folder, *steps).run(force=["a", "b"] if replaces else [])
+        except Killed:
+            was_cut = True
+        else:
+            was_cut = False
+    if replaces:
+        Store(folder).recover()
+        assert {key.split("-")[0] for key, _m in Store(folder).manifests()} == {"a", "b"}
+    last = make(folder, *steps)
+    last.run()
+    assert texts(last) == {"a": "a", "b": "a+b"}
+    assert make(folder, *steps).run().made == ()
+    assert not list((folder / "artifacts").glob(".*"))
+    return was_cut
+
+
+def _cutting(original, countdown):
+    def call(*arguments, **options):
+        if next(countdown, None) == 0:
+            raise Killed
+        return original(*arguments, **options)
+
+    return call
+
+
+WRITES = (
+    (store, "flush_file"),
+    (store, "write_json"),
+    (store, "flush_folder"),
+    (store.shutil, "rmtree"),
+    (Path, "rename"),
+    (atomic.os, "fsync"),
+)
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{root!r}]
+from pathlib import Path
+from lib_copier.graph.runner import Folders, Runner
+from lib_copier.graph.step import Plan
+from lib_copier.graph.store import Store
+from tests.graph.conftest import child, step
+slow = {{"action": child, "ticks": 8}}
+steps = (step("a"), step("b", "a", **slow), step("c", "b", **slow), step("d", "b", "c"))
+folder = Path(sys.argv[1])
+Runner(Plan(steps), Store(folder), Folders(folder), lambda name: "1").run()
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    code = SCRIPT.format(root=str(ROOT))
+    return subprocess.Popen([sys.executable, "-c", code, str(folder)], stderr=subprocess.DEVNULL)
+
+
+def result(folder: Path) -> bytes:
+    (key,) = [key for key, manifest in Store(folder).manifests() if manifest["step"] == "d"]
+    return (folder / "artifacts" / key / "text.txt").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
+def test_kill_9_at_random_moments_changes_no_byte(tmp_path) -> None:
+    calm = tmp_path / "calm"
+    calm.mkdir()
+    began = time.monotonic()
+    assert start(calm).wait() == 0
+    whole = time.monotonic() - began
+    folder = tmp_path / "shaken"
+    folder.mkdir()
+    moments = random.Random(7)
+    for round_number in range(20):
+        runner = start(folder)
+        time.sleep(moments.uniform(0.3, 1.0) * whole)
+        target = psutil.Process(runner.pid)
+        if round_number % 2:
+            children = [one for one in _children(target) if one.is_running()]
+            target = children[0] if children else target
+        _kill(target)
+        runner.wait(20)
+    assert start(folder).wait(60) == 0
+    assert result(folder) == result(calm)
+    assert not list((folder / "work").iterdir())
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.send_signal(signal.SIGKILL)
+    except psutil.NoSuchProcess:
+        return
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
+def test_an_orphan_of_a_dead_runner_is_ended_by_the_next(tmp_path) -> None:
+    code = SCRIPT.format(root=str(ROOT)).replace('"ticks": 8', '"ticks": 2000')
+    runner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    note = Folders(tmp_path).running
+    end = time.monotonic() + 20
+    while not (note.exists() and (json.loads(note.read_text()).get("child"))):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    orphan = psutil.Process(json.loads(note.read_text())["child"]["pid"])
+    runner.kill()
+    runner.wait()
+    from lib_copier.graph.runner import Runner
+    from lib_copier.graph.step import Plan
+
+    Runner(Plan((step("a"),)), Store(tmp_path), Folders(tmp_path), lambda name: "1").run()
+    _gone, alive = psutil.wait_procs([orphan], timeout=10)
+    assert not alive
+
+
+def test_asked_to_stop_before_a_step_it_does_not_begin(run) -> None:
+    runner = run(step("a"), should_stop=lambda: "discard")
+    with pytest.raises(CancelledError):
+        runner.run()
+    assert TEXT and not texts(runner)

@@ -101,8 +101,10 @@ def digest(line: str) -> str:
     collecting = _COLLECTING.match(line)
     if collecting:
         return f"looking for {collecting[1]}"
-    if line.startswith("Installing collected packages:"):
-        return f"installing {line.count(',') + 1} packages"
+    installing = line.removeprefix("Installing collected packages: ")
+    if installing != line:
+        names = installing.split(", ")
+        return f"installing {names[0] if len(names) == 1 else f'{len(names)} packages'}"
     if line.startswith("WARNING: Retrying"):
         return "the package index does not answer; trying again"
     return ""

@@ -105,6 +105,7 @@ def test_a_lock_goes_when_its_holder_is_killed(tmp_path: Path) -> None:
             "downloading torch 2.13.0 (526.6 MB)",
         ),
         ("Installing collected packages: a, b, c", "installing 3 packages"),
+        ("Installing collected packages: torch", "installing torch"),
         ("  Using cached x.whl", ""),
     ],
 )

@@ -35,10 +35,9 @@ def serve(arguments: argparse.Namespace) -> str:
     from lib_copier.ui import compat, tab
 
     host = standalone_host(arguments)
-    wizard = tab.make_wizard(host)
     script, style = tab.script_and_style(root())
     blocks, launch = compat.standalone_blocks(tab.TITLE, style, script)
-    tab.fill(blocks, wizard)
+    tab.fill(blocks, tab.make_door(host))
     app: Any = compat.serve(
         blocks, address=arguments.listen, port=arguments.port, folders=[host.data_dir()], **launch
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lib_copier.ui.reply import Wizard
+    from lib_copier.ui.door import Door
 
 _TABS = ("txt2img", "img2img")
 _LABEL = "Send to Copier LoRA"
@@ -49,7 +49,7 @@ class Sender:
             elif element == f"{tab}_send_to_extras" and source.button is None:
                 source.button = _button(tab)
 
-    def connect(self, wizard: Wizard) -> None:
+    def connect(self, door: Door) -> None:
         """Inside our own page: a click sends the shown picture to the origin panel."""
         import gradio as gr
 
@@ -63,7 +63,7 @@ class Sender:
             project = gr.Textbox(visible=False, elem_id=element_id("project", tab))
             event = compat.on_click(
                 source.button,
-                wizard.receive,
+                door.receive,
                 [project, source.gallery, source.infotexts],
                 [reply],
                 javascript="(_project, gallery, texts) => [copierLora.project(), gallery, texts]",

@@ -5,49 +5,47 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from lib_copier.host.base import Host
 from lib_copier.ui import compat
-from lib_copier.ui.acts.act import UPLOAD_LIMIT
-from lib_copier.ui.hold import GpuHold
+from lib_copier.ui.door import UPLOAD_LIMIT, Door
 from lib_copier.ui.html import Html, element_id, tag
 from lib_copier.ui.notice import TAB_ID, TITLE
-from lib_copier.ui.picture import PictureRoutes
-from lib_copier.ui.reply import Wizard
 from lib_copier.ui.send import Sender
 from lib_copier.ui.texts import Texts
-from lib_copier.ui.workshop import Workshop
 
 API_NAME = "copier_lora"
 
 
-def make_wizard(host: Host) -> Wizard:
-    """The wizard over the host's projects; jobs that a restart left open go on."""
-    workshop = Workshop(host.data_dir())
-    hold = GpuHold(host, workshop.queue)
-    workshop.queue.ensure_worker()
-    hold.ensure()
-    return Wizard(host, workshop, hold, Texts(host.info.language), PictureRoutes(compat.route("file=")))
+def build_tab(host: Host, sender: Sender) -> list[tuple[Any, str, str]]:
+    """What a WebUI's tab callback returns: our page, its title, its id."""
+    blocks = compat.inner_blocks()
+    fill(blocks, make_door(host), sender)
+    return [(blocks, TITLE, TAB_ID)]
 
 
-def fill(blocks: Any, wizard: Wizard, sender: Sender | None = None) -> None:
+def make_door(host: Host) -> Door:
+    """The door for this version of gradio."""
+    return Door(host, compat.route("file="))
+
+
+def fill(blocks: Any, door: Door, sender: Sender | None = None) -> None:
     """Put the wizard's components into `blocks`; nothing of them is kept in the host's saved defaults."""
-    import gradio as gr
-
     with blocks:
-        gr.HTML(str(skeleton(wizard)), elem_id=element_id("page"))
+        gr.HTML(str(skeleton(Texts(door.host.info.language))), elem_id=element_id("page"))
         request = gr.Textbox(visible=False, elem_id=element_id("request"))
         reply = gr.Textbox(visible=False, elem_id=element_id("reply"))
         ask = gr.Button(visible=False, elem_id=element_id("ask"))
         # The browser calls this event by its name: it is the only door, and gradio's log-in guards it.
-        compat.on_click(ask, wizard.answer, [request], [reply], api_name=API_NAME)
+        compat.on_click(ask, door.answer, [request], [reply], api_name=API_NAME)
         if sender is not None:
-            sender.connect(wizard)
+            sender.connect(door)
     compat.keep_out_of_saved_defaults(blocks)
 
 
-def skeleton(wizard: Wizard) -> Html:
+def skeleton(texts: Texts) -> Html:
     """The empty page; the script fills its regions."""
-    texts = wizard.texts
     return tag(
         "div",
         tag("div", data_region="bar"),
@@ -69,13 +67,6 @@ def skeleton(wizard: Wizard) -> Html:
         data_too_large=texts("too_large", size=UPLOAD_LIMIT >> 20),
         data_upload_limit=UPLOAD_LIMIT,
     )
-
-
-def build_tab(host: Host, sender: Sender) -> list[tuple[Any, str, str]]:
-    """What a WebUI's tab callback returns: our page, its title, its id."""
-    blocks = compat.inner_blocks()
-    fill(blocks, make_wizard(host), sender)
-    return [(blocks, TITLE, TAB_ID)]
 
 
 def script_and_style(root: Path) -> tuple[str, str]:

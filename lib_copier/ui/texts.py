@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lib_copier.recipe.option import Option
+if TYPE_CHECKING:
+    from lib_copier.recipe.option import Option
 
 LANGUAGES = ("en", "ja")
 FOLDER = Path(__file__).parent / "words"

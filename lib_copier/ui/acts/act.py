@@ -10,13 +10,11 @@ from typing import Any
 
 from lib_copier.errors import InputError
 from lib_copier.recipe.model import Edit, Origin
+from lib_copier.ui.door import UPLOAD_LIMIT
 from lib_copier.ui.page import Page
 from lib_copier.ui.view import View
 
 Details = Mapping[str, Any]
-
-UPLOAD_LIMIT = 48 << 20
-"""Bytes of one upload; larger files are refused by the browser and again here."""
 
 
 @dataclass(frozen=True)

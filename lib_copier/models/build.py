@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-Tensors = Mapping[str, torch.Tensor]
+Tensors = dict[str, torch.Tensor]
 
 # Under these names the converters look; ours are set before them whatever the family.
 _CLIP_PREFIX = SD1.text_encoders[0].key_prefix
@@ -36,7 +36,7 @@ class Placement:
     dtype: torch.dtype
 
     def place(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The tensor there; always a copy, for what is read may be a mapping of the file."""
+        """The tensor there; always a copy, for what is read may be a part or a map of something larger."""
         placed = tensor.to(self.device, self.dtype)
         return placed.clone() if placed.data_ptr() == tensor.data_ptr() else placed.contiguous()
 
@@ -44,13 +44,17 @@ class Placement:
 def build_unet(
     tensors: Tensors, shapes: sizes.Shapes, family: Family, placement: Placement
 ) -> UNet2DConditionModel:
-    """The U-Net, of the tensors under `UNET_PREFIX`; `shapes` is the whole file's, whose text encoder tells
-    how SDXL's pooled text and picture sizes share one input."""
+    """The U-Net, of the tensors under `UNET_PREFIX`, which it takes over: each is let go once it is in
+    place, so that the largest part of a checkpoint is not held twice.
+
+    `shapes` is the whole file's: SDXL's text encoder tells how pooled text and picture sizes share one input.
+    """
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     config = sizes.unet_config(shapes, family)
     converted = convert_ldm_unet_checkpoint(tensors, config)
+    tensors.clear()
     return _filled("U-Net", lambda: UNet2DConditionModel(**config), converted, placement)
 
 
@@ -59,7 +63,7 @@ def build_vae(tensors: Tensors, family: Family, placement: Placement) -> Autoenc
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    own = without_prefix(tensors, VAE_PREFIX) or dict(tensors)
+    own = without_prefix(tensors, VAE_PREFIX) or tensors
     config = sizes.vae_config(_shapes(own), family)
     named = {VAE_PREFIX + name: tensor for name, tensor in own.items()}
     return _filled(
@@ -154,7 +158,7 @@ def _filled(what: str, make: Callable[[], Any], tensors: Tensors, placement: Pla
             f"The checkpoint's {what} does not fit together: {'; '.join(faults[:3])}{more}.",
             "Use a complete SD1, SD2 or SDXL checkpoint in the original layout.",
         )
-    placed = {name: placement.place(tensors[name]) for name in expected}
+    placed = {name: placement.place(tensors.pop(name)) for name in expected}
     module.load_state_dict(placed, assign=True)
     _fill_buffers(module, placement.device)
     return module.eval().requires_grad_(False)

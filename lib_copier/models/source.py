@@ -7,17 +7,35 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import torch
 
 from lib_copier.errors import InputError
 from lib_copier.families import UNET_PREFIX
-from lib_copier.lora.header import read_header
 from lib_copier.lora.pickled import PICKLE_SUFFIXES, load_pickled
+from lib_copier.lora.stream import TensorFile
 from lib_copier.models import ema
+
+_TORCH_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 class ModelFile:
     """A model file open for reading, ``.safetensors`` or a pickle read weights-only.
+
+    Tensors are read, not mapped: pages of a map would count as this process's memory beside the modules.
 
     `shapes` holds every tensor's shape by its original name. Where a file has nothing but averaged U-Net
     weights, they stand under the names of the weights they average.
@@ -62,12 +80,23 @@ class ModelFile:
 
     @classmethod
     def _open_safetensors(cls, path: Path) -> ModelFile:
-        from safetensors import safe_open
-
-        header = read_header(path)
         stack = ExitStack()
-        file = stack.enter_context(safe_open(path, framework="pt", device="cpu"))
-        return cls(path, header.shapes, header.metadata, file.get_tensor, stack)
+        file = stack.enter_context(TensorFile(path))
+        kinds = {name: info.dtype for name, info in file.header.tensors.items()}
+
+        def read(name: str) -> torch.Tensor:
+            array = file.read(name)
+            flat = torch.from_numpy(array.reshape(-1).view(np.uint8))
+            return flat.view(_TORCH_DTYPES[kinds[name]]).reshape(array.shape)
+
+        unknown = sorted(set(kinds.values()) - set(_TORCH_DTYPES))
+        if unknown:
+            stack.close()
+            raise InputError(
+                f"{path} stores tensors as {', '.join(unknown)}, which is not supported.",
+                "Use an fp16, bf16 or fp32 checkpoint.",
+            )
+        return cls(path, file.header.shapes, file.header.metadata, read, stack)
 
     @classmethod
     def _open_pickle(cls, path: Path) -> ModelFile:
@@ -76,7 +105,7 @@ class ModelFile:
         return cls(path, shapes, {}, tensors.__getitem__, ExitStack())
 
     def under(self, *prefixes: str) -> dict[str, torch.Tensor]:
-        """All tensors whose names begin with one of the prefixes; not copied where the file can be mapped."""
+        """All tensors whose names begin with one of the prefixes, read now; the caller owns them."""
         return {
             name: self._read(stored) for name, stored in self._stored.items() if name.startswith(prefixes)
         }

@@ -138,13 +138,19 @@ class Store:
         shutil.rmtree(aside, ignore_errors=True)
 
     def recover(self) -> None:
-        """Put back an old artifact whose replacement never arrived; call it with the lock held."""
+        """Settle what a crash left between two moves; call it with the lock held.
+
+        An old artifact whose replacement never arrived is put back; work that was committed is cleared.
+        """
         for aside in self.folder.glob(".old-*") if self.folder.is_dir() else ():
             target = self.folder / aside.name.removeprefix(".old-")
             if target.exists():
                 shutil.rmtree(aside, ignore_errors=True)
             else:
                 aside.rename(target)
+        for home in self.work.iterdir() if self.work.is_dir() else ():
+            if (self.folder / home.name).exists():
+                shutil.rmtree(home, ignore_errors=True)
 
     def unused(self, used_keys: Iterable[str]) -> list[Path]:
         """Folders of artifacts and unfinished work that none of these keys names."""

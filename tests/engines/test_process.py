@@ -49,7 +49,8 @@ def test_events_are_heard_and_everything_else_is_logged(tmp_path) -> None:
         ("raise MemoryError('x')", "MemoryError", "memory is full"),
         ("raise SystemExit('OSError: [Errno 28] No space left on device')", "No space left", "disk is full"),
         ("import sys; sys.exit(5)", "exit code 5", "Look at its log"),
-        ("print('{\"event\": \"error\", \"what\": \"Bad.\", \"advice\": \"Mend.\"}'); raise SystemExit(2)", "Bad.", "Mend."),
+        ("print('{\"event\": \"error\", \"what\": \"Bad.\", \"advice\": \"Mend.\"}'); raise SystemExit(2)",
+         "Bad.", "Mend."),
     ],
 )  # fmt: skip
 def test_a_failure_says_what_and_what_to_do(tmp_path, code, what, advice) -> None:

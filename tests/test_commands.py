@@ -19,6 +19,12 @@ def test_every_group_has_its_requirements_file(command: commands.Command) -> Non
         assert (ROOT / "requirements" / f"{group}.txt").is_file()
 
 
+@pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_its_module(command: commands.Command) -> None:
+    path = ROOT.joinpath(*command.module.split(".")).with_suffix(".py")
+    assert not command.module or path.is_file()
+
+
 def test_a_slip_of_the_finger_finds_its_command() -> None:
     assert commands.nearest_command("tests") == "test"
     assert commands.nearest_command("generat") == "generate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.ui import built_in
 from lib_copier.ui.acts.act import Details, Outcome, require_project, text_of
 from lib_copier.ui.page import Page
 
@@ -82,6 +83,8 @@ def _step(page: Page, details: Details) -> str:
 
 def _start(page: Page, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> None:
     """Queue the work; a recipe that cannot be run says so now, with everything that is missing."""
+    if not built_in.is_ready():
+        raise InputError("The built-in engine is not set up yet.", "Set it up on the project panel, once.")
     if page.opened.faults:
         raise FaultsError("The project", page.opened.faults, "Mend that first.")
     page.workshop.run(page.opened, until=until, force=force)

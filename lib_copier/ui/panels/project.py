@@ -9,7 +9,7 @@ from lib_copier.ui import parts, starter
 from lib_copier.ui.form import folded
 from lib_copier.ui.html import Html, element_id, join, tag
 from lib_copier.ui.page import Page
-from lib_copier.ui.panels.engine import engine_card
+from lib_copier.ui.panels.engine import engine_cards, setup_reminder
 from lib_copier.ui.sketch import method_sketch
 
 _OWN_PLACE = frozenset({"method", "checkpoint", "engine"})
@@ -19,15 +19,18 @@ _OWN_PLACE = frozenset({"method", "checkpoint", "engine"})
 def render(page: Page) -> Html:
     """The start where no project is open, else the opened project's settings."""
     if page.desk is None:
-        return join(parts.head(page, "start"), _new(page), _others(page), _from_lora(page))
+        return join(
+            parts.head(page, "start"), setup_reminder(page), _new(page), _others(page), _from_lora(page)
+        )
     texts = page.texts
     return join(
         parts.head(page, "project"),
+        setup_reminder(page),
         _faults(page),
         page.block("project.method", _methods(page)),
         page.block("project.model", _checkpoint(page), _model(page)),
         page.block("project.preset", _presets(page)),
-        page.block("project.engine", engine_card(page), page.fields("project", only={"engine"})),
+        page.block("project.engine", engine_cards(page), page.fields("project", only={"engine"})),
         folded(texts("project.base"), _base(page), name="project-base"),
         parts.running(page, page.steps_of_panel("project")),
         folded(texts("project.manage"), join(_manage(page), _others(page), _from_lora(page)), name="manage"),

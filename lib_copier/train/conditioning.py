@@ -29,8 +29,8 @@ class CachedConditioning:
         batches = zip(*(part.split(_CAPTIONS_AT_A_TIME) for part in ids), strict=True)
         found = [encode_ids(checkpoint, batch, clip_skip) for batch in batches]
         hidden = torch.cat([one.hidden for one in found]).to(dtype)
-        pooled = None if found[0].pooled is None else torch.cat([one.pooled for one in found]).to(dtype)
-        return cls(hidden, pooled)
+        pooled = [one.pooled for one in found if one.pooled is not None]
+        return cls(hidden, torch.cat(pooled).to(dtype) if pooled else None)
 
     def __call__(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         pooled = None if self._pooled is None else self._pooled.index_select(0, rows)

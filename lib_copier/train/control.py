@@ -56,7 +56,7 @@ class StopRequests:
 
         def note(number: int, _frame: object) -> None:
             self._signalled = True
-            signal.signal(number, before[number])
+            signal.signal(number, before[signal.Signals(number)])
 
         for number in before:
             signal.signal(number, note)

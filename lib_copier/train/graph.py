@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 
@@ -24,20 +24,20 @@ class RecordedStep:
 
     def __init__(self, step: TrainingStep) -> None:
         self._step = step
-        self._recordings: dict[torch.Size, _Recording] = {}
+        self._recordings: dict[tuple[torch.Size, ...], _Recording] = {}
 
     def __call__(self, batch: Batch) -> StepResult:
-        shape = batch.latents.shape
-        if shape not in self._recordings:
-            self._recordings[shape] = self._record(batch)
-        recording = self._recordings[shape]
+        shapes = tuple(tensor.shape for tensor in batch.tensors())
+        if shapes not in self._recordings:
+            self._recordings[shapes] = self._record(batch)
+        recording = self._recordings[shapes]
         for static, fresh in zip(recording.inputs.tensors(), batch.tensors(), strict=True):
             static.copy_(fresh, non_blocking=True)
         recording.graph.replay()
         return recording.result
 
     def _record(self, batch: Batch) -> _Recording:
-        inputs = Batch(*(_copied(getattr(batch, field.name)) for field in fields(Batch)))
+        inputs = batch.copy()
         self._warm_up(inputs)
         graph = torch.cuda.CUDAGraph()
         self._step.network.clear_gradients()
@@ -61,7 +61,3 @@ class RecordedStep:
             for tensor in self._step.changing_tensors():
                 if id(tensor) not in known:
                     tensor.zero_()  # Made by the warm-up: AdamW's moments and count start at zero.
-
-
-def _copied(tensor: torch.Tensor | None) -> torch.Tensor | None:
-    return None if tensor is None else tensor.clone()

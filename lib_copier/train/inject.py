@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,9 @@ from torch import nn
 
 from lib_copier.errors import InputError
 from lib_copier.train.seeded import stream
+
+Trainable = nn.Linear | nn.Conv2d
+_Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Ranks:
     conv_rank: int | None = None
     conv_alpha: float | None = None
 
-    def of(self, module: nn.Module) -> tuple[int, float] | None:
+    def of(self, module: Trainable) -> tuple[int, float] | None:
         """Rank and alpha for a module; None where it is not to be trained."""
         if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
             if self.conv_rank is None:
@@ -40,12 +43,12 @@ class LoraLayer:
     model's dtype, refreshed after every update.
     """
 
-    def __init__(self, name: str, module: nn.Module, rank: int, alpha: float, seed: int) -> None:
+    def __init__(self, name: str, module: Trainable, rank: int, alpha: float, seed: int) -> None:
         self.name = name
         self.rank = rank
         self.alpha = alpha
         self.scale = alpha / rank
-        weight = module.weight
+        weight: torch.Tensor = module.weight
         down, up = initial_factors(name, tuple(weight.shape), rank, seed)
         self.masters = tuple(factor.to(weight.device).requires_grad_() for factor in (down, up))
         if weight.dtype == torch.float32:
@@ -81,17 +84,17 @@ class LoraNetwork:
         """The masters' gradients after a backward pass, fp32."""
         if self._is_mixed:
             # One multi-tensor cast; a layer that the pass did not reach keeps a gradient of zero.
-            reached = [
-                (m.grad, f.grad)
-                for m, f in zip(self.masters, self.factors, strict=True)
-                if f.grad is not None
-            ]
-            torch._foreach_copy_([master for master, _ in reached], [grad for _, grad in reached])
+            own, fresh = [], []
+            for master, factor in zip(self.masters, self.factors, strict=True):
+                if master.grad is not None and factor.grad is not None:
+                    own.append(master.grad)
+                    fresh.append(factor.grad)
+            torch._foreach_copy_(own, fresh)
         return [master.grad for master in self.masters if master.grad is not None]
 
 
 def inject(
-    targets: Mapping[str, nn.Module], ranks: Ranks, *, seed: int, only: Sequence[str] = ()
+    targets: Mapping[str, Trainable], ranks: Ranks, *, seed: int, only: Sequence[str] = ()
 ) -> LoraNetwork:
     """Give modules trainable LoRA layers.
 
@@ -114,7 +117,8 @@ def inject(
             continue
         rank, alpha = found
         layer = LoraLayer(name, module, rank, alpha, seed)
-        module.forward = _linear(module, layer) if isinstance(module, nn.Linear) else _conv(module, layer)
+        forward = _linear(module, layer) if isinstance(module, nn.Linear) else _conv(module, layer)
+        module.forward = forward  # type: ignore[method-assign, assignment]
         layers.append(layer)
     if not layers:
         raise InputError(
@@ -139,7 +143,7 @@ def initial_factors(
     return down, up
 
 
-def _linear(module: nn.Linear, layer: LoraLayer):
+def _linear(module: nn.Linear, layer: LoraLayer) -> _Forward:
     def forward(x: torch.Tensor) -> torch.Tensor:
         y = F.linear(x, module.weight, module.bias)
         hidden = F.linear(x, layer.down)
@@ -150,7 +154,7 @@ def _linear(module: nn.Linear, layer: LoraLayer):
     return forward
 
 
-def _conv(module: nn.Conv2d, layer: LoraLayer):
+def _conv(module: nn.Conv2d, layer: LoraLayer) -> _Forward:
     def forward(x: torch.Tensor) -> torch.Tensor:
         y = F.conv2d(x, module.weight, module.bias, module.stride, module.padding)
         hidden = F.conv2d(x, layer.down, None, module.stride, module.padding)

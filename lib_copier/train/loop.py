@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from lib_copier.train.feed import Feed
 from lib_copier.train.graph import RecordedStep
 from lib_copier.train.output import write_result
 from lib_copier.train.prepare import Prepared, prepare
-from lib_copier.train.preview import UNSEEN_PROMPTS, psnr, to_image
+from lib_copier.train.preview import UNSEEN_PROMPTS, Painter, psnr, to_image
 from lib_copier.train.progress import Progress
 from lib_copier.train.readback import FinishedStep, Readback
 from lib_copier.train.schedule import lr_factor
@@ -110,10 +110,10 @@ def _run_steps(
         result = stepper(done)
         done += 1
         watch(readback.push(done, result))
-        if run.painter is not None and _is_due(done, config.sample_every):
-            _paint_samples(config, run, done, progress)
-        if config.copied_psnr is not None and _is_due(done, config.copied_every):
-            similarity = _check_copy(config, run, done, progress)
+        if run.painter and config.sample_prompts and _is_due(done, config.sample_every):
+            _paint_samples(config, run, run.painter, done, progress)
+        if run.painter and config.copied_psnr and _is_due(done, config.copied_every):
+            similarity = _check_copy(run, run.painter, config.copied_psnr, done, progress)
             if similarity >= config.copied_psnr:
                 watch(readback.drain())
                 return done, "copied", similarity
@@ -200,12 +200,11 @@ def _is_recorded(config: TrainConfig, run: Prepared) -> bool:
     return can and config.cuda_graph != "off"
 
 
-def _paint_samples(config: TrainConfig, run: Prepared, done: int, progress: Progress) -> None:
-    """Write one picture a sample prompt, in the first picture's size."""
-    run.step.network.publish()
-    first = run.pictures[0]
-    rows = [run.prompt_rows[prompt] for prompt in config.sample_prompts]
-    pictures = run.painter.paint(rows, tuple(first.latents.shape), first.time_ids)
+def _paint_samples(
+    config: TrainConfig, run: Prepared, painter: Painter, done: int, progress: Progress
+) -> None:
+    """Write one picture a sample prompt."""
+    pictures = _painted(run, painter, config.sample_prompts)
     for place, (prompt, picture) in enumerate(zip(config.sample_prompts, pictures, strict=True)):
         path = config.work_dir / "samples" / f"step-{done:06d}-{place}.png"
         write_png(to_image(picture), path, {"parameters": prompt})
@@ -213,14 +212,20 @@ def _paint_samples(config: TrainConfig, run: Prepared, done: int, progress: Prog
     progress.paused()
 
 
-def _check_copy(config: TrainConfig, run: Prepared, done: int, progress: Progress) -> float:
+def _check_copy(run: Prepared, painter: Painter, target: float, done: int, progress: Progress) -> float:
     """Similarity (dB) of the least similar picture of unseen prompts to the nearest training picture."""
-    run.step.network.publish()
-    first = run.pictures[0]
-    rows = [run.prompt_rows[prompt] for prompt in UNSEEN_PROMPTS]
-    painted = run.painter.paint(rows, tuple(first.latents.shape), first.time_ids)
-    ceilings = [p.round_trip for p in run.pictures if p.round_trip.shape == first.round_trip.shape]
+    painted = _painted(run, painter, UNSEEN_PROMPTS)
+    round_trips = [one.round_trip for one in run.pictures if one.round_trip is not None]
+    ceilings = [one for one in round_trips if one.shape[1:] == painted.shape[1:]]
     found = [max(psnr(picture[None], ceiling) for ceiling in ceilings) for picture in painted]
-    progress.copied(done, found, config.copied_psnr)
+    progress.copied(done, found, target)
     progress.paused()
     return min(found)
+
+
+def _painted(run: Prepared, painter: Painter, prompts: Sequence[str]) -> torch.Tensor:
+    """Pictures (N, 3, H, W) of prompts by the model as it is, in the first picture's size."""
+    run.step.network.publish()
+    first = run.pictures[0]
+    rows = [run.prompt_rows[prompt] for prompt in prompts]
+    return painter.paint(rows, tuple(first.latents.shape), first.time_ids)

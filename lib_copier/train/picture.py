@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -54,23 +55,23 @@ def load_picture(picture: Picture, *, log: Callable[[str], None]) -> TrainingPic
     image, cropped = _cropped(opened.image, picture.path.name)
     if cropped:
         log(f"{picture.path.name}: {cropped}")
-    mask = _load_mask(picture, opened.image.size) if picture.mask is not None else None
+    mask = None if picture.mask is None else _load_mask(picture.mask, opened.image.size)
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     return TrainingPicture(picture.path.name, picture.caption, pixels.contiguous(), mask)
 
 
-def _load_mask(picture: Picture, size: tuple[int, int]) -> torch.Tensor:
+def _load_mask(path: Path, size: tuple[int, int]) -> torch.Tensor:
     """The mask at the latents' size: each value is the mean of its 8×8 pixels."""
-    mask = read_picture(picture.mask).image.convert("L")
+    mask = read_picture(path).image.convert("L")
     if mask.size != size:
         raise InputError(
-            f"The mask {picture.mask} is {mask.width}x{mask.height}, its picture {size[0]}x{size[1]}.",
+            f"The mask {path} is {mask.width}x{mask.height}, its picture {size[0]}x{size[1]}.",
             "Make them the same size.",
         )
-    values = torch.from_numpy(np.array(_cropped(mask, picture.mask.name)[0])).float() / 255.0
+    values = torch.from_numpy(np.array(_cropped(mask, path.name)[0])).float() / 255.0
     small = torch.nn.functional.avg_pool2d(values[None, None], _MULTIPLE)
     if not bool(small.any()):
-        raise InputError(f"The mask {picture.mask} is black all over.", "Paint white what is to be learned.")
+        raise InputError(f"The mask {path} is black all over.", "Paint white what is to be learned.")
     return small
 
 

@@ -61,7 +61,7 @@ class Painter:
         self, row: int, place: int, shape: tuple[int, ...], time_ids: torch.Tensor | None
     ) -> torch.Tensor:
         """DDIM with classifier-free guidance, few steps: a copier needs no more."""
-        from diffusers import DDIMScheduler
+        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
         device = self.schedule.alphas_cumprod.device
         sampler = DDIMScheduler(
@@ -75,7 +75,7 @@ class Painter:
         latents = torch.from_numpy(start).to(device)
         hidden, pooled = self.conditioning(torch.tensor([self.negative_row, row], device=device))
         added = None
-        if pooled is not None:
+        if pooled is not None and time_ids is not None:
             added = {"text_embeds": pooled, "time_ids": time_ids.expand(2, -1)}
         for timestep in sampler.timesteps:
             both = latents.expand(2, -1, -1, -1).to(hidden.dtype)

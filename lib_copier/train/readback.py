@@ -49,7 +49,7 @@ class Readback:
         return self._collect(wait_for=len(self._waiting))
 
     def _collect(self, wait_for: int = 0) -> list[FinishedStep]:
-        finished = []
+        finished: list[FinishedStep] = []
         while self._waiting and (len(finished) < wait_for or self._waiting[0][2].query()):
             step, slot, event = self._waiting.popleft()
             event.synchronize()

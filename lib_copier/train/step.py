@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import torch
@@ -32,6 +32,11 @@ class Batch:
         """The tensors that are there, in the order of the fields."""
         found = [getattr(self, field.name) for field in fields(self)]
         return [tensor for tensor in found if tensor is not None]
+
+    def copy(self) -> Batch:
+        """The same values in memory of its own."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: one.clone() for name, one in found.items() if one is not None})
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class TrainingStep:
     def _predict(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
         hidden, pooled = self._conditioning(batch.captions)
         added = None
-        if pooled is not None:
+        if pooled is not None and batch.time_ids is not None:
             added = {"text_embeds": pooled, "time_ids": batch.time_ids.expand(len(pooled), -1)}
         return self._unet(
             noisy.to(self._dtype), batch.timesteps, hidden, added_cond_kwargs=added, return_dict=False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -30,13 +30,13 @@ class LossScale:
 class Updater:
     """Applies gradients to the weights."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, scale: LossScale, max_grad_norm: float) -> None:
+    def __init__(self, optimizer: Any, scale: LossScale, max_grad_norm: float) -> None:
         self.optimizer = optimizer
         self.scale = scale
         self._max_norm = max_grad_norm
         self._is_fused = takes_gradient_scale(optimizer)
 
-    def apply(self, gradients: Sequence[torch.Tensor], loss: torch.Tensor) -> torch.Tensor:
+    def apply(self, gradients: list[torch.Tensor], loss: torch.Tensor) -> torch.Tensor:
         """Clip and step, unless loss or gradients are not finite; returns 1.0 where it skipped, else 0.0."""
         norm = torch.stack(torch._foreach_norm(gradients)).norm() / self.scale.value
         overflow = 1.0 - (norm + loss).isfinite().float()
@@ -49,7 +49,7 @@ class Updater:
             self.optimizer.found_inf = overflow
             self.optimizer.step()
         elif not overflow.item():
-            torch._foreach_div_(list(gradients), divisor)
+            torch._foreach_div_(gradients, divisor)
             self.optimizer.step()
         self.scale.update(overflow)
         return overflow

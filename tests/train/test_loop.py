@@ -298,6 +298,10 @@ def test_samples_and_the_copy_check(make_config, run, capsys):
     assert read_header(config.output).metadata["ss_steps"] == "4"
 
 
+def test_a_copy_check_needs_no_sample_prompts(make_config, run):
+    assert run(make_config(steps=2, sample_every=1, copied_psnr=99, copied_every=2)).copied_psnr < 99
+
+
 def test_samples_do_not_change_what_is_learned(make_config, run, tmp_path):
     plain = make_config(output=str(tmp_path / "a.safetensors"))
     sampled = make_config(

@@ -8,6 +8,7 @@ from lib_copier.lora.approximate import Term, best_layer
 from lib_copier.lora.combine import Progress, run_layers
 from lib_copier.lora.device import CPU, Device
 from lib_copier.lora.layer import Layer, Lora
+from lib_copier.lora.lowrank import product_energy, squared_distance
 from lib_copier.lora.precision import save_dtype, stored_as
 from lib_copier.lora.rank import RankPolicy, check_reachable
 from lib_copier.lora.report import LayerResult, Report
@@ -59,7 +60,11 @@ def _unchanged(layer: Layer, result: LayerResult, dtype: str) -> tuple[Layer, La
     halves = {"up": layer.up, "down": layer.down, "mid": layer.mid}
     stored = replace(layer, **{n: None if x is None else stored_as(x, dtype) for n, x in halves.items()})
     is_same = all(x is None or x.dtype == getattr(stored, n).dtype for n, x in halves.items())
-    squared = 0.0 if is_same else result.squared_error
+    squared = 0.0
+    if not is_same:
+        up, down = layer.factors()
+        distance = squared_distance(up, down, *stored.factors(), product_energy(up, down))
+        squared = layer.scale**2 * distance
     return stored, replace(result, rank=layer.rank, squared_error=squared, cut=0.0)
 
 

@@ -50,7 +50,7 @@ class _PlainLines:
         kind = event["event"]
         if kind == "progress":
             share = int(event.get("step") or 0) / max(int(event.get("total") or 1), 1)
-            if event.get("bar") or share < self._next_share:
+            if event.get("bar") or (share < self._next_share and share < 1):
                 return ""
             self._next_share = share + _PLAIN_SHARE
             return f"  {event['id']}: {event.get('step')}/{event.get('total')} {tail_of(event)}".rstrip()

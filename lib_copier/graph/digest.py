@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from lib_copier.graph.atomic import read_json, write_json
@@ -54,10 +55,12 @@ class FileDigests:
         write_json(self._memory, self._known)
         return digest
 
-    def remember(self, path: Path, digest: str) -> None:
-        """Note a digest that was computed elsewhere (written together with the next `sha256`)."""
-        state = path.stat()
-        self._known[self._name(path)] = [state.st_size, state.st_mtime_ns, digest]
+    def remember(self, known: Mapping[Path, str]) -> None:
+        """Note digests that were computed elsewhere."""
+        for path, digest in known.items():
+            state = path.stat()
+            self._known[self._name(path)] = [state.st_size, state.st_mtime_ns, digest]
+        write_json(self._memory, self._known)
 
     def _name(self, path: Path) -> str:
         try:

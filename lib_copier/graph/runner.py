@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -18,39 +17,11 @@ from lib_copier.errors import CancelledError, ChildError, CopierError, InputErro
 from lib_copier.graph.atomic import read_json, write_json
 from lib_copier.graph.control import wanted_stop, withdraw
 from lib_copier.graph.events import EventLog, Listener
+from lib_copier.graph.folders import Folders, portable, without_folders
 from lib_copier.graph.lock import held, identity, living, this_process
 from lib_copier.graph.status import DONE, EngineVersion, Inspector, StepStatus, input_path
 from lib_copier.graph.step import Plan, Step, Workplace, described, plain
 from lib_copier.graph.store import Artifact, Store
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where a run keeps what it needs beside the artifacts."""
-
-    project: Path
-
-    @property
-    def lock(self) -> Path:
-        return self.project / "lock" / "project.lock"
-
-    @property
-    def control(self) -> Path:
-        """Asks the run that holds the lock to stop."""
-        return self.project / "lock" / "control.json"
-
-    @property
-    def running(self) -> Path:
-        """Which step runs, by whom, with which child."""
-        return self.project / "lock" / "running.json"
-
-    @property
-    def log(self) -> Path:
-        return self.project / "log"
-
-    def step_log(self, step_id: str) -> Path:
-        """All that the step's children wrote, the last time it ran."""
-        return self.log / (step_id.replace("/", ".") + ".log")
 
 
 @dataclass(frozen=True)
@@ -159,7 +130,7 @@ class Runner:
                 "described": plain(described(step, status.digests, self._version(step))),
                 "command": self._portable(command),
                 "seconds": round(taken, 3),
-                "result": _portable(outcome.result, place.out, self.folders.project),
+                "result": portable(outcome.result, place.out, self.folders.project),
             }
             artifact = self._commit(step, status.key, facts)
         except CancelledError:
@@ -244,28 +215,10 @@ class Runner:
         return self._engine_version(step.engine) if step.engine else ""
 
     def _portable(self, command: Command | None) -> str:
-        """The command line without this machine's folders, so that a copied project stays true."""
+        """The command line without this machine's folders, which `Project.command` puts in again."""
         if command is None:
             return ""
-        line = shown(command).replace(command.argv[0], "python", 1)
-        return line.replace(str(self.folders.project), "PROJECT")
-
-
-def running_step(folders: Folders) -> dict[str, Any] | None:
-    """What runs in a project now (run, step, key …); None where nothing does."""
-    note = read_json(folders.running)
-    return note if isinstance(note, dict) and living(note.get("runner")) else None
-
-
-def _portable(value: Any, out: Path, project: Path) -> Any:
-    """A result without this machine's folders: paths of outputs become their names."""
-    if isinstance(value, Mapping):
-        return {key: _portable(item, out, project) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_portable(item, out, project) for item in value]
-    if isinstance(value, str):
-        return value.replace(f"{out}{os.sep}", "").replace(str(out), ".").replace(str(project), "PROJECT")
-    return value
+        return without_folders(shown(command), self.folders.project)
 
 
 def _runs(pid: int) -> bool:

@@ -122,8 +122,7 @@ class Store:
         write_json(out / MANIFEST, manifest)
         self._move_in(out, key)
         target = self.folder / key
-        for name, entry in files.items():
-            self.digests.remember(target / name, entry["sha256"])
+        self.digests.remember({target / name: entry["sha256"] for name, entry in files.items()})
         shutil.rmtree(self.work / key, ignore_errors=True)
         return Artifact(key, target, manifest)
 

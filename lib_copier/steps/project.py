@@ -18,33 +18,24 @@ from lib_copier.engines.choose import engine_version
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.atomic import read_json, write_json
 from lib_copier.graph.control import DISCARD, ask_to_stop
-from lib_copier.graph.events import Listener, read_events
+from lib_copier.graph.events import Listener
 from lib_copier.graph.lock import held
-from lib_copier.graph.runner import Folders, Report, Runner, running_step
-from lib_copier.graph.status import Inspector, StepStatus
-from lib_copier.graph.step import Plan
-from lib_copier.graph.store import Artifact, Store
-from lib_copier.recipe.check import faults, require_sound
+from lib_copier.graph.runner import Report, Runner
+from lib_copier.recipe.check import require_sound
 from lib_copier.recipe.document import from_document, to_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.names import checked_name, normal_name
 from lib_copier.steps.change import changed
 from lib_copier.steps.device import device_lock
 from lib_copier.steps.intake import with_files_inside
-from lib_copier.steps.plan import plan
 from lib_copier.steps.publish import RECIPE_KEY, copy_out
+from lib_copier.steps.view import ProjectView
 
 PROJECT_FILE = "project.json"
 
 
-class Project:
+class Project(ProjectView):
     """One project folder; make one with `create`, `open`, `duplicate` or `from_lora`."""
-
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
-        self.folder = folder
-        self.recipe = recipe
-        self._folders = Folders(folder)
-        self.store = Store(folder)
 
     @classmethod
     def create(cls, folder: Path, recipe: Recipe | None = None) -> Project:
@@ -144,11 +135,6 @@ class Project:
         if not self.store.folder.exists():
             shutil.rmtree(self.folder)
 
-    @property
-    def name(self) -> str:
-        """The project's name, as shown to people."""
-        return str(self.recipe.get("project.name") or self.folder.name)
-
     # The recipe
 
     def replace_recipe(self, recipe: Recipe) -> Project:
@@ -179,86 +165,11 @@ class Project:
             raise FaultsError("settings", found, "Nothing was changed.")
         return self.replace_recipe(recipe)
 
-    def faults(self) -> tuple[str, ...]:
-        """Everything that keeps the recipe from being run, a phrase each."""
-        return faults(self.recipe, self.folder)
-
     def _write(self, recipe: Recipe) -> None:
         write_json(self.folder / PROJECT_FILE, to_document(recipe))
         self.recipe = recipe
 
-    # Looking
-
-    def plan(self) -> Plan:
-        """The steps of the recipe."""
-        return plan(self.recipe)
-
-    def status(self) -> tuple[StepStatus, ...]:
-        """Where every step stands, and why; cheap enough to ask every second."""
-        running = running_step(self._folders)
-        running_id = str(running["step"]) if running else ""
-        return Inspector(self.plan(), self.store, self.folder, engine_version, running_id).all()
-
-    def step_status(self, step_id: str) -> StepStatus:
-        """Where one step stands.
-
-        Raises
-        ------
-        InputError
-            Where the recipe has no such step.
-        """
-        self._require(step_id)
-        return next(status for status in self.status() if status.id == step_id)
-
-    def artifact(self, step_id: str) -> Artifact | None:
-        """What a step made, if it is done: ``.folder``, ``.file(name)``, ``.result``, ``.manifest``."""
-        return self.step_status(step_id).artifact
-
-    def file(self, step_id: str, name: str = "") -> Path | None:
-        """One file that a step made, by default its main one; None while the step is not done."""
-        status = self.step_status(step_id)
-        if status.artifact is None:
-            return None
-        name = name or status.step.outputs[0].name
-        return status.artifact.file(name) if name in status.artifact.manifest["files"] else None
-
-    def running(self) -> dict[str, Any] | None:
-        """What runs now (``step``, ``run``, ``key``), whichever process runs it; None where nothing does."""
-        return running_step(self._folders)
-
-    def command(self, step_id: str) -> str:
-        """The command line that made the step; empty where it was done without a child."""
-        found = self.artifact(step_id)
-        return str(found.manifest.get("command") or "") if found else ""
-
-    def log_tail(self, step_id: str, lines: int = 200) -> str:
-        """The end of what the step's child wrote, the last time it ran."""
-        self._require(step_id)
-        try:
-            with self._folders.step_log(step_id).open("rb") as file:
-                file.seek(max(0, file.seek(0, 2) - 400 * lines))
-                return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
-        except OSError:
-            return ""
-
-    def scratch(self, step_id: str) -> Path | None:
-        """Where the running step keeps its loss curve and samples; None where it does not run."""
-        running = self.running()
-        return (
-            self.store.work / running["key"] / "scratch" if running and running["step"] == step_id else None
-        )
-
-    def runs(self) -> tuple[str, ...]:
-        """Ids of all runs, the newest last; each has an event log."""
-        return tuple(sorted(path.stem for path in self._folders.log.glob("*.jsonl")))
-
-    def events(self, run: str = "", offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Events of a run (by default the newest) from an offset on, and the next offset."""
-        runs = self.runs()
-        run = run or (runs[-1] if runs else "")
-        return read_events(self._folders.log / f"{run}.jsonl", offset) if run in runs else ([], offset)
-
-    # Doing
+    # Running and what was made
 
     def run(
         self,
@@ -312,10 +223,6 @@ class Project:
         ask_to_stop(self._folders.control, how)
         return True
 
-    def unused(self) -> list[Path]:
-        """Folders of artifacts that the recipe, as it is now, does not use."""
-        return self.store.unused(status.key for status in self.status() if status.key)
-
     def prune(self) -> tuple[int, int]:
         """Delete what the recipe does not use; number of folders and bytes freed."""
         with held(self._folders.lock, f"The project {self.name}"):
@@ -339,9 +246,3 @@ class Project:
         if found is None:
             raise InputError(f"{edit} is not published yet.", f"Run the project until publish/{edit}.")
         return copy_out((found.file(name) for name in found.manifest["files"]), folder)
-
-    def _require(self, step_id: str) -> None:
-        steps = self.plan()
-        if step_id not in steps:
-            ids = ", ".join(step.id for step in steps)
-            raise InputError(f"The project has no step {step_id!r}.", f"Its steps: {ids or 'none yet'}.")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lib_copier.engines.task import Command
-from lib_copier.graph.runner import Folders, Runner
+from lib_copier.graph.folders import Folders
+from lib_copier.graph.runner import Runner
 from lib_copier.graph.step import Output, Plan, Result, Step, StepInput, Workplace
 from lib_copier.graph.store import Store
 

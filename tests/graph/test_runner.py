@@ -16,7 +16,7 @@ import pytest
 
 from lib_copier.errors import CancelledError, ChildError
 from lib_copier.graph import atomic, store
-from lib_copier.graph.runner import Folders
+from lib_copier.graph.folders import Folders
 from lib_copier.graph.step import Output
 from lib_copier.graph.store import Store
 from tests.graph.conftest import TEXT, child, make, step
@@ -172,7 +172,8 @@ SCRIPT = """
 import sys
 sys.path[:0] = [{root!r}]
 from pathlib import Path
-from lib_copier.graph.runner import Folders, Runner
+from lib_copier.graph.folders import Folders
+from lib_copier.graph.runner import Runner
 from lib_copier.graph.step import Plan
 from lib_copier.graph.store import Store
 from tests.graph.conftest import child, step

@@ -1,0 +1,79 @@
+"""Where things lie in a project's folder, and how its records name places without this machine's folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib_copier.engines.locate import python, root
+from lib_copier.graph.atomic import read_json
+from lib_copier.graph.lock import living
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a run keeps what it needs beside the artifacts."""
+
+    project: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.project / "lock" / "project.lock"
+
+    @property
+    def control(self) -> Path:
+        """Asks the run that holds the lock to stop."""
+        return self.project / "lock" / "control.json"
+
+    @property
+    def running(self) -> Path:
+        """Which step runs, by whom, with which child."""
+        return self.project / "lock" / "running.json"
+
+    @property
+    def log(self) -> Path:
+        return self.project / "log"
+
+    def step_log(self, step_id: str) -> Path:
+        """All that the step's children wrote, the last time it ran."""
+        return self.log / (step_id.replace("/", ".") + ".log")
+
+
+def running_step(folders: Folders) -> dict[str, Any] | None:
+    """What runs in a project now (run, step, key …); None where nothing does."""
+    note = read_json(folders.running)
+    return note if isinstance(note, dict) and living(note.get("runner")) else None
+
+
+def without_folders(line: str, project: Path) -> str:
+    """A command line with words in the place of this machine's folders."""
+    for word, path in _places(project):
+        line = line.replace(path, word)
+    return line
+
+
+def with_folders(line: str, project: Path) -> str:
+    """The command line as it runs here."""
+    for word, path in reversed(_places(project)):
+        line = line.replace(word, path)
+    return line
+
+
+def _places(project: Path) -> list[tuple[str, str]]:
+    """The longest paths first: one lies within the other."""
+    found = [("{python}", str(python())), ("{project}", str(project)), ("{root}", str(root()))]
+    return sorted(found, key=lambda item: -len(item[1]))
+
+
+def portable(value: Any, out: Path, project: Path) -> Any:
+    """A result without this machine's folders: paths of outputs become their names."""
+    if isinstance(value, Mapping):
+        return {key: portable(item, out, project) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable(item, out, project) for item in value]
+    if isinstance(value, str):
+        return value.replace(f"{out}{os.sep}", "").replace(str(out), ".").replace(str(project), "{project}")
+    return value

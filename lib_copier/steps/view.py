@@ -1,0 +1,122 @@
+"""Looking at a project: its steps, where they stand and why, what they made, what runs, what was said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lib_copier.engines.choose import engine_version
+from lib_copier.errors import InputError
+from lib_copier.graph.events import read_events
+from lib_copier.graph.folders import Folders, running_step, with_folders
+from lib_copier.graph.status import Inspector, StepStatus
+from lib_copier.graph.step import Plan
+from lib_copier.graph.store import Artifact, Store
+from lib_copier.recipe.check import faults
+from lib_copier.recipe.model import Recipe
+from lib_copier.steps.plan import plan
+
+
+class ProjectView:
+    """A project's folder and recipe, to be looked at: nothing here writes."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self._folders = Folders(folder)
+        self.store = Store(folder)
+
+    @property
+    def name(self) -> str:
+        """The project's name, as shown to people."""
+        return str(self.recipe.get("project.name") or self.folder.name)
+
+    def faults(self) -> tuple[str, ...]:
+        """Everything that keeps the recipe from being run, a phrase each."""
+        return faults(self.recipe, self.folder)
+
+    def plan(self) -> Plan:
+        """The steps of the recipe."""
+        return plan(self.recipe)
+
+    def status(self) -> tuple[StepStatus, ...]:
+        """Where every step stands, and why; cheap enough to ask every second."""
+        running = running_step(self._folders)
+        running_id = str(running["step"]) if running else ""
+        return Inspector(self.plan(), self.store, self.folder, engine_version, running_id).all()
+
+    def step_status(self, step_id: str) -> StepStatus:
+        """Where one step stands.
+
+        Raises
+        ------
+        InputError
+            Where the recipe has no such step.
+        """
+        self._require(step_id)
+        return next(status for status in self.status() if status.id == step_id)
+
+    def artifact(self, step_id: str) -> Artifact | None:
+        """What a step made, if it is done: ``.folder``, ``.file(name)``, ``.result``, ``.manifest``."""
+        return self.step_status(step_id).artifact
+
+    def file(self, step_id: str, name: str = "") -> Path | None:
+        """One file that a step made, by default its main one; None while the step is not done."""
+        status = self.step_status(step_id)
+        if status.artifact is None:
+            return None
+        name = name or status.step.outputs[0].name
+        return status.artifact.file(name) if name in status.artifact.manifest["files"] else None
+
+    def running(self) -> dict[str, Any] | None:
+        """What runs now (``step``, ``run``, ``key``), whichever process runs it; None where nothing does."""
+        return running_step(self._folders)
+
+    def command(self, step_id: str) -> str:
+        """The command line that made the step; empty where it was done without a child.
+
+        Its files in ``work/`` are gone once the step is done; while it runs, or has failed, they are there
+        and the line, taken from the log, runs by hand.
+        """
+        found = self.artifact(step_id)
+        if found is None:
+            first = self.log_tail(step_id, 10**6).partition("\n")[0]
+            return first.removeprefix("$ ") if first.startswith("$ ") else ""
+        return with_folders(str(found.manifest.get("command") or ""), self.folder)
+
+    def log_tail(self, step_id: str, lines: int = 200) -> str:
+        """The end of what the step's child wrote, the last time it ran."""
+        self._require(step_id)
+        try:
+            with self._folders.step_log(step_id).open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - 400 * lines))
+                return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    def scratch(self, step_id: str) -> Path | None:
+        """Where the running step keeps its loss curve and samples; None where it does not run."""
+        running = self.running()
+        return (
+            self.store.work / running["key"] / "scratch" if running and running["step"] == step_id else None
+        )
+
+    def runs(self) -> tuple[str, ...]:
+        """Ids of all runs, the newest last; each has an event log."""
+        return tuple(sorted(path.stem for path in self._folders.log.glob("*.jsonl")))
+
+    def events(self, run: str = "", offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Events of a run (by default the newest) from an offset on, and the next offset."""
+        runs = self.runs()
+        run = run or (runs[-1] if runs else "")
+        return read_events(self._folders.log / f"{run}.jsonl", offset) if run in runs else ([], offset)
+
+    def unused(self) -> list[Path]:
+        """Folders of artifacts that the recipe, as it is now, does not use."""
+        return self.store.unused(status.key for status in self.status() if status.key)
+
+    def _require(self, step_id: str) -> None:
+        steps = self.plan()
+        if step_id not in steps:
+            ids = ", ".join(step.id for step in steps)
+            raise InputError(f"The project has no step {step_id!r}.", f"Its steps: {ids or 'none yet'}.")

@@ -1,0 +1,50 @@
+"""The demo's recipe is sound, and its second half shares the first one's copier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lib_copier.app import demo
+from lib_copier.errors import InputError
+from lib_copier.recipe.check import faults
+from lib_copier.steps.plan import plan
+from lib_copier.steps.project import Project
+from lib_copier.steps.sweep import weights
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "copier-demo.safetensors"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_the_recipe_is_sound(checkpoint, tmp_path, is_quick) -> None:
+    recipe = demo.demo_recipe(checkpoint, is_quick=is_quick)
+    assert faults(recipe, tmp_path) == ()
+    assert weights(recipe, recipe.edits[0]) == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    ids = {step.id for step in plan(recipe)}
+    assert ("control/jpeg" in ids) is not is_quick
+
+
+def test_nothing_is_judged_by_what_it_was_trained_on() -> None:
+    assert len(demo.PROMPTS) == len(set(demo.PROMPTS)) == 16
+    assert demo.ORIGIN["prompt"] not in demo.PROMPTS
+
+
+def test_method_b_shares_the_copier_s_key(checkpoint, tmp_path) -> None:
+    first = Project.create(tmp_path / "a", demo.demo_recipe(checkpoint, is_quick=False))
+    second = demo._second(first, tmp_path / "b")
+    assert [edit.name for edit in second.recipe.edits] == list(demo.EDITS_B)
+    steps = [project.plan().step("copier/scene") for project in (first, second)]
+    assert steps[0] == steps[1]
+    assert demo._second(first, tmp_path / "b").recipe == second.recipe, "a second demo goes on with it"
+
+
+def test_a_missing_checkpoint_is_told(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(demo, "root", lambda: tmp_path)
+    with pytest.raises(InputError, match="is missing"):
+        demo.main(["--out", str(tmp_path / "out")])

@@ -1,0 +1,131 @@
+"""The project commands as people type them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lib_copier.app import project as commands
+from lib_copier.edge import guard
+from lib_copier.recipe.options import OPTIONS
+from lib_copier.steps.project import Project
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "base.safetensors"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command line; gives exit code, stdout and stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        code = guard(commands.main, [str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def made(run, tmp_path, checkpoint) -> Path:
+    folder = tmp_path / "slider"
+    code, _out, err = run(
+        "new", folder, "--project.checkpoint", checkpoint, "--origin.prompt", "a house", "--edit", "outline"
+    )
+    assert code == 0, err
+    return folder
+
+
+def test_new_takes_every_option_as_a_flag(run, tmp_path, checkpoint) -> None:
+    flags = [word for option in OPTIONS.values() for word in (f"--{option.key}", option.text(option.default))]
+    code, _out, err = run("new", tmp_path / "x", *flags, "--project.checkpoint", checkpoint)
+    assert code == 0, err
+    recipe = Project.open(tmp_path / "x").recipe
+    assert (recipe.get("copier.rank"), recipe.get("copier.steps")) == (64, 3072)
+
+
+def test_new_tells_all_faults_and_leaves_nothing(run, tmp_path) -> None:
+    junk = (
+        "--copier.rank",
+        "0",
+        "--edit",
+        "a=outline:width",
+        "--origin",
+        "../up",
+        "--base.as_file",
+        "perhaps",
+    )
+    code, _out, err = run("new", tmp_path / "x", *junk)
+    assert code == 2 and "4 faults" in err and not (tmp_path / "x").exists()
+
+
+def test_a_flag_wins_over_what_a_preset_gives_a_weak_effect(run, tmp_path, checkpoint) -> None:
+    folder = tmp_path / "x"
+    run("new", folder, "--preset", "memo", "--edit", "flat", "--edit_lora.steps", "12")
+    recipe = Project.open(folder).recipe
+    found = [recipe.get(f"edit_lora.{name}", recipe.edit("flat")) for name in ("steps", "rank", "alpha")]
+    assert found == [12, 128, 64.0]
+
+
+def test_new_from_a_recipe_file_and_back(run, made, tmp_path) -> None:
+    run("new", tmp_path / "again", "--recipe", made / "project.json")
+    first, second = Project.open(made).recipe, Project.open(tmp_path / "again").recipe
+    assert first == second
+    (tmp_path / "bad.json").write_text("{")
+    code, _out, err = run("new", tmp_path / "third", "--recipe", tmp_path / "bad.json")
+    assert code == 2 and "is no JSON" in err
+
+
+def test_status_as_text_and_as_json(run, made) -> None:
+    code, out, _err = run("status", made)
+    assert code == 0 and "copier/origin" in out and "waits for origin/origin" in out
+    code, out, _err = run("status", made, "--json")
+    found = json.loads(out)
+    assert found["project"] == "slider" and found["faults"] == []
+    assert found["steps"][0]["id"] == "origin/origin" and found["steps"][0]["state"] == "missing"
+
+
+def test_set_shows_what_follows_and_refuses_junk(run, made) -> None:
+    code, out, _err = run("set", made, "edits.outline.effects=outline:strength=0.5", "copier.rank=8")
+    assert code == 0 and "edit/origin/outline: missing" in out
+    assert Project.open(made).recipe.get("copier.rank") == 8
+    code, _out, err = run("set", made, "copier.rank")
+    assert code == 2 and "KEY=VALUE" in err
+    code, _out, err = run("set", made, "edits.outline.resize.rank=4", "edits.outline.copier.rank=4")
+    assert code == 2 and "may have for itself" in err
+    run("set", made, "edits.outline.resize.rank=4")
+    code, out, _err = run("set", made, "resize.rank=16")
+    assert "edit outline has its own resize.rank" in out
+    run("set", made, "edits.outline.resize.rank=common")
+    recipe = Project.open(made).recipe
+    assert recipe.get("resize.rank", recipe.edit("outline")) == 16
+    run("set", made, "edits.outline=none")
+    assert Project.open(made).recipe.edits == ()
+
+
+def test_run_refuses_an_unsound_recipe_with_all_faults(run, tmp_path) -> None:
+    run("new", tmp_path / "x")
+    code, _out, err = run("run", tmp_path / "x")
+    assert code == 2 and "3 faults" in err
+    code, _out, err = run("run", tmp_path / "none")
+    assert code == 2 and "holds no project" in err
+
+
+@pytest.mark.parametrize("verb", list(commands.COMMANDS))
+def test_every_command_has_help(run, verb) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(verb, "--help")
+    assert ended.value.code == 0
+
+
+def test_prune_and_export_of_an_unfinished_project(run, made, tmp_path) -> None:
+    code, out, _err = run("prune", made)
+    assert code == 0 and "0 folders" in out
+    code, _out, err = run("export", made, tmp_path)
+    assert code == 2 and "not published yet" in err

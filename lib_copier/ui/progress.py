@@ -88,7 +88,7 @@ def last_lines(log: Path) -> str:
     except OSError:
         return ""
     # A progress bar rewrites its line: only its last state is worth reading.
-    lines = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").splitlines()]
+    lines = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]
     return "\n".join(lines[-_LOG_LINES:])
 
 

@@ -1,0 +1,76 @@
+"""A wizard over a temporary folder, asked as a browser asks it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from lib_copier.graph.queue import Queue
+from lib_copier.host.standalone import StandaloneHost
+from lib_copier.ui.door import Door
+
+Ask = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A file that looks like a checkpoint; nothing here opens it."""
+    path = tmp_path / "models" / "base.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def host(tmp_path: Path, checkpoint: Path) -> StandaloneHost:
+    """The standalone host with one checkpoint."""
+    return StandaloneHost(tmp_path / "data", [checkpoint.parent], tmp_path / "loras")
+
+
+@pytest.fixture
+def door(host: StandaloneHost, monkeypatch: pytest.MonkeyPatch) -> Door:
+    """The door of a page; jobs are queued, but no worker takes them."""
+    monkeypatch.setattr(Queue, "ensure_worker", lambda queue: None)
+    return Door(host, "./file=")
+
+
+@pytest.fixture
+def ask(door: Door) -> Ask:
+    """Send an act with its view and details; the answer as the browser reads it."""
+
+    def send(act: str, view: Mapping[str, Any] | None = None, **details: Any) -> dict[str, Any]:
+        return json.loads(door.answer(json.dumps({"act": act, "view": view or {}, **details})))
+
+    return send
+
+
+@pytest.fixture
+def view(ask: Ask, checkpoint: Path) -> dict[str, Any]:
+    """A project made by the form, and where the browser then stands."""
+    return make_project(ask, checkpoint)["view"]
+
+
+def make_project(ask: Ask, checkpoint: Path, **changes: Any) -> dict[str, Any]:
+    """Send the new-project form."""
+    values = {
+        "name": "lines",
+        "checkpoint": str(checkpoint),
+        "effect": "outline",
+        "preset": "fast",
+        "prompt": "a red circle",
+        "method": "copier",
+    }
+    return ask("create_project", values={**values, **changes})
+
+
+@pytest.fixture
+def png() -> bytes:
+    """A small picture as a file's bytes."""
+    from lib_copier.image.files import encoded
+
+    return encoded(Image.linear_gradient("L").resize((128, 96)).convert("RGB"), "PNG")

@@ -1,0 +1,220 @@
+"""What people do on the page, and what becomes of it in the project."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from lib_copier.recipe.model import Recipe
+from lib_copier.recipe.options import OPTIONS
+from lib_copier.ui.view import PANELS
+from tests.ui.conftest import make_project
+from tests.ui.page_reader import read
+
+
+@pytest.fixture
+def recipe(door, view):
+    """The project's recipe as it is on disk now."""
+
+    def read_it(name: str = "lines") -> Recipe:
+        desk = door.wizard().workshop.desk(name)
+        assert desk is not None
+        return desk.recipe
+
+    return read_it
+
+
+def jobs(door):
+    return door.wizard().workshop.queue.jobs()
+
+
+def test_the_form_makes_a_project_that_can_run(ask, door, view, recipe, checkpoint):
+    assert view["panel"] == "origin"
+    made = recipe()
+    assert made.checkpoint == str(checkpoint)
+    assert [edit.name for edit in made.edits] == ["outline"]
+    assert made.origins[0].get("prompt") == "a red circle"
+    answer = ask("run_all", view)
+    assert answer["notice"] is None
+    assert answer["active"]
+    assert len(jobs(door)) == 1
+
+
+def test_two_clicks_on_run_are_one_job(ask, door, view):
+    for _ in range(2):
+        ask("run", view, step="copier/first")
+    assert len(jobs(door)) == 1
+    assert "--until" in jobs(door)[0].argv
+    ask("cancel_job", view, job=jobs(door)[0].id)
+    assert door.wizard().workshop.queue.control(jobs(door)[0].id).exists()
+
+
+def test_an_incomplete_project_says_what_is_missing(ask, door, view):
+    ask("remove_edit", view)
+    answer = ask("run_all", view)
+    assert "no edit" in answer["notice"]["text"]
+    assert jobs(door) == ()
+
+
+def test_a_step_that_is_not_in_the_plan_is_refused(ask, door, view):
+    assert ask("run", view, step="copier/other")["notice"]["kind"] == "error"
+    assert jobs(door) == ()
+
+
+@pytest.mark.parametrize(
+    "key", [key for key, one in OPTIONS.items() if one.kind in {"int", "float"} and not one.optional]
+)
+def test_every_number_can_be_set_where_it_belongs(ask, view, recipe, key):
+    option = OPTIONS[key]
+    low = 0 if option.minimum is None else option.minimum
+    high = 100 if option.maximum is None else option.maximum
+    value = int(low) + 1 if option.kind == "int" else (low + high) / 2
+    answer = ask("set", view, key=key, target=option.scope, value=option.text(value))
+    assert answer["notice"] is None
+    stored = recipe()
+    got = {
+        "recipe": lambda: stored.get(key),
+        "origin": lambda: stored.origins[0].get(option.name),
+        "edit": lambda: dict(stored.edits[0].settings)[key],
+    }[option.scope]()
+    assert got == pytest.approx(value)
+
+
+def test_a_value_out_of_range_is_refused_and_the_field_reset(ask, view, recipe):
+    answer = ask("set", view, key="copier.rank", target="recipe", value="0")
+    assert answer["notice"]["kind"] == "error"
+    assert "copier.rank" in answer["notice"]["text"]
+    assert answer["reset"]
+    assert recipe().get("copier.rank") == 32
+
+
+def test_an_edits_own_value_and_back(ask, view, recipe):
+    ask("set", view, key="resize.rank", target="edit", value="4")
+    assert recipe().get("resize.rank", recipe().edits[0]) == 4
+    assert recipe().get("resize.rank") == 8
+    ask("unset", view, key="resize.rank")
+    assert recipe().get("resize.rank", recipe().edits[0]) == 8
+
+
+def test_presets_and_methods_are_cards(ask, view, recipe):
+    ask("set", view, key="preset", target="recipe", value="memo")
+    assert recipe().get("copier.steps") == 3072
+    ask("set", view, key="project.method", target="recipe", value="difference")
+    assert recipe().method == "difference"
+    html = ask("go", {**view, "panel": "combine"})["html"]["panel"]
+    assert 'data-set="difference.sign"' in html
+
+
+def test_origins_come_and_go(ask, view, recipe):
+    second = ask("add_origin", {**view, "panel": "origin"})["view"]
+    assert second["origin"] == "origin-2"
+    assert recipe().origins[1].get("seed") != recipe().origins[0].get("seed")
+    ask("set", second, key="origin.seed", target="origin", value="77")
+    assert [origin.get("seed") for origin in recipe().origins][1] == 77
+    ask("remove_origin", second)
+    assert [origin.name for origin in recipe().origins] == ["first"]
+
+
+def test_an_uploaded_origin_is_cropped_and_kept_in_the_project(ask, view, recipe, png, door):
+    answer = ask(
+        "upload_origin", view, file={"name": "..\\..\\x.png", "data": base64.b64encode(png).decode()}
+    )
+    assert answer["notice"]["kind"] == "ok"
+    origin = recipe().origins[0]
+    assert origin.get("source") == "file"
+    path = door.wizard().workshop.desk("lines").inside(str(origin.get("file")))
+    assert path is not None
+    assert path.is_file()
+
+
+def test_edits_are_renamed_and_removed(ask, view, recipe):
+    second = ask("add_edit", {**view, "panel": "edit"})["view"]
+    renamed = ask("rename_edit", second, values={"name": "soft"})["view"]
+    assert renamed["edit"] == "soft"
+    assert [edit.name for edit in recipe().edits] == ["outline", "soft"]
+    assert ask("rename_edit", renamed, values={"name": "outline"})["notice"]["kind"] == "error"
+    ask("remove_edit", renamed)
+    assert [edit.name for edit in recipe().edits] == ["outline"]
+
+
+def test_effects_are_chained_tried_and_stored(ask, view, recipe):
+    place = {**view, "panel": "edit"}
+    chained = ask("add_effect", place, value="grain")["view"]
+    assert chained["link"] == 1
+    tried = {"strength": "0.5", "param.amount": "0.1", "param.size": "1"}
+    answer = ask("try_effect", chained, values=tried)
+    assert 'value="0.5"' in answer["html"]["panel"]
+    assert recipe().edits[0].effects[1].strength == 1.0
+    ask("set_effect", chained, values=tried)
+    assert recipe().edits[0].effects[1].strength == 0.5
+    assert dict(recipe().edits[0].effects[1].params)["amount"] == 0.1
+    for junk in ({}, {"strength": "nan"}, {**tried, "strength": "99"}):
+        assert ask("set_effect", chained, values=junk)["notice"]["kind"] == "error"
+    ask("remove_effect", chained)
+    assert [effect.name for effect in recipe().edits[0].effects] == ["outline"]
+
+
+def test_a_negative_parameter_and_a_hidden_one_survive(ask, view, recipe):
+    place = ask("add_effect", {**view, "panel": "edit"}, value="grain")["view"]
+    ask("set_effect", place, values={"strength": "1", "param.amount": "0.2", "param.size": "2"})
+    assert "param.seed" not in ask("go", place)["html"]["panel"]
+    assert (
+        ask("set_effect", place, values={"strength": "1", "param.amount": "0.3", "param.size": "2"})["notice"]
+        is None
+    )
+
+
+def test_a_project_is_duplicated_and_opened(ask, view, door):
+    answer = ask("duplicate_project", view, values={"name": "copy"})
+    assert answer["view"]["project"] == "copy"
+    assert ask("open_project", name="lines")["view"]["project"] == "lines"
+    assert ask("close_project", view)["view"]["project"] == ""
+    assert {entry.name for entry in door.wizard().workshop.entries()} == {"lines", "copy"}
+
+
+def test_a_lora_brings_its_recipe_back(ask, view, recipe, tmp_path):
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from lib_copier.recipe.document import shareable
+    from lib_copier.steps.publish import RECIPE_KEY
+
+    ask("set", view, key="copier.rank", target="recipe", value="12")
+    path = tmp_path / "made.safetensors"
+    tensors = {"lora_unet_x.lora_down.weight": np.zeros((4, 1000), np.float16)}
+    save_file(tensors, path, {RECIPE_KEY: json.dumps(shareable(recipe()))})
+    whole = path.read_bytes()
+    head = base64.b64encode(whole[: len(whole) // 2]).decode()
+    answer = ask("project_from_lora", file={"name": "made.safetensors", "data": head}, size=len(whole))
+    assert answer["notice"]["kind"] == "ok"
+    assert recipe(answer["view"]["project"]).get("copier.rank") == 12
+    broken = ask("project_from_lora", file={"name": "x", "data": head}, size=3)
+    assert broken["notice"]["kind"] == "error"
+
+
+def test_the_lora_folder_is_the_hosts_own(ask, view, recipe, host):
+    ask("set", view, key="publish.folder", target="lora_folder", value=True)
+    assert recipe().get("publish.folder") == str(host.lora_dirs()[0])
+    ask("set", view, key="publish.folder", target="lora_folder", value=False)
+    assert recipe().get("publish.folder") == ""
+
+
+def test_training_longer_raises_the_steps_and_runs_the_check(ask, view, recipe, door):
+    ask("train_longer", view)
+    assert recipe().get("copier.steps") == 600
+    assert jobs(door)[0].argv[-1] == "check/first"
+
+
+@pytest.mark.parametrize("method", ["copier", "difference"])
+@pytest.mark.parametrize("effect", ["outline", "own"])
+def test_every_panel_is_drawn_for_every_kind_of_project(ask, checkpoint, method, effect):
+    view = make_project(ask, checkpoint, name="any", method=method, effect=effect)["view"]
+    ask("add_origin", view)
+    for panel in PANELS:
+        html = ask("go", {**view, "panel": panel})["html"]
+        current = [found for _, found in read(html["rail"]).tags if "aria-current" in found]
+        assert [found["data-go-panel"] for found in current] == [panel]
+        assert "<h2>" in html["panel"]
+        assert "could not be drawn" not in html["panel"]

@@ -1,0 +1,52 @@
+"""Fields for every option of the table, named by its key."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib_copier.recipe.options import OPTIONS, group
+from lib_copier.ui.form import field, fields
+from lib_copier.ui.texts import Texts
+from tests.ui.page_reader import read
+
+ENGLISH = Texts("en")
+
+
+@pytest.mark.parametrize("key", OPTIONS)
+def test_an_options_field_carries_its_key_and_value(key):
+    option = OPTIONS[key]
+    reader = read(field(option, option.default, ENGLISH, target=option.scope))
+    (control,) = [(name, found) for name, found in reader.tags if "data-set" in found]
+    name, attributes = control
+    assert attributes["data-set"] == key
+    assert attributes["data-target"] == option.scope
+    label = next(found for tag, found in reader.tags if tag == "label")
+    assert label["for"] == attributes["id"]
+    if name == "input" and attributes["type"] != "checkbox":
+        assert option.parse(attributes["value"] or "") == option.default
+    if name == "select":
+        assert [f["value"] for tag, f in reader.tags if tag == "option"] == list(option.choices)
+        assert sum("selected" in f for tag, f in reader.tags if tag == "option") == 1
+
+
+def test_only_options_that_matter_are_drawn():
+    values = {key: option.default for key, option in OPTIONS.items()}
+
+    def drawn() -> set[str]:
+        html = fields(
+            group("origin"), lambda option: values[option.key], ENGLISH, target="origin", shown=values
+        )
+        return {found["data-set"] for _, found in read(html).tags if "data-set" in found}
+
+    assert "origin.seed" in drawn()
+    assert "origin.file" not in drawn()
+    values["origin.source"] = "file"
+    assert "origin.seed" not in drawn()
+    assert "origin.file" in drawn()
+
+
+def test_an_edits_own_value_can_be_given_back():
+    option = OPTIONS["edit_lora.rank"]
+    assert "data-act" not in field(option, 8, ENGLISH, target="edit")
+    reader = read(field(option, 8, ENGLISH, target="edit", is_own=True))
+    assert [f["data-key"] for _, f in reader.tags if f.get("data-act") == "unset"] == [option.key]

@@ -1,0 +1,54 @@
+"""Progress out of a run's events."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lib_copier.ui.progress import Progress, gather, last_lines, progress_of
+
+
+def started(step="copier/a"):
+    return {"event": "step_started", "id": step}
+
+
+def at(step, total, loss=None, name="copier/a", **more):
+    return {"event": "progress", "id": name, "step": step, "total": total, "loss": loss, **more}
+
+
+def test_counts_loss_and_pace():
+    found = gather(
+        [started(), at(1, 4, 0.5), at(2, 4, 0.25, eta=3, s_per_step=1.5), at(9, 9, 1, name="x")], "copier/a"
+    )
+    assert (found.step, found.total, found.share) == (2, 4, 0.5)
+    assert found.loss == ((1.0, 0.5), (2.0, 0.25))
+    assert (found.eta, found.seconds_per_step) == (3.0, 1.5)
+
+
+def test_a_step_that_starts_again_begins_anew():
+    assert gather([started(), at(3, 4, 1.0), started()], "copier/a") == Progress()
+
+
+def test_odd_values_do_no_harm():
+    events = [started(), at("x", None, "y"), {"event": "sample", "id": "copier/a", "path": 7}, at(5, 2)]
+    assert gather(events, "copier/a").share == 1.0
+
+
+def test_the_newest_run_that_did_the_step_counts(tmp_path: Path):
+    log = tmp_path / "log"
+    log.mkdir()
+    for name, events in (
+        ("1", [started(), at(1, 10)]),
+        ("2", [started(), at(7, 10)]),
+        ("3", [started("edit/a/b")]),
+    ):
+        (log / f"{name}.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert progress_of(tmp_path, "copier/a").step == 7
+    assert progress_of(tmp_path, "merge/x") == Progress()
+
+
+def test_the_end_of_a_log_without_its_progress_bars(tmp_path: Path):
+    path = tmp_path / "x.log"
+    path.write_bytes(b"head\n10%|x\r 20%|xx\rdone\r\n" + b"\xff line\n")
+    assert last_lines(path).splitlines() == ["head", "done", "\ufffd line"]
+    assert last_lines(tmp_path / "none") == ""

@@ -1,0 +1,46 @@
+"""A view out of whatever a client sends."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_copier.ui.view import PANELS, STEP_KINDS, View, panel_of
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON | st.fixed_dictionaries({"project": JSON, "panel": JSON, "link": JSON, "edit": JSON}))
+def test_any_value_gives_a_usable_view(value):
+    view = View.from_json(value)
+    assert view.panel in PANELS
+    assert 0 <= view.link < 100
+    assert isinstance(view.project, str)
+
+
+def test_a_view_survives_the_browser():
+    view = View("p", "edit", "o", "e", 2)
+    assert View.from_json(view.to_json()) == view
+
+
+@pytest.mark.parametrize(
+    ("step", "panel"),
+    [
+        ("copier/a", "copier"),
+        ("edit/a/b", "edit"),
+        ("svd/b", "combine"),
+        ("edited_copier/a/b", "edit_lora"),
+        ("x", "jobs"),
+    ],
+)
+def test_every_step_has_its_panel(step, panel):
+    assert panel_of(step) == panel
+
+
+def test_every_panel_of_the_method_shows_steps():
+    assert set(STEP_KINDS) == set(PANELS) - {"jobs"}

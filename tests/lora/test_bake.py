@@ -8,7 +8,6 @@ from safetensors.numpy import load_file
 
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.lora.bake import merge_into_checkpoint, plan_merge
-from lib_copier.lora.file import write_lora
 from lib_copier.lora.header import read_header
 from lib_copier.lora.layer import Lora
 from lib_copier.lora.names import lora_slots
@@ -100,7 +99,10 @@ def test_unmatched_layers_and_wrong_shapes_are_told(make_checkpoint, make_lora):
 def test_old_text_encoder_names_are_found(tmp_path, make_checkpoint, make_lora):
     from safetensors.numpy import save_file
 
-    tensors = {k.replace("transformer.text_model.", "transformer."): v for k, v in load_file(make_checkpoint()).items()}
+    tensors = {
+        k.replace("transformer.text_model.", "transformer."): v
+        for k, v in load_file(make_checkpoint()).items()
+    }
     save_file(tensors, tmp_path / "old.safetensors")
     with TensorFile(tmp_path / "old.safetensors") as source:
         assert plan_merge(source, [(make_lora("sd1"), 1.0)]).unmatched == ()

@@ -1,0 +1,83 @@
+"""Running whole commands and measuring them: wall time and peak memory, process start included."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lib_copier.errors import ChildError
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One command's cost: seconds from start to end, peak memory in MiB (None where not known)."""
+
+    task: str
+    who: str
+    seconds: float
+    peak_mib: float | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def ours(*arguments: object) -> list[str]:
+    """The command line of one of our own commands."""
+    return [sys.executable, "-m", "lib_copier", *map(str, arguments)]
+
+
+def measure(task: str, who: str, argv: Sequence[object], *, cwd: Path = ROOT, **facts: Any) -> Measured:
+    """Run a command to its end.
+
+    Raises
+    ------
+    ChildError
+        Where it fails.
+    """
+    words = [str(word) for word in argv]
+    started = time.perf_counter()
+    with subprocess.Popen(
+        words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        output = child.stdout.read() if child.stdout else ""
+        peak = None
+        if hasattr(os, "wait4"):
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            # Linux counts KiB, macOS bytes.
+            peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
+        else:
+            child.wait()
+    seconds = time.perf_counter() - started
+    if child.returncode:
+        raise ChildError(
+            f"{who} failed at {task}.",
+            "See its last lines.",
+            argv=words,
+            returncode=child.returncode,
+            last_lines=output.splitlines()[-20:],
+        )
+    return Measured(task, who, seconds, peak, facts)
+
+
+def table(rows: Sequence[Measured]) -> list[str]:
+    """A line for each command, with its time as a multiple of ours."""
+    base = {row.task: row.seconds for row in reversed(rows) if row.who == "ours"}
+    lines = [f"{'task':<34}{'who':<12}{'seconds':>9}{'x ours':>8}{'peak MiB':>10}  notes"]
+    for row in rows:
+        ratio = row.seconds / base[row.task] if row.task in base else float("nan")
+        peak = "-" if row.peak_mib is None else f"{row.peak_mib:.0f}"
+        notes = ", ".join(
+            f"{name} {value:.4g}" for name, value in row.facts.items() if isinstance(value, float)
+        )
+        lines.append(f"{row.task:<34}{row.who:<12}{row.seconds:>9.2f}{ratio:>8.1f}{peak:>10}  {notes}")
+    return lines

@@ -13,16 +13,30 @@ _WAITING = {
 }
 
 
+_LOOK_SECONDS = 0.1
+_BUSY_PERCENT = 50.0
+"""A core that others use for more than this share of the time is left to them."""
+
+
 def prepare_environment() -> None:
-    """Let OpenMP's threads sleep at barriers, one a core; what the user has set already stays."""
+    """Let OpenMP's threads sleep at barriers, one an idle core; what the user has set already stays."""
     for name, value in _WAITING.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("OMP_NUM_THREADS", str(thread_count()))
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(thread_count())
 
 
 def thread_count() -> int:
-    """One a core that this process may use: hyper-threads beyond the cores bring nothing."""
+    """The cores that this process may use, less those that others keep busy just now; at least one.
+
+    Threads wait for each other after every small product, so one that has to share its core holds up
+    all. Hyper-threads beyond the cores bring nothing.
+    """
     import psutil
 
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
+    shares = psutil.cpu_percent(interval=_LOOK_SECONDS, percpu=True)
+    known = range(len(shares))
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(known)
+    busy = sum(shares[core] > _BUSY_PERCENT for core in allowed if core in known)
+    cores = min(len(allowed), psutil.cpu_count(logical=False) or len(allowed))
+    return max(1, cores - busy)

@@ -219,17 +219,14 @@ def _parser(verb: str, description: str) -> argparse.ArgumentParser:
 
 
 def _told(project: Project, report: Report, as_json: bool) -> int:
-    finished = {
-        edit.name: str(path)
-        for edit in project.recipe.edits
-        if (path := project.file(f"publish/{edit.name}"))
-    }
+    paths = {edit.name: project.file(f"publish/{edit.name}") for edit in project.recipe.edits}
+    finished = {name: str(path) for name, path in paths.items() if path is not None}
     if as_json:
         made = {"run": report.run, "made": report.made, "skipped": report.skipped, "seconds": report.seconds}
         _print_json({**made, "loras": finished})
         return 0
-    for name, path in finished.items():
-        print(f"{name}: {path}")
+    for name, lora in finished.items():
+        print(f"{name}: {lora}")
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -126,11 +127,9 @@ def _spawn(command: Command, watch: Watch) -> subprocess.Popen[bytes]:
     else:
         environment.pop(CONTROL_VARIABLE, None)
     # A group of its own: Ctrl-C in the terminal reaches the parent alone, which then ends the whole tree.
-    own_group: dict[str, Any] = (
-        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-        if os.name == "nt"
-        else {"start_new_session": True}
-    )
+    own_group: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     try:
         return subprocess.Popen(
             command.argv,

@@ -7,6 +7,7 @@ it; when it dies, the next `ensure_worker` starts another, which finds the jobs 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -127,13 +128,10 @@ class Queue:
         if holder(self.worker_lock) or not any(job.is_open for job in self.jobs()):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        detached: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
-        import os
-
+        detached: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+            detached = {"creationflags": flags}
         with (self.folder / "worker.log").open("ab") as log:
             subprocess.Popen(
                 [str(python()), "-m", "lib_copier.graph", str(self.folder)],

@@ -194,7 +194,13 @@ class Runner:
             return
 
     def _note_running(self, step: Step, key: str, token: str, child: int | None = None) -> None:
-        note = {"run": self.run_id, "runner": this_process(), "step": step.id, "key": key, "token": token}
+        note: dict[str, Any] = {
+            "run": self.run_id,
+            "runner": this_process(),
+            "step": step.id,
+            "key": key,
+            "token": token,
+        }
         # A child that has ended already needs no looking for; the token finds what it may have left.
         note["child"] = identity(child) if child is not None and _runs(child) else None
         write_json(self.folders.running, note)

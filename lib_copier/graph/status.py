@@ -88,7 +88,9 @@ class Inspector:
         if step.same_as:
             source = self.found[step.same_as]
             waits = (f"waits for {step.same_as}",)
-            reasons = ((step.note,) if step.note else ()) if source.state == DONE else waits
+            reasons: tuple[str, ...] = waits
+            if source.state == DONE:
+                reasons = (step.note,) if step.note else ()
             state = source.state if source.state == DONE else self._undone(step)
             return StepStatus(step, state, reasons, source.key, source.artifact)
         digests, waiting = self._input_digests(step)

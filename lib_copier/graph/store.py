@@ -72,10 +72,10 @@ class Store:
 
     def manifests(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Key and manifest of every artifact, the newest first; files are not looked at."""
-        found = []
+        found: list[tuple[str, Mapping[str, Any]]] = []
         for folder in self.folder.iterdir() if self.folder.is_dir() else ():
             manifest = None if folder.name.startswith(".") else read_json(folder / MANIFEST)
-            if _is_manifest(manifest):
+            if manifest is not None and _is_manifest(manifest):
                 found.append((folder.name, manifest))
         return sorted(found, key=lambda item: -float(item[1].get("made_at") or 0))
 
@@ -114,7 +114,7 @@ class Store:
         if faults:
             raise ValueError("; ".join(faults))
         names = _output_names(out, step.outputs)
-        files = {}
+        files: dict[str, dict[str, Any]] = {}
         for name in names:
             flush_file(out / name)
             files[name] = {"sha256": sha256_of(out / name), "size": (out / name).stat().st_size}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
-from lib_copier.engines.embedded import child_environment
-from lib_copier.engines.locate import python, root
+from lib_copier.engines.locate import child_environment, python, root
 from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import end_tree
@@ -22,11 +22,15 @@ LINGER_SECONDS = 3.0
 def work(folder: Path) -> None:
     """Run the queue's jobs; returns at once where another worker is at it."""
     queue = Queue(folder)
-    try:
-        with held(queue.worker_lock, "The queue"):
-            _work(queue)
-    except HeldError:
-        return
+    while True:
+        try:
+            with held(queue.worker_lock, "The queue"):
+                _work(queue)
+        except HeldError:
+            return
+        # A job that came after the last look, while the lock still told of a worker, started no other.
+        if not any(job.state == QUEUED for job in queue.jobs()):
+            return
 
 
 def _work(queue: Queue) -> None:
@@ -71,6 +75,7 @@ def _do(queue: Queue, job: Job) -> None:
     env = (*child_environment(), ("COPIER_LORA_JOB_CONTROL", str(control)))
     command = Command((str(python()), *job.argv), cwd=root(), env=env)
     watch = Watch(log=queue.log(job.id), wanted_stop=_Patience(control), token=job.id, on_started=note)
+    ending: dict[str, Any]
     try:
         run_command(command, watch)
     except CancelledError:

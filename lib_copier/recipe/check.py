@@ -80,7 +80,7 @@ def _project_faults(recipe: Recipe, folder: Path) -> Iterator[str]:
 
 
 def _base_faults(recipe: Recipe, folder: Path) -> Iterator[str]:
-    for text in recipe.get("base.loras") or ():
+    for text in recipe.texts("base.loras"):
         try:
             path, _weight = split_weighted(text)
         except ValueError as error:
@@ -119,7 +119,7 @@ def _origin_faults(recipe: Recipe, origin: Origin, folder: Path) -> Iterator[str
         if not str(origin.get("prompt")).strip():
             yield f"{where} origin.prompt is empty"
         for side in ("width", "height"):
-            if int(origin.get(side) or 0) % 8:
+            if _number(origin.get(side)) % 8:
                 yield f"{where} origin.{side} {origin.get(side)} is no multiple of 8"
     if origin.get("caption_source") == "typed" and not str(origin.get("caption")).strip():
         yield f"{where} origin.caption is empty; choose caption_source none to train without one"
@@ -140,7 +140,7 @@ def _edit_faults(recipe: Recipe, edit: Edit, folder: Path) -> Iterator[str]:
     if not edit.effects:
         for origin in sorted(known - {name for name, _file in edit.files}):
             yield f"{where} it has neither an effect nor a picture for origin {origin!r}"
-    low, high = (float(recipe.get(f"sweep.weight_{end}", edit) or 0) for end in ("min", "max"))
+    low, high = (recipe.number(f"sweep.weight_{end}", edit) for end in ("min", "max"))
     if low >= high:
         yield f"{where} sweep.weight_min {low:g} is not below sweep.weight_max {high:g}"
     name = str(recipe.get("publish.name", edit))
@@ -173,23 +173,27 @@ def _trained(recipe: Recipe) -> Iterator[str]:
 def _training_faults(recipe: Recipe) -> Iterator[str]:
     for name in _trained(recipe):
         values = recipe.group(name)
-        if int(values["timestep_min"] or 0) >= int(values["timestep_max"] or 0):
+        if _number(values["timestep_min"]) >= _number(values["timestep_max"]):
             yield f"{name}.timestep_min is not below {name}.timestep_max"
         yield from _warmup_fault(values, f"{name}.")
-        for item in values["optimizer_args"] or ():
+        for item in recipe.texts(f"{name}.optimizer_args"):
             if "=" not in item:
                 yield f"{name}.optimizer_args: {item!r} is not NAME=VALUE"
 
 
 def _warmup_fault(values: Mapping[str, Value], where: str) -> Iterator[str]:
-    if int(values["warmup_steps"] or 0) > int(values["steps"] or 0):
+    if _number(values["warmup_steps"]) > _number(values["steps"]):
         yield f"{where}warmup_steps {values['warmup_steps']} is more than {where}steps {values['steps']}"
 
 
 def _sweep_faults(recipe: Recipe) -> Iterator[str]:
     for key in ("sweep.width", "sweep.height"):
-        if int(recipe.get(key) or 0) % 8:
+        if recipe.whole(key) % 8:
             yield f"{key} {recipe.get(key)} is no multiple of 8"
+
+
+def _number(value: Value) -> float:
+    return value if isinstance(value, (int, float)) else 0
 
 
 def _exists(folder: Path, given: str) -> bool:

@@ -84,7 +84,9 @@ class _Reader:
         if not isinstance(given, list) or len(given) > _MOST_ITEMS:
             self.faults.append(f"{where} is no list of at most {_MOST_ITEMS} objects")
             return []
-        good = [item for item in given if isinstance(item, dict) and isinstance(item.get("name"), str)]
+        good: list[Mapping[str, Any]] = [
+            item for item in given if isinstance(item, dict) and isinstance(item.get("name"), str)
+        ]
         if len(good) < len(given):
             self.faults.append(f"{where} holds something that is no object with a name")
         return good

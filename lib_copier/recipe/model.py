@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import OPTIONS, defaults
 
 SCHEMA = 1
 
+Named = TypeVar("Named", "Origin", "Edit")
 Settings = tuple[tuple[str, Value], ...]
 
 
@@ -83,6 +85,21 @@ class Recipe:
             if key in own:
                 return own[key]
         return dict(self.settings).get(key, OPTIONS[key].default)
+
+    def whole(self, key: str, edit: Edit | None = None) -> int:
+        """The value of a setting that is a whole number; 0 for none."""
+        value = self.get(key, edit)
+        return int(value) if isinstance(value, (int, float)) else 0
+
+    def number(self, key: str, edit: Edit | None = None) -> float:
+        """The value of a setting that is a number; 0 for none."""
+        value = self.get(key, edit)
+        return float(value) if isinstance(value, (int, float)) else 0.0
+
+    def texts(self, key: str, edit: Edit | None = None) -> tuple[str, ...]:
+        """The value of a setting that is a list."""
+        value = self.get(key, edit)
+        return value if isinstance(value, tuple) else ()
 
     def group(self, name: str, edit: Edit | None = None) -> dict[str, Value]:
         """All settings of one group by their name after the dot."""
@@ -170,14 +187,13 @@ def _number(key: str, text: str) -> float:
     return int(value) if value == int(value) and "." not in text else value
 
 
-def _named(items: Iterable, name: str):
+def _named(items: Iterable[Named], name: str) -> Named:
     for item in items:
         if item.name == name:
             return item
     raise KeyError(name)
 
 
-def _placed(items: tuple, item) -> tuple:
-    if any(one.name == item.name for one in items):
-        return tuple(item if one.name == item.name else one for one in items)
-    return (*items, item)
+def _placed(items: tuple[Named, ...], item: Named) -> tuple[Named, ...]:
+    placed = [item if one.name == item.name else one for one in items]
+    return tuple(placed) if item in placed else tuple([*items, item])

@@ -32,11 +32,11 @@ def steps(recipe: Recipe) -> tuple[list[Step], Model]:
     if recipe.get("base.train_style"):
         found.append(_style_step(recipe, model))
     conditioned = model
-    for text in recipe.get("base.loras") or ():
+    for text in recipe.texts("base.loras"):
         path, weight = split_weighted(text)
         conditioned = conditioned.with_lora("", weight, path=path)
     if recipe.get("base.train_style"):
-        conditioned = conditioned.with_lora("base_lora", float(recipe.get("base.weight") or 0))
+        conditioned = conditioned.with_lora("base_lora", recipe.number("base.weight"))
     if not conditioned.lora_inputs or not recipe.get("base.as_file"):
         return found, conditioned
     found.append(

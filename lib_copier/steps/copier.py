@@ -36,7 +36,7 @@ def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
 
 def on(recipe: Recipe, origin: Origin, model: Model) -> Model:
     """The copier model: the base model with the copier LoRA on it, in memory."""
-    return model.with_lora(f"copier/{origin.name}", float(recipe.get("copier_model.weight") or 0))
+    return model.with_lora(f"copier/{origin.name}", recipe.number("copier_model.weight"))
 
 
 def edited_step(recipe: Recipe, edit: Edit, origin: Origin, model: Model) -> Step:

@@ -34,7 +34,7 @@ def with_files_inside(recipe: Recipe, project: Path) -> Recipe:
     for edit in recipe.edits:
         files = tuple((origin, intake.file(file, PICTURES)) for origin, file in edit.files)
         recipe = recipe.with_edit(replace(edit, files=files))
-    loras = tuple(intake.weighted(text) for text in recipe.get("base.loras") or ())
+    loras = tuple(intake.weighted(text) for text in recipe.texts("base.loras"))
     folder = str(recipe.get("base.folder") or "")
     recipe = recipe.with_settings(
         {"base.loras": loras, "base.folder": intake.folder(folder) if folder else ""}

@@ -17,9 +17,9 @@ def judging_params(
 ) -> tuple[tuple[str, Any], ...]:
     """The settings of `group` (``check`` or ``sweep``) that decide those pictures."""
     found = pairs(
-        recipe.get(f"{group}.prompts", edit) or (),
-        int(recipe.get(f"{group}.pairs", edit) or 1),
-        int(recipe.get(f"{group}.seed", edit) or 0),
+        recipe.texts(f"{group}.prompts", edit),
+        recipe.whole(f"{group}.pairs", edit),
+        recipe.whole(f"{group}.seed", edit),
     )
     values = {name: recipe.get(f"{group}.{name}", edit) for name in _SAMPLING}
     return fixed({**values, "prediction": model.prediction, "pairs": found})

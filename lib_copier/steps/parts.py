@@ -12,7 +12,6 @@ from lib_copier.engines.task import Command, Task
 from lib_copier.errors import InputError
 from lib_copier.graph.step import Output, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
-from lib_copier.recipe.option import Value
 
 LORA = "lora.safetensors"
 CHECKPOINT = "model.safetensors"
@@ -104,14 +103,14 @@ def merge_device(place: Workplace) -> str:
     return device if device.startswith("cuda") else "cpu"
 
 
-def fixed(values: Mapping[str, Value]) -> tuple[tuple[str, Any], ...]:
+def fixed(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Parameters in the form that a step holds."""
     return tuple(values.items())
 
 
 def judged_size(recipe: Recipe, edit: Edit | None) -> tuple[int, int] | None:
     """Width and height of the pictures made to judge by; None: the origin picture's."""
-    width, height = (int(recipe.get(f"sweep.{side}", edit) or 0) for side in ("width", "height"))
+    width, height = (recipe.whole(f"sweep.{side}", edit) for side in ("width", "height"))
     return (width, height) if width and height else None
 
 

@@ -49,12 +49,12 @@ def plan(recipe: Recipe) -> Plan:
             steps.append(
                 check.step(recipe, one, copier_models.get(one.name) or copier.on(recipe, one, model))
             )
-    for one in recipe.edits if recipe.origins else ():
+    for each in recipe.edits if recipe.origins else ():
         if recipe.method == "copier":
-            steps += _learned_on_the_copier(recipe, one, copier_models, model)
+            steps += _learned_on_the_copier(recipe, each, copier_models, model)
         else:
-            steps += _subtracted(recipe, one, model)
-        steps += _looked_at(recipe, one, model, steps[-1])
+            steps += _subtracted(recipe, each, model)
+        steps += _looked_at(recipe, each, model, steps[-1])
     return Plan(tuple(steps))
 
 

@@ -48,9 +48,7 @@ def step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput, step_id: str
 
 def weights(recipe: Recipe, edit: Edit) -> list[float]:
     """The weights to try, lowest first; 0 is always among them, as what the others are compared with."""
-    low, high, step_size = (
-        float(recipe.get(f"sweep.weight_{name}", edit) or 0) for name in ("min", "max", "step")
-    )
+    low, high, step_size = (recipe.number(f"sweep.weight_{name}", edit) for name in ("min", "max", "step"))
     up = [round(n * step_size, 4) for n in range(int(high / step_size + 1e-6) + 1)]
     down = [round(-n * step_size, 4) for n in range(1, int(-low / step_size + 1e-6) + 1)]
     return [*reversed(down), *up]

@@ -9,11 +9,12 @@ import numpy as np
 
 from benchmarks.shapes import Sizes, checkpoint_shapes, lora_shapes
 from lib_copier.lora.atomic import replacing
+from lib_copier.lora.extract import Target, find_targets
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.layer import Layer, Lora, layer_from_factors
 from lib_copier.lora.lowrank import best_factors, product_energy, squared_distance, stack
 from lib_copier.lora.parallel import in_parallel
-from lib_copier.lora.stream import TensorWriter
+from lib_copier.lora.stream import TensorFile, TensorWriter
 
 
 def random_lora(path: Path, sizes: Sizes, *, seed: int, rank: int = 64, alpha: float = 32.0) -> Path:
@@ -64,3 +65,18 @@ def excess_errors(result: Path, terms: list[tuple[Path, float]], rank: int) -> t
     rows = [row for _, row in in_parallel(work, found.layers)]
     energy = math.fsum(row[0] for row in rows)
     return math.sqrt(math.fsum(row[1] for row in rows) / energy), max(row[2] for row in rows)
+
+
+def extract_error(model: Path, tuned: Path, result: Path) -> float:
+    """The relative error of an extracted LoRA over the layers that it has."""
+    found = read_lora(result)
+    with TensorFile(model) as before, TensorFile(tuned) as after:
+        targets = [x for x in find_targets(before, after, has_conv=True)[1] if x.name in found.layers]
+
+        def work(target: Target) -> tuple[float, float]:
+            difference = target.read(after, 0, target.shape[0]) - target.read(before, 0, target.shape[0])
+            left = difference - found.layers[target.name].delta().reshape(target.size).astype(np.float32)
+            return float(np.vdot(left, left)), float(np.vdot(difference, difference))
+
+        sums = [row for _, row in in_parallel(work, targets)]
+    return math.sqrt(math.fsum(row[0] for row in sums) / math.fsum(row[1] for row in sums))

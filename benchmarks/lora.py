@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.files import excess_errors, random_lora
 from benchmarks.measured import Measured, measure, ours, table
 from benchmarks.shapes import SD15, SDXL_BASE
 from lib_copier.lora.parallel import keep_blas_to_one_thread
@@ -43,6 +42,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace, folder: Path) -> list[Measured]:
+    # numpy comes with these, and BLAS must have been told to keep to one thread before that.
+    from benchmarks.files import excess_errors, random_lora
+
     sizes = {"sd1": SD15, "sdxl": SDXL_BASE}[arguments.family]
     a, b = (random_lora(folder / f"{n}.safetensors", sizes, seed=s) for s, n in enumerate("ab"))
     rank, out = ("--new_rank", NEW_RANK, "--save_precision", "fp16"), folder / "out.safetensors"

@@ -44,6 +44,8 @@ def measure(task: str, who: str, argv: Sequence[object], *, cwd: Path = ROOT, **
         Where it fails.
     """
     words = [str(word) for word in argv]
+    # sd-scripts' own scripts find their packages from the checkout only.
+    environment = {**os.environ, "PYTHONPATH": str(cwd)}
     started = time.perf_counter()
     with subprocess.Popen(
         words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

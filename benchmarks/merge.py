@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.files import random_checkpoint, random_lora
 from benchmarks.lora import parser
 from benchmarks.measured import Measured, measure, ours, table
 from benchmarks.shapes import SD15, SDXL_BASE
-from lib_copier.lora.extract import find_targets
-from lib_copier.lora.file import read_lora
 from lib_copier.lora.header import read_header
-from lib_copier.lora.metadata import ERROR_KEY
-from lib_copier.lora.parallel import in_parallel, keep_blas_to_one_thread
-from lib_copier.lora.stream import TensorFile
+from lib_copier.lora.parallel import keep_blas_to_one_thread
 
 RANK = 64
 
@@ -39,6 +31,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(arguments: Any, folder: Path) -> list[Measured]:
+    # numpy comes with these, and BLAS must have been told to keep to one thread before that.
+    from benchmarks.files import extract_error, random_checkpoint, random_lora
+
     sizes = {"sd1": SD15, "sdxl": SDXL_BASE}[arguments.family]
     model, tuned = (random_checkpoint(folder / f"m{s}.safetensors", sizes, seed=s) for s in (1, 2))
     lora = random_lora(folder / "lora.safetensors", sizes, seed=3)
@@ -83,20 +78,7 @@ def _run(arguments: Any, folder: Path) -> list[Measured]:
 
 def _merge_facts(out: Path) -> dict[str, float]:
     """The error that our merges note in their result; others note none."""
+    from lib_copier.lora.metadata import ERROR_KEY
+
     told = json.loads(read_header(out).metadata.get(ERROR_KEY, "{}"))
     return {"error": float(told["relative"])} if "relative" in told else {}
-
-
-def extract_error(model: Path, tuned: Path, result: Path) -> float:
-    """The relative error of an extracted LoRA over the layers that it has."""
-    found = read_lora(result)
-    with TensorFile(model) as before, TensorFile(tuned) as after:
-        targets = [x for x in find_targets(before, after, has_conv=True)[1] if x.name in found.layers]
-
-        def work(target: Any) -> tuple[float, float]:
-            difference = target.read(after, 0, target.shape[0]) - target.read(before, 0, target.shape[0])
-            left = difference - found.layers[target.name].delta().reshape(target.size).astype(np.float32)
-            return float(np.vdot(left, left)), float(np.vdot(difference, difference))
-
-        sums = [row for _, row in in_parallel(work, targets)]
-    return math.sqrt(math.fsum(row[0] for row in sums) / math.fsum(row[1] for row in sums))

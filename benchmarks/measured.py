@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import ChildError
+from lib_copier.lora.parallel import THREAD_VARIABLES
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,11 +45,13 @@ def measure(task: str, who: str, argv: Sequence[object], *, cwd: Path = ROOT, **
         Where it fails.
     """
     words = [str(word) for word in argv]
-    # sd-scripts' own scripts find their packages from the checkout only.
-    environment = {**os.environ, "PYTHONPATH": str(cwd)}
+    # As a user starts them: without the thread limit that this process gave itself. sd-scripts'
+    # scripts find their packages from the checkout only.
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    environment["PYTHONPATH"] = str(cwd)
     started = time.perf_counter()
     with subprocess.Popen(
-        words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        words, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as child:
         output = child.stdout.read() if child.stdout else ""
         peak = None

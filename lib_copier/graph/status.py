@@ -160,7 +160,9 @@ def _differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any]) 
     for name in [*new_params, *(name for name in old_params if name not in new_params)]:
         old, new = old_params.get(name), new_params.get(name)
         if old != new:
-            yield f"{step.kind}.{name} changed {_brief(old)} → {_brief(new)}"
+            is_told = not isinstance(old, dict) and not isinstance(new, dict)
+            values = f" {_brief(old)} → {_brief(new)}" if is_told else ""
+            yield f"{step.kind}.{name} changed{values}"
     if before.get("engine") != now["engine"]:
         yield f"engine changed {_brief(before.get('engine'))} → {_brief(now['engine'])}"
     if before.get("format") != now["format"]:

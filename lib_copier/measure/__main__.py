@@ -115,7 +115,9 @@ def read_job(path: Path) -> Job:
         raise InputError(f"The job file {path} names none of the jobs {', '.join(JOBS)}.", 'Set "job".')
     faults = [f"{name!r} is missing" for name in NEEDED[job["job"]] if name not in job]
     faults += [f"{name!r} is empty" for name in ("prompts", "pairs", "weights") if job.get(name) == []]
-    files = [job[name] for name in ("checkpoint", "vae", "lora", "origin", "edited") if job.get(name)]
+    # A report describes its checkpoint and its origin; every other job names them as files.
+    names = () if job["job"] == "report" else ("checkpoint", "vae", "lora", "origin", "edited")
+    files = [job[name] for name in names if job.get(name)]
     faults += [f"{file} is not there" for file in files if not Path(str(file)).exists()]
     faults += chain_faults(_links(job))
     if faults:

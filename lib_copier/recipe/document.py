@@ -40,7 +40,12 @@ def _edit_document(edit: Edit) -> dict[str, Any]:
 
 def digest(recipe: Recipe) -> str:
     """What identifies a recipe wherever it lies: SHA-256 over its JSON with bare file names."""
-    text = json.dumps(shareable(recipe), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return document_digest(shareable(recipe))
+
+
+def document_digest(document: Mapping[str, Any]) -> str:
+    """The same for a recipe's shareable JSON."""
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

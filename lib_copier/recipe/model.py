@@ -195,5 +195,7 @@ def _named(items: Iterable[Named], name: str) -> Named:
 
 
 def _placed(items: tuple[Named, ...], item: Named) -> tuple[Named, ...]:
-    placed = [item if one.name == item.name else one for one in items]
-    return tuple(placed) if item in placed else tuple([*items, item])
+    placed: list[Named] = [item if one.name == item.name else one for one in items]
+    if item not in placed:
+        placed.append(item)
+    return tuple(placed)

@@ -15,7 +15,7 @@ from lib_copier.graph.atomic import flush_file, flush_folder
 from lib_copier.graph.digest import sha256_of
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
 from lib_copier.lora.header import read_header, replace_metadata
-from lib_copier.recipe.document import digest, shareable
+from lib_copier.recipe.document import document_digest, shareable
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.recipe.names import normal_name
 from lib_copier.recipe.options import OPTIONS
@@ -30,11 +30,9 @@ def step(recipe: Recipe, edit: Edit, lora: StepInput) -> Step:
     """``publish/EDIT``: NAME.safetensors, NAME.png, NAME.json (the WebUI's card), NAME.recipe.json."""
     name = published_name(recipe, edit)
     picture = StepInput("picture", step=f"edit/{recipe.origins[0].name}/{edit.name}", output=PICTURE)
-    own = recipe_of_edit(recipe, edit)
     values = {
         "name": name,
-        "recipe": shareable(own),
-        "digest": digest(own),
+        "recipe": shareable(recipe_of_edit(recipe, edit)),
         "activation_text": recipe.get("publish.activation_text", edit),
         "preferred_weight": recipe.get("publish.preferred_weight", edit),
         "notes": recipe.get("publish.notes", edit),
@@ -89,7 +87,7 @@ def _metadata(params: dict[str, Any]) -> dict[str, str]:
         "ss_output_name": str(params["name"]),
         "modelspec.title": str(params["name"]),
         RECIPE_KEY: json.dumps(params["recipe"], ensure_ascii=False, sort_keys=True),
-        DIGEST_KEY: str(params["digest"]),
+        DIGEST_KEY: document_digest(params["recipe"]),
     }
 
 

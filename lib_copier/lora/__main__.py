@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,9 @@ def main(argv: Sequence[str], *, emits_events: bool = False) -> int:
     from lib_copier.lora.parallel import keep_blas_to_one_thread
 
     keep_blas_to_one_thread()
+    if emits_events:
+        # A parent's "terminate" then cleans up like Ctrl-C: no unfinished file stays behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     from lib_copier.lora.arguments import parse
 
     arguments = parse(argv)

@@ -248,10 +248,10 @@ def _delta(changes: Sequence[Change], first: int, last: int, width: int) -> Arra
 def _rounding(weight: Array, delta: Array, total: Array, stored: Array) -> Array:
     """stored − (weight + delta): what the addition lost (Knuth's two-sum) and what storing lost."""
     added = total - weight
-    lost = (weight - (total - added)) + (delta - added)
-    if stored.dtype == np.float32:
-        return -lost
-    return (as_float32(stored).reshape(total.shape) - total) - lost
+    lost: Array = (weight - (total - added)) + (delta - added)
+    if stored.dtype != np.float32:
+        lost -= as_float32(stored).reshape(total.shape) - total
+    return -lost
 
 
 def _sum_of_squares(array: Array) -> float:

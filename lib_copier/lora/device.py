@@ -28,7 +28,8 @@ class Device:
 
     def get(self, array: Any) -> Array:
         """An array of this device as a numpy array."""
-        return array if self.is_cpu else array.cpu().numpy()
+        found: Array = array if self.is_cpu else array.cpu().numpy()
+        return found
 
 
 CPU = Device("cpu", np)

@@ -154,10 +154,10 @@ def _allowed(classes: Iterable[type]) -> Any:
 
     import torch
 
-    listed = list(classes)
+    listed: list[Any] = list(classes)
     if not listed:
         return contextlib.nullcontext()
-    return torch.serialization.safe_globals(listed)  # type: ignore[attr-defined]
+    return torch.serialization.safe_globals(listed)
 
 
 def _is_zip(path: Path) -> bool:

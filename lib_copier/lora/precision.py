@@ -42,7 +42,8 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
         return np.dtype(_PLAIN[name])
     import ml_dtypes
 
-    return np.dtype(getattr(ml_dtypes, _EXTENDED[name]))
+    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _EXTENDED[name]))
+    return found
 
 
 def dtype_name(array: Array) -> str:

@@ -57,13 +57,14 @@ def resize(
 
 def _unchanged(layer: Layer, result: LayerResult, dtype: str) -> tuple[Layer, LayerResult]:
     """The layer as it was; its only error is rounding, where it is saved in a shorter type."""
-    halves = {"up": layer.up, "down": layer.down, "mid": layer.mid}
-    stored = replace(layer, **{n: None if x is None else stored_as(x, dtype) for n, x in halves.items()})
-    is_same = all(x is None or x.dtype == getattr(stored, n).dtype for n, x in halves.items())
+    up, down = stored_as(layer.up, dtype), stored_as(layer.down, dtype)
+    mid = None if layer.mid is None else stored_as(layer.mid, dtype)
+    stored = replace(layer, up=up, down=down, mid=mid)
+    is_same = (up.dtype, down.dtype) == (layer.up.dtype, layer.down.dtype)
     squared = 0.0
     if not is_same:
-        up, down = layer.factors()
-        distance = squared_distance(up, down, *stored.factors(), product_energy(up, down))
+        exact = layer.factors()
+        distance = squared_distance(*exact, *stored.factors(), product_energy(*exact))
         squared = layer.scale**2 * distance
     return stored, replace(result, rank=layer.rank, squared_error=squared, cut=0.0)
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class TensorFile:
 
     def _read_bytes(self, start: int, size: int) -> Array:
         target = np.empty(size, np.uint8)
-        view, offset = memoryview(target), self.header.data_start + start
+        view, offset = memoryview(target.data), self.header.data_start + start
         while view:
             count = self._read_at(view, offset)
             if not count:
@@ -132,8 +132,8 @@ class TensorWriter:
         start = info.start + first_row * row_bytes
         if start + array.nbytes > info.end:
             raise ValueError(f"{name} is larger than announced")
-        content: Any = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
-        self._write_at(content, self._data_start + start)
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        self._write_at(memoryview(content.data), self._data_start + start)
         with self._lock:
             self._missing -= array.nbytes
 

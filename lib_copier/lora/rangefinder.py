@@ -1,9 +1,10 @@
-"""The leading part of a large dense matrix: randomised subspace iteration that checks itself.
+"""The leading part of a large dense matrix: a randomised block Krylov method that checks itself.
 
-After Halko, Martinsson and Tropp (2011). A basis Q of a few more columns than asked is refined by
-A and Aᵀ in turn. What it captures, |QᵀA|², is known exactly, and so is |A|²; the iteration ends
-when the energy still to be gained, extrapolated from the gains so far, is a small part of the
-error. Where that does not happen, the exact decomposition is taken.
+After Musco and Musco (2015). From a few random columns, A and Aᵀ in turn build a space in which the
+leading part of A is found; all of the space is used, which takes half the products of plain
+subspace iteration. What the space captures, |QᵀA|², is known exactly, and so is |A|²; it grows until the
+energy still to be gained, extrapolated from the gains so far, is a small part of the error. Where
+that does not happen, the exact decomposition is taken.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-_EXTRA_COLUMNS = 16
-_MOST_ROUNDS = 12
+_LEAST_BLOCK = 16
+_MOST_BLOCKS = 12
 # The energy that may stay ungained, as a part of the squared error: 0.8 % of the error itself.
 _GAIN_LEFT = 0.016
 # float32 sums are good to about this part; what is left below it is rounding.
@@ -47,32 +48,43 @@ def leading_part(matrix: Any, rank: int, xp: Any) -> Leading:
     smaller = min(matrix.shape)
     if energy == 0.0:
         return Leading(matrix[:, :0], [], matrix[:0], 0.0)
-    columns = min(smaller, rank + max(_EXTRA_COLUMNS, rank // 4))
-    if 4 * columns >= smaller:
+    block = max(_LEAST_BLOCK, (rank + _LEAST_BLOCK) // 2)
+    if 4 * (rank + _LEAST_BLOCK) >= smaller:
         return exact_part(matrix, rank, energy, xp)
-    found = _iterate(matrix, rank, columns, energy, xp)
+    found = _iterate(matrix, rank, block, energy, xp)
     if found is not None:
         return found
     exact = exact_part(matrix, rank, energy, xp)
     return Leading(exact.left, exact.values, exact.right, energy, is_checked=False)
 
 
-def _iterate(matrix: Any, rank: int, columns: int, energy: float, xp: Any) -> Leading | None:
-    """Subspace iteration until nothing worth having is left; None where it does not settle."""
-    start = np.random.default_rng(0).standard_normal((matrix.shape[1], columns), np.float32)
-    basis = _orthonormal(matrix @ _like(start, matrix, xp), xp)
+def _iterate(matrix: Any, rank: int, block: int, energy: float, xp: Any) -> Leading | None:
+    """Grow a Krylov space by `block` columns at a time until it holds enough; None where it never does."""
+    start = np.random.default_rng(0).standard_normal((matrix.shape[1], block), np.float32)
+    columns = matrix @ _like(start, matrix, xp)
+    basis, images = columns[:, :0], matrix.T[:, :0]
+    gram = np.zeros((0, 0))
     gained: list[float] = []
-    for _ in range(_MOST_ROUNDS):
-        image = matrix.T @ basis
-        energies, vectors = _descending(image.T @ image, xp)
-        gained.append(math.fsum(energies[:rank]))
-        if _is_settled(gained, math.fsum(energies), energy):
-            return _triplets(basis, image, energies, vectors, rank, energy, xp)
-        kept = [value for value in energies if value > 1e-12 * energies[0]]
-        scale = _like(np.asarray(kept, np.float32), matrix, xp) ** 0.5
-        ritz = (image @ vectors[:, : len(kept)]) / scale
-        basis = _orthonormal(matrix @ ritz, xp)
+    while basis.shape[1] + block <= min(min(matrix.shape), _MOST_BLOCKS * block):
+        fresh = _orthonormal(columns - basis @ (basis.T @ columns), xp)
+        # Once more, because what was left of the columns may have been mostly rounding.
+        fresh = _orthonormal(fresh - basis @ (basis.T @ fresh), xp)
+        image = matrix.T @ fresh
+        gram = _bordered(gram, images.T @ image, image.T @ image, xp)
+        basis, images = xp.concatenate((basis, fresh), 1), xp.concatenate((images, image), 1)
+        energies = [max(0.0, value) for value in reversed(np.linalg.eigvalsh(gram).tolist())]
+        if len(energies) >= rank or energy - math.fsum(energies) <= _NOTHING_LEFT * energy:
+            gained.append(math.fsum(energies[:rank]))
+            if _is_settled(gained, math.fsum(energies), energy):
+                return _triplets(basis, images, gram, rank, energy, xp)
+        columns = matrix @ image
     return None
+
+
+def _bordered(gram: Any, side: Any, corner: Any, xp: Any) -> Any:
+    """The float64 Gram matrix of all images, from that of the older ones and the new block's products."""
+    side, corner = (array if xp is np else array.cpu().numpy() for array in (side, corner))
+    return np.block([[gram, side], [side.T, corner]]).astype(np.float64)
 
 
 def _is_settled(gained: Sequence[float], captured: float, energy: float) -> bool:
@@ -82,22 +94,20 @@ def _is_settled(gained: Sequence[float], captured: float, energy: float) -> bool
     if len(gained) < 3:
         return False
     last, before = gained[-1] - gained[-2], gained[-2] - gained[-3]
-    # Gains shrink, at first faster than later: the root of their ratio foretells the rest safely,
-    # also for a flat spectrum, the slowest. Rounding can make them negative at the end.
-    ratio = min(0.95, max(0.0, last / before)) ** 0.5 if before > 0 else 0.0
+    # Gains shrink at least geometrically. Rounding can make them negative at the end.
+    ratio = min(0.95, max(0.0, last / before)) if before > 0 else 0.0
     left = max(0.0, last) * ratio / (1.0 - ratio)
     return left <= _GAIN_LEFT * (energy - gained[-1]) + 1e-7 * energy
 
 
-def _triplets(
-    basis: Any, image: Any, energies: Sequence[float], vectors: Any, rank: int, energy: float, xp: Any
-) -> Leading:
-    """Singular triplets from an orthonormal basis Q and Aᵀ Q."""
-    kept = [value for value in energies[:rank] if value > 1e-12 * energies[0]]
+def _triplets(basis: Any, images: Any, gram: Any, rank: int, energy: float, xp: Any) -> Leading:
+    """Singular triplets from an orthonormal basis Q, the images Aᵀ Q and their Gram matrix."""
+    energies, vectors = np.linalg.eigh(gram)
+    kept = [value for value in reversed(energies.tolist()) if value > 1e-12 * energies[-1]][:rank]
     values = [math.sqrt(value) for value in kept]
-    turned = vectors[:, : len(kept)]
+    turned = _like(vectors[:, ::-1][:, : len(kept)], basis, xp)
     scale = _like(np.asarray(values, np.float32), basis, xp)
-    return Leading(basis @ turned, values, ((image @ turned) / scale).T, energy)
+    return Leading(basis @ turned, values, ((images @ turned) / scale).T, energy)
 
 
 def exact_part(matrix: Any, rank: int, energy: float, xp: Any) -> Leading:
@@ -125,7 +135,7 @@ def _descending(gram: Any, xp: Any) -> tuple[list[float], Any]:
 
 
 def _orthonormal(columns: Any, xp: Any) -> Any:
-    """An orthonormal basis of the columns. Nearly orthogonal ones are only straightened, which is cheap."""
+    """An orthonormal basis of the columns; where they are nearly orthogonal, by the cheaper way."""
     norms = xp.sqrt((columns * columns).sum(0))
     columns = columns / (norms + 1e-30 * norms.max() + 1e-45)
     energies, vectors = _descending(columns.T @ columns, xp)

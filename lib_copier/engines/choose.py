@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from lib_copier.engines.embedded import EmbeddedEngine
-from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.state import READY, engine_state
 from lib_copier.engines.task import Engine
 from lib_copier.errors import InputError
@@ -25,6 +24,9 @@ def engine_named(name: str) -> Engine:
     if name == "embedded":
         return EmbeddedEngine()
     if name == "sd-scripts":
+        # Here, not above: it reads pictures, and most processes never meet it.
+        from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
+
         return SdScriptsEngine()
     raise InputError(f"There is no engine {name!r}.", "Choose embedded or sd-scripts.")
 

@@ -13,6 +13,7 @@ from lib_copier.graph.queue import Job, Queue
 from lib_copier.graph.runner import Folders
 from lib_copier.graph.status import StepStatus
 from lib_copier.recipe.model import Recipe
+from lib_copier.steps.parts import RESULT
 from lib_copier.steps.project import Project
 from lib_copier.ui.progress import Progress, progress_of
 
@@ -99,8 +100,8 @@ class Desk:
         return status.artifact.result if status is not None and status.artifact is not None else {}
 
     def report(self, step_id: str) -> Mapping[str, Any]:
-        """A finished step's ``report.json``; empty while it is not done or cannot be read."""
-        path = self.file(step_id, "report.json")
+        """What a finished check or preview measured; empty while it is not done or cannot be read."""
+        path = self.file(step_id, RESULT)
         try:
             if path is None or path.stat().st_size > _LARGEST_REPORT:
                 return {}

@@ -97,14 +97,13 @@ def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "") -> Html
     )
     if not step_ids:
         return tag("div", go_on, class_="cl-actions")
-    target = step_ids[-1]
     if page.opened.is_busy:
         made.append(button(texts("run.busy"), disabled=True))
     elif state == "done":
-        made.append(button(texts("run.again"), "rerun", step=target, confirm=texts("run.again_sure")))
+        made.append(button(texts("run.again"), "rerun", confirm=texts("run.again_sure")))
     else:
         word = label or texts("run.this")
-        made.append(button(word, "run", is_primary=True, id_=element_id("generate"), step=target))
+        made.append(button(word, "run", is_primary=True, id_=element_id("generate")))
     return tag("div", made, go_on, class_="cl-actions")
 
 

@@ -44,9 +44,9 @@ def test_the_form_makes_a_project_that_can_run(ask, door, view, recipe, checkpoi
 
 def test_two_clicks_on_run_are_one_job(ask, door, view):
     for _ in range(2):
-        ask("run", view, step="copier/first")
+        ask("run", {**view, "panel": "copier"})
     assert len(jobs(door)) == 1
-    assert "--until" in jobs(door)[0].argv
+    assert jobs(door)[0].argv[-2:] == ("--until", "copier/first")
     ask("cancel_job", view, job=jobs(door)[0].id)
     assert door.wizard().workshop.queue.control(jobs(door)[0].id).exists()
 
@@ -58,9 +58,16 @@ def test_an_incomplete_project_says_what_is_missing(ask, door, view):
     assert jobs(door) == ()
 
 
-def test_a_step_that_is_not_in_the_plan_is_refused(ask, door, view):
-    assert ask("run", view, step="copier/other")["notice"]["kind"] == "error"
-    assert jobs(door) == ()
+def test_a_panel_runs_all_its_steps_of_the_shown_origin(ask, door, view):
+    second = ask("add_origin", {**view, "panel": "origin"})["view"]
+    ask("run", second)
+    assert jobs(door)[0].argv[-4:] == ("--until", "origin/origin-2", "--until", "caption/origin-2")
+    assert ask("run", {**view, "panel": "jobs"})["notice"]["kind"] == "error"
+
+
+def test_running_again_forces_the_panels_steps(ask, door, view):
+    ask("rerun", {**view, "panel": "check"})
+    assert jobs(door)[0].argv[-4:] == ("--until", "check/first", "--force", "check/first")
 
 
 @pytest.mark.parametrize(

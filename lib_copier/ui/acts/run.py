@@ -11,17 +11,17 @@ _LONGER = 1.5
 
 
 def run(page: Page, details: Details) -> Outcome:
-    """Do a step, and before it whatever it still needs."""
+    """Do the shown steps of the panel, and before them whatever they still need."""
     require_project(page)
-    _start(page, until=(_step(page, details),))
+    _start(page, until=_steps(page))
     return Outcome()
 
 
 def rerun(page: Page, details: Details) -> Outcome:
-    """Do a step again although it is done."""
+    """Do the shown steps of the panel again although they are done."""
     require_project(page)
-    step_id = _step(page, details)
-    _start(page, until=(step_id,), force=(step_id,))
+    steps = _steps(page)
+    _start(page, until=steps, force=steps)
     return Outcome()
 
 
@@ -74,11 +74,11 @@ def refresh_loras(page: Page, details: Details) -> Outcome:
     return Outcome(page.texts("said.refreshed" if is_done else "said.not_refreshed"), is_error=not is_done)
 
 
-def _step(page: Page, details: Details) -> str:
-    step_id = text_of(details, "step")
-    if step_id not in page.opened.states:
-        raise InputError(f"The project has no step {step_id}.", "Reload the page and try again.")
-    return step_id
+def _steps(page: Page) -> tuple[str, ...]:
+    found = tuple(page.steps_of_panel(page.view.panel, shown_only=True))
+    if not found:
+        raise InputError("There is nothing to run on this panel yet.", "See what the project panel asks for.")
+    return found
 
 
 def _start(page: Page, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> None:

@@ -1,0 +1,176 @@
+"""The page in a real browser, on every version of gradio that it has to run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ui import servers
+from tests.ui.browsing import Wizard, browser
+from tests.ui.servers import VERSIONS, free_port, python_for, serve_arguments, serving
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with random weights, small enough to train in seconds."""
+    from lib_copier.families import SD1
+    from lib_copier.models.tiny import random_checkpoint
+
+    return random_checkpoint(tmp_path_factory.mktemp("models") / "tiny.safetensors", SD1)
+
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, tmp_path: Path, tiny: Path) -> Iterator[str]:
+    """The standalone page, served by the gradio that the test is for."""
+    version = getattr(request, "param", "newest")
+    port = free_port()
+    with serving(python_for(version), serve_arguments(port, tmp_path / "data", tiny), port=port) as found:
+        yield found
+
+
+def make_project(wizard: Wizard) -> None:
+    """By the form as it stands, then an origin that is made in a moment."""
+    wizard.ready().act("create_project")
+    wizard.page.wait_for_selector('#copier_lora [data-set="origin.width"]')
+    for key, value in (("origin.width", "64"), ("origin.height", "64"), ("origin.steps", "2")):
+        wizard.fill(key, value)
+
+
+def test_the_whole_method_by_clicks(chromium, address):
+    """From an empty folder to a published slider, scrubbed in the preview."""
+    wizard = Wizard(chromium, address)
+    make_project(wizard)
+    shortened = {
+        "copier": {
+            "copier.steps": "3",
+            "copier.rank": "4",
+            "copier.copied_psnr": "",
+            "copier.warmup_steps": "0",
+        },
+        "check": {"check.pairs": "1", "check.steps": "2"},
+        "edit_lora": {"edit_lora.steps": "3", "edit_lora.rank": "4", "edit_lora.warmup_steps": "0"},
+        "preview": {"sweep.pairs": "1", "sweep.steps": "2", "sweep.weight_step": "1"},
+    }
+    for panel, values in shortened.items():
+        wizard.go(panel)
+        for key, value in values.items():
+            wizard.fill(key, value)
+    wizard.act("run_all")
+    assert wizard.complaint() == ""
+    wizard.go("preview")
+    wizard.wait_for_state("preview", "done", 300)
+    wizard.page.wait_for_selector("#copier_lora [data-scrub]")
+    shown = wizard.page.locator("#copier_lora .cl-frames img >> visible=true")
+    first = shown.first.get_attribute("src")
+    assert wizard.page.evaluate("image => image.naturalWidth", shown.first.element_handle()) == 64
+    wizard.page.locator("#copier_lora [data-scrub]").press("ArrowLeft")
+    assert shown.first.get_attribute("src") != first
+    assert wizard.page.inner_text("#copier_lora .cl-scrub output") == "0"
+    wizard.go("publish")
+    wizard.wait_for_state("publish", "done")
+    with wizard.page.expect_download() as download:
+        wizard.page.click("#copier_lora a[download]")
+    assert download.value.suggested_filename.endswith(".safetensors")
+    for panel in ("origin", "copier", "check", "edit", "edit_lora", "combine"):
+        assert wizard.state(panel) == "done", panel
+        wizard.go(panel)
+        assert not wizard.seen(".cl-fault")
+    assert wizard.errors == []
+
+
+@pytest.mark.parametrize("address", VERSIONS, indirect=True)
+def test_rail_edit_preview_rerun_and_reload(chromium, address):
+    """What every version has to carry: clicks, live pictures, a running step found again."""
+    wizard = Wizard(chromium, address)
+    make_project(wizard)
+    wizard.act("run")
+    wizard.wait_for_state("origin", "done")
+    wizard.page.focus('#copier_lora [data-go-panel="origin"]')
+    wizard.page.keyboard.press("ArrowDown")
+    assert wizard.page.evaluate("document.activeElement.dataset.goPanel") == "copier"
+    _edit_is_previewed_live(wizard)
+    _a_step_is_run_again(wizard)
+    _a_running_step_is_found_again(wizard)
+    assert wizard.errors == []
+
+
+def _edit_is_previewed_live(wizard: Wizard) -> None:
+    wizard.go("edit")
+    compare = wizard.page.locator("#copier_lora .cl-compare")
+    before = compare.locator("img.cl-after").get_attribute("src")
+    strength = wizard.page.locator('#copier_lora [data-live] [name="strength"]')
+    strength.fill("0.4")
+    wizard.page.wait_for_function(
+        "old => document.querySelector('#copier_lora img.cl-after').getAttribute('src') !== old", arg=before
+    )
+    assert wizard.page.evaluate("document.querySelector('#copier_lora img.cl-after').naturalWidth") == 64
+    compare.locator("[data-compare]").fill("20")
+    assert "20%" in str(compare.get_attribute("style"))
+    wizard.page.select_option('#copier_lora [data-choose="add_effect"]', "jpeg")
+    wizard.page.wait_for_selector('#copier_lora [data-go-link="1"]')
+
+
+def _a_step_is_run_again(wizard: Wizard) -> None:
+    wizard.go("origin")
+    wizard.fill("origin.seed", "9")
+    wizard.wait_for_state("origin", "stale")
+    wizard.act("run")
+    wizard.wait_for_state("origin", "done")
+    wizard.page.on("dialog", lambda dialog: dialog.accept())
+    wizard.act("rerun")
+    wizard.wait_for_state("origin", "done")
+
+
+def _a_running_step_is_found_again(wizard: Wizard) -> None:
+    wizard.go("copier")
+    wizard.fill("copier.steps", "100000")
+    wizard.fill("copier.copied_psnr", "")
+    wizard.act("run")
+    assert wizard.complaint() == ""
+    wizard.wait_for_state("copier", "running")
+    wizard.page.reload()
+    wizard.ready()
+    wizard.page.wait_for_selector("#copier_lora .cl-progress .cl-curve")
+    assert wizard.state("copier") == "running"
+    wizard.act("stop", how="save")
+    wizard.wait_for_state("copier", "done")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_tab_in_a_webui(chromium, tmp_path, version):
+    """Our script as the host executes it, our tab among the host's, a picture sent from its gallery."""
+    port = free_port()
+    arguments = [str(Path(servers.__file__).with_name("webui_double.py")), str(tmp_path / "webui"), str(port)]
+    with serving(python_for(version), arguments, port=port) as address:
+        page = Wizard(chromium, address)
+        page.page.get_by_role("tab", name="Copier LoRA").click()
+        page.ready()
+        assert page.seen("nav .cl-step") == 10
+        # The double's checkpoints are no files: the wizard says what is wrong and goes on working.
+        page.act("create_project")
+        page.page.wait_for_selector("#copier_lora .cl-notice, #copier_lora [data-set='origin.prompt']")
+        assert page.errors == []
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_nothing_is_cut_off(chromium, address, width):
+    """Every panel fits its window: no sideways scrolling of the page."""
+    wizard = Wizard(chromium, address, viewport={"width": width, "height": 900})
+    wizard.ready().act("create_project")
+    for panel in ("project", "origin", "copier", "edit", "preview", "publish", "jobs"):
+        wizard.go(panel)
+        wide = wizard.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 1, panel

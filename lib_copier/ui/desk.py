@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lib_copier.graph.folders import Folders, with_folders
 from lib_copier.graph.queue import Job, Queue
-from lib_copier.graph.runner import Folders
 from lib_copier.graph.status import StepStatus
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.parts import RESULT
@@ -118,7 +118,7 @@ class Desk:
         manifest = status.artifact.manifest
         return Made(
             float(manifest.get("seconds") or 0.0),
-            str(manifest.get("command") or ""),
+            with_folders(str(manifest.get("command") or ""), self.project.folder),
             float(manifest.get("made_at") or 0.0),
         )
 

@@ -21,14 +21,14 @@ PANELS = (
 """The panels in the order of the method; ``jobs`` stands apart at the end."""
 
 STEP_KINDS: Mapping[str, tuple[str, ...]] = {
-    "project": ("base",),
+    "project": ("base_lora", "base"),
     "origin": ("origin", "caption"),
     "copier": ("copier", "copier_model"),
     "check": ("check",),
-    "edit": ("edit",),
+    "edit": ("edit", "survival"),
     "edit_lora": ("edit_lora", "edited_copier"),
     "combine": ("merge", "difference", "svd", "resize"),
-    "preview": ("sweep",),
+    "preview": ("sweep", "control_lora", "control_resize", "control"),
     "publish": ("publish",),
 }
 """Which steps of a plan a panel shows: the part of a step's id before the first ``/``."""

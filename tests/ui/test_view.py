@@ -44,3 +44,22 @@ def test_every_step_has_its_panel(step, panel):
 
 def test_every_panel_of_the_method_shows_steps():
     assert set(STEP_KINDS) == set(PANELS) - {"jobs"}
+
+
+@pytest.mark.parametrize("method", ["copier", "difference"])
+def test_every_step_of_a_full_plan_has_its_panel(method):
+    from lib_copier.recipe.model import Edit, Effect, Origin, Recipe
+    from lib_copier.steps.plan import plan
+
+    settings = {
+        "project.method": method,
+        "project.checkpoint": "base.safetensors",
+        "base.train_style": True,
+        "base.folder": "style",
+        "base.as_file": True,
+        "copier_model.as_file": True,
+        "sweep.control": True,
+    }
+    origins = (Origin("a"), Origin("b"))
+    recipe = Recipe(origins, (Edit("lines", (Effect("outline"),)),)).with_settings(settings)
+    assert not [step.id for step in plan(recipe) if panel_of(step.id) == "jobs"]

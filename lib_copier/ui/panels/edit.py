@@ -13,6 +13,9 @@ from lib_copier.ui.picture import compare, figure, gallery
 if TYPE_CHECKING:
     from lib_copier.image.effect import Parameter
 
+KEPT_WELL = 0.6
+"""From this share on the VAE lets enough of an edit through."""
+
 
 def render(page: Page) -> Html:
     """Choice of edit, its chain with sliders, before and after, where it differs, own picture."""
@@ -77,26 +80,22 @@ def preview(page: Page, edit: Edit) -> Html:
 
 
 def _differs(page: Page, steps: list[str]) -> Html:
-    """Heat map and what the step said of the pair, once it is made."""
-    if not steps:
-        return Html("")
-    result = page.opened.result(steps[-1])
+    """Heat map, mask, what the step said of the pair, and how much of the edit the VAE lets through."""
+    made = next((step for step in steps if step.startswith("edit/")), "")
+    survival = next((page.opened.report(step) for step in steps if step.startswith("survival/")), {})
+    result = page.opened.result(made)
     maps = [
         figure(page.url(path), page.texts(f"edit.{name}"))
         for name in ("heat", "mask")
-        if (path := page.opened.file(steps[-1], f"{name}.png")) is not None
+        if (path := page.opened.file(made, f"{name}.png")) is not None
     ]
     rows = []
-    changed = result.get("changed")
+    changed, share = result.get("changed"), survival.get("share")
     if isinstance(changed, (int, float)):
         rows.append(("edit.changed", f"{changed:.0%}", ""))
-    vae = result.get("vae") if isinstance(result.get("vae"), dict) else result
-    share = vae.get("share") if isinstance(vae, dict) else None
     if isinstance(share, (int, float)):
-        rows.append(("edit.survives", f"{max(0.0, share):.0%}", "good" if share >= 0.6 else "poor"))
-    said = [str(note) for note in result.get("notes") or []]
-    if isinstance(vae, dict) and vae.get("sentence"):
-        said.append(str(vae["sentence"]))
+        rows.append(("edit.survives", f"{max(0.0, share):.0%}", "good" if share >= KEPT_WELL else "poor"))
+    said = [str(note) for note in (*(result.get("notes") or ()), survival.get("sentence")) if note]
     notes = tag("ul", [tag("li", one) for one in said], class_="cl-list") if said else None
     return page.block("edit.differs", page.facts(rows), notes, gallery(maps) if maps else None)
 

@@ -92,6 +92,13 @@ class Wizard:
         )
         return next(one[6:] for one in str(classes).split() if one.startswith("cl-is-"))
 
+    def wait_for_picture(self, selector: str, width: int) -> None:
+        """Wait until the server has sent a picture, of this width."""
+        self.page.wait_for_function(
+            "([selector, width]) => document.querySelector(selector)?.naturalWidth === width",
+            arg=[f"#copier_lora {selector}", width],
+        )
+
     def seen(self, selector: str) -> int:
         """How many of these can be seen."""
         return self.page.locator(f"#copier_lora {selector} >> visible=true").count()

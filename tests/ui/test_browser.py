@@ -73,7 +73,7 @@ def test_the_whole_method_by_clicks(chromium, address):
     wizard.page.wait_for_selector("#copier_lora [data-scrub]")
     shown = wizard.page.locator("#copier_lora .cl-frames img >> visible=true")
     first = shown.first.get_attribute("src")
-    assert wizard.page.evaluate("image => image.naturalWidth", shown.first.element_handle()) == 64
+    wizard.wait_for_picture(".cl-frames img:not([hidden])", 64)
     wizard.page.locator("#copier_lora [data-scrub]").press("ArrowLeft")
     assert shown.first.get_attribute("src") != first
     assert wizard.page.inner_text("#copier_lora .cl-scrub output") == "0"
@@ -114,7 +114,7 @@ def _edit_is_previewed_live(wizard: Wizard) -> None:
     wizard.page.wait_for_function(
         "old => document.querySelector('#copier_lora img.cl-after').getAttribute('src') !== old", arg=before
     )
-    assert wizard.page.evaluate("document.querySelector('#copier_lora img.cl-after').naturalWidth") == 64
+    wizard.wait_for_picture("img.cl-after", 64)
     compare.locator("[data-compare]").fill("20")
     assert "20%" in str(compare.get_attribute("style"))
     wizard.page.select_option('#copier_lora [data-choose="add_effect"]', "jpeg")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from lib_copier.engines.locate import root
 from lib_copier.host.base import Host
+from lib_copier.recipe import demo
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import preset_values
@@ -16,9 +15,6 @@ from lib_copier.ui.workshop import Workshop
 EFFECTS = ("outline", "flat", "contrast", "posterize", "jpeg")
 """The memo's five edits."""
 OWN_PICTURE = "own"
-DEMO_FILE = "copier-demo.safetensors"
-_DEMO_SIDE = 128
-_DEMO_PROMPT = "red circle, green square, blue sky, grass"
 _PROMPT = "a girl in a garden, upper body, flowers, blue sky"
 
 
@@ -33,16 +29,6 @@ class Suggestion:
     prompt: str
 
 
-def demo_checkpoint() -> Path:
-    """Where the demo checkpoint lies, on a machine that has it."""
-    return root() / "demo" / DEMO_FILE
-
-
-def is_demo(checkpoint: str) -> bool:
-    """Whether a path is that of the demo checkpoint, which makes pictures of 128 px."""
-    return Path(checkpoint).name == DEMO_FILE
-
-
 def suggestion(host: Host, workshop: Workshop) -> Suggestion:
     """A form that works as it stands."""
     current = host.current_checkpoint()
@@ -51,8 +37,8 @@ def suggestion(host: Host, workshop: Workshop) -> Suggestion:
         name=workshop.free_name("my-slider"),
         checkpoint=checkpoint,
         effect=EFFECTS[0],
-        preset="fast",
-        prompt=_DEMO_PROMPT if is_demo(checkpoint) else _PROMPT,
+        preset=demo.PRESET if demo.is_demo(checkpoint) else "fast",
+        prompt=str(demo.ORIGIN["prompt"]) if demo.is_demo(checkpoint) else _PROMPT,
     )
 
 
@@ -61,14 +47,14 @@ def first_settings(
 ) -> dict[str, Any]:
     """The addresses and values of a new project: one origin, one edit, everything else by the preset."""
     vae = host.current_vae()
-    side = _DEMO_SIDE if is_demo(checkpoint) else 512
+    picture = dict(demo.ORIGIN) if demo.is_demo(checkpoint) else {"width": 512, "height": 512}
     values: dict[str, Any] = {
         "project.checkpoint": checkpoint,
         "project.method": method,
         "project.device": host.device_for_child(),
+        **{f"origins.first.{name}": value for name, value in picture.items()},
         "origins.first.prompt": prompt,
-        "origins.first.width": side,
-        "origins.first.height": side,
+        **(demo.SETTINGS if demo.is_demo(checkpoint) else {}),
     }
     if vae is not None:
         values["project.vae"] = str(vae)

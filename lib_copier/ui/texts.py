@@ -40,6 +40,10 @@ class Texts:
     def __call__(self, key: str, **values: object) -> str:
         return self._texts[key].format(**values)
 
+    def named(self, group: str, name: str) -> str:
+        """What an entry of a registry is called; one that has no words here keeps its own name."""
+        return self._texts.get(f"{group}.{name}", name)
+
     def has(self, key: str) -> bool:
         """Whether there is a text of that key."""
         return key in self._texts

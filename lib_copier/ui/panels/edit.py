@@ -109,7 +109,7 @@ def _chain(page: Page, edit: Edit) -> Html:
     chips = [
         tag(
             "button",
-            texts(f"effect.{effect.name}"),
+            texts.named("effect", effect.name),
             type="button",
             class_="cl-chip",
             aria_pressed="true" if number == page.view.link else "false",
@@ -119,7 +119,7 @@ def _chain(page: Page, edit: Edit) -> Html:
     ]
     names = live.effect_names()
     options = [tag("option", texts("edit.add_effect"), value="")]
-    options += [tag("option", texts(f"effect.{name}"), value=name) for name in names]
+    options += [tag("option", texts.named("effect", name), value=name) for name in names]
     add = tag("select", options, data_choose="add_effect", aria_label=texts("edit.add_effect"))
     row = tag("div", chips, class_="cl-chips") if len(edit.effects) > 1 else None
     sliders = (
@@ -143,8 +143,12 @@ def _sliders(page: Page, effect: Effect) -> Html:
     remove = tag(
         "button", page.texts("edit.remove_effect"), type="button", class_="cl-link", data_act="remove_effect"
     )
-    title = tag("div", tag("strong", page.texts(f"effect.{effect.name}")), remove, class_="cl-label")
-    says = tag("p", page.texts(f"effect.{effect.name}.says"), class_="cl-help")
+    title = tag("div", tag("strong", page.texts.named("effect", effect.name)), remove, class_="cl-label")
+    says = tag(
+        "p",
+        known.help if page.texts.language == "en" else page.texts.named("effect", f"{effect.name}.says"),
+        class_="cl-help",
+    )
     return tag("div", title, says, rows, class_="cl-card", data_live=True, data_form="effect")
 
 

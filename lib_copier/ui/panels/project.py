@@ -102,7 +102,8 @@ def _method_choice(page: Page, name: str, is_chosen: bool) -> Html:
 
 def _preset_select(page: Page, chosen: str) -> Html:
     options = [
-        tag("option", page.texts(f"preset.{name}"), value=name, selected=name == chosen) for name in PRESETS
+        tag("option", page.texts.named("preset", name), value=name, selected=name == chosen)
+        for name in PRESETS
     ]
     return tag("select", options, name="preset")
 
@@ -213,8 +214,8 @@ def _presets(page: Page) -> Html:
     cards = [
         tag(
             "button",
-            tag("strong", page.texts(f"preset.{name}")),
-            tag("span", page.texts(f"preset.{name}.says"), class_="cl-quiet"),
+            tag("strong", page.texts.named("preset", name)),
+            tag("span", page.texts.named("preset", f"{name}.says"), class_="cl-quiet"),
             type="button",
             class_="cl-card",
             aria_pressed="true" if starter.has_preset(page.opened.recipe, name) else "false",

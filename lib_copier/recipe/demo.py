@@ -1,0 +1,81 @@
+"""What suits the demo checkpoint: its picture size, sampling, and prompts in the words that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib_copier.recipe.option import Value
+
+CHECKPOINT = Path("demo") / "copier-demo.safetensors"
+"""Where it lies in the repository."""
+
+PRESET = "demo"
+
+ORIGIN: Mapping[str, Value] = {
+    "prompt": "red mushroom, blue sky, grass",
+    "seed": 1,
+    "width": 128,
+    "height": 128,
+    "steps": 20,
+    "cfg_scale": 4.0,
+    "sampler": "DPM++ 2M Karras",
+}
+
+PROMPTS = (
+    "purple house, blue sky, snow",
+    "big orange heart, purple background",
+    "green tree, sunset sky, grass",
+    "yellow moon, night sky, grass",
+    "blue circle, yellow background",
+    "pink flower, white background",
+    "cyan fish, green background",
+    "brown triangle, sunset sky, sand",
+    "orange star on the left, orange heart on the right, blue background",
+    "white cloud, blue sky, grass",
+    "purple ring, yellow background",
+    "yellow house, night sky, sand",
+    "green diamond, pink background",
+    "red circle on the left, red square on the right, cyan background",
+    "black moon, gray background",
+    "orange mushroom, sunset sky, snow",
+)
+"""What sweeps and checks print: no training here sees any of them."""
+
+OTHER_PROMPTS = (
+    "",
+    "blue circle, green background",
+    "brown house, night sky, sand",
+    "big pink heart, white background",
+    "green tree on the left, orange fish on the right, sunset sky, snow",
+    "purple star, red background",
+    "white cloud on the left, brown diamond on the right, blue sky, grass",
+    "cyan ring, yellow background",
+    "gray triangle at the top, pink moon at the bottom, blue sky, sand",
+    "orange flower, purple background",
+    "black square, gray background",
+    "small red fish, cyan background",
+)
+"""What the picture is learned with besides its caption, in the words that the demo checkpoint knows."""
+
+SETTINGS: Mapping[str, Value] = {
+    "copier.other_prompts": OTHER_PROMPTS,
+    "edit_lora.other_prompts": OTHER_PROMPTS,
+    "sweep.prompts": PROMPTS,
+    "sweep.weight_min": -1.0,
+    "sweep.weight_max": 1.0,
+    "sweep.weight_step": 0.5,
+    "sweep.steps": 16,
+    "sweep.cfg_scale": 4.0,
+    "check.prompts": PROMPTS,
+    "check.steps": 16,
+    "check.cfg_scale": 4.0,
+    # On a model this small the rank is no burden, and eight would be a large part of the whole.
+    "resize.rank": 8,
+}
+"""Settings of every project on it, beside the preset's."""
+
+
+def is_demo(checkpoint: str) -> bool:
+    """Whether a path is that of the demo checkpoint, wherever the repository lies."""
+    return Path(checkpoint).name == CHECKPOINT.name

@@ -204,8 +204,13 @@ def header_bytes(
 
 
 def replace_metadata(path: Path | str, metadata: Mapping[str, str]) -> None:
-    """Give a file other metadata, atomically; its tensors stay bit for bit."""
+    """Give a file other metadata, atomically; its tensors stay bit for bit.
+
+    Where the metadata hold `sshs_legacy_hash`, it is taken anew: it depends on the other `ss_*` entries.
+    """
     header = read_header(path)
+    if "sshs_legacy_hash" in metadata:
+        metadata = {**metadata, "sshs_legacy_hash": _legacy_hash(path, header, metadata)}
     with Path(path).open("rb") as source, replacing(path) as target:
         target.write(header_bytes(header.tensors, metadata))
         source.seek(header.data_start)
@@ -233,7 +238,11 @@ def legacy_hash(path: Path | str) -> str:
     of other metadata do not change it. Only the length of that header matters.
     """
     header = read_header(path)
-    front, start, stop = legacy_window(header.tensors, header.metadata)
+    return _legacy_hash(path, header, header.metadata)
+
+
+def _legacy_hash(path: Path | str, header: Header, metadata: Mapping[str, str]) -> str:
+    front, start, stop = legacy_window(header.tensors, metadata)
     with Path(path).open("rb") as file:
         file.seek(header.data_start + start)
         return hashlib.sha256(front + file.read(stop - start)).hexdigest()[:8]

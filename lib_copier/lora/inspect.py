@@ -143,10 +143,11 @@ def find_all_faults(path: Path) -> list[str]:
     except CopierError as error:
         return [error.what]
     faults = stored_hashes_fit(path, header.metadata)
-    ranks = {str(layer.rank) for layer in lora.layers.values() if not layer.is_spatial}
+    ranks = {layer.rank for layer in lora.layers.values() if not layer.is_spatial}
     told = header.metadata.get("ss_network_dim")
-    if told is not None and told != "Dynamic" and ranks and ranks != {told}:
-        faults.append(f"ss_network_dim is {told}, but the ranks are {', '.join(sorted(ranks, key=int))}")
+    # The largest counts: sd-scripts gives a layer that holds only zeros rank 1 and says nothing of it.
+    if told is not None and told != "Dynamic" and ranks and str(max(ranks)) != told:
+        faults.append(f"ss_network_dim is {told}, but the ranks are {', '.join(map(str, sorted(ranks)))}")
     if lora.family is not None and "ss_base_model_version" in header.metadata:
         version = header.metadata["ss_base_model_version"]
         if not version.startswith(lora.family.base_model_version.split("_b")[0]):

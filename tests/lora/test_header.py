@@ -127,3 +127,12 @@ def test_broken_files_never_crash_the_reader(tmp_path_factory, data):
     end = max((info.end for info in header.tensors.values()), default=0)
     assert header.data_start + end == path.stat().st_size
     assert io.BytesIO(path.read_bytes()).read(8) == content[:8]
+
+
+def test_replaced_metadata_take_their_legacy_hash_along(path):
+    before = legacy_hash(path)
+    replace_metadata(path, {**METADATA, "sshs_legacy_hash": before, "other": "y"})
+    assert read_header(path).metadata["sshs_legacy_hash"] == before
+    # A longer header of ss_ entries shifts what the hash covers.
+    replace_metadata(path, {"ss_note": "z" * 999, "sshs_legacy_hash": before})
+    assert read_header(path).metadata["sshs_legacy_hash"] == legacy_hash(path) != before

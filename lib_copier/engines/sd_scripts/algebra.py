@@ -36,6 +36,11 @@ def algebra_arguments(task: AlgebraTask, device: str) -> tuple[str, list[str]]:
     return EXTRACT, _extract(task, device)
 
 
+def summed_rank(task: MergeTask) -> int:
+    """The rank that the sum of some LoRAs has."""
+    return sum(next(iter(_layer_ranks(lora.path).values())) for lora in task.loras)
+
+
 def exact_ratios(loras: Sequence[WeightedLora]) -> list[float]:
     """The ratios with which ``merge_lora.py --concat`` gives the exact weighted sum.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib_copier.engines.locate import root
-from lib_copier.engines.sd_scripts.algebra import AlgebraTask, algebra_arguments
+from lib_copier.engines.sd_scripts.algebra import AlgebraTask, algebra_arguments, summed_rank
 from lib_copier.engines.sd_scripts.checkout import SDXL_TRAIN, TAG, TRAIN, Checkout
 from lib_copier.engines.sd_scripts.checkpoint import checkpoint_facts
 from lib_copier.engines.sd_scripts.dataset import dataset_of
@@ -20,7 +20,7 @@ from lib_copier.engines.sd_scripts.train import (
     train_refusals,
 )
 from lib_copier.engines.state import engine_state, own_places
-from lib_copier.engines.task import Command, TagTask, Task, TrainTask
+from lib_copier.engines.task import Command, MergeTask, TagTask, Task, TrainTask
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.families import SDXL
 
@@ -125,7 +125,12 @@ class SdScriptsEngine:
         device = task.device
         if device == "auto":
             device = "cpu" if gpu_precision() == "no" else "cuda"
-        return self._command(*algebra_arguments(task, device))
+        script, arguments = algebra_arguments(task, device)
+        if not isinstance(task, MergeTask) or task.checkpoint is not None:
+            return self._command(script, arguments)
+        # The script notes the first file's rank, though the ranks add up.
+        rank = (("ss_network_dim", str(summed_rank(task))),)
+        return self._command(script, arguments, moves=((task.output, task.output),), metadata=rank)
 
     def _command(
         self,

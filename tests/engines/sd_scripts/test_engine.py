@@ -141,3 +141,13 @@ def test_a_checkout_named_by_the_environment(checkout: Checkout, monkeypatch: py
     monkeypatch.setenv(CHECKOUT_VARIABLE, str(checkout.folder))
     monkeypatch.setenv(PYTHON_VARIABLE, str(checkout.python))
     assert SdScriptsEngine().version() == checkout.version()
+
+
+def test_a_sum_notes_its_own_rank(
+    engine: SdScriptsEngine, make_lora: Callable[..., Path], tmp_path: Path
+) -> None:
+    layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
+    loras = (WeightedLora(make_lora("a", {layer: 2})), WeightedLora(make_lora("b", {layer: 6})))
+    task = MergeTask(loras, tmp_path / "sum.safetensors")
+    _run(engine, task, tmp_path / "work")
+    assert read_header(task.output).metadata["ss_network_dim"] == "8"

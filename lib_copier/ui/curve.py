@@ -89,15 +89,17 @@ def curve(
         children.append(tag("line", class_="cl-mark", x1=px, x2=px, y1=_TOP, y2=HEIGHT - _BOTTOM))
         children.append(tag("text", word, x=px + 4, y=_TOP + 10, class_="cl-axis"))
     for kind, points in finite:
-        drawn = [at(point) for point in thinned(points)]
-        children.append(
-            tag("polyline", class_=f"cl-line {kind}", points=" ".join(f"{x},{y}" for x, y in drawn))
-        )
-        if with_dots:
-            children += [tag("circle", class_=f"cl-dot {kind}", cx=x, cy=y, r=3.5) for x, y in drawn]
+        children += _line(kind, [at(point) for point in thinned(points)], with_dots=with_dots)
     return tag(
         "svg", children, class_="cl-curve", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", role="img", aria_label=label
     )
+
+
+def _line(kind: str, drawn: Sequence[Point], *, with_dots: bool) -> list[Html]:
+    line = tag("polyline", class_=f"cl-line {kind}", points=" ".join(f"{x},{y}" for x, y in drawn))
+    if not with_dots:
+        return [line]
+    return [line, *(tag("circle", class_=f"cl-dot {kind}", cx=x, cy=y, r=3.5) for x, y in drawn)]
 
 
 def _axes(low_x: float, high_x: float, low_y: float, high_y: float) -> list[Html]:

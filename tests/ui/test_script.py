@@ -1,0 +1,69 @@
+"""The WebUI's door: executed as the host does, cheap, and harmless where something is missing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ui.servers import ROOT, VERSIONS, python_for
+
+DOUBLE = Path(__file__).with_name("webui_double.py")
+HEAVY = {"torch", "diffusers", "transformers", "cv2", "skimage", "scipy"}
+MOST_SECONDS = 0.3
+
+
+def build(version: str, data: Path) -> dict:
+    done = subprocess.run(
+        [str(python_for(version)), str(DOUBLE), str(data), "0"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_start_costs_little_and_loads_nothing_heavy(tmp_path, version):
+    built = build(version, tmp_path)
+    assert built["title"] == "Copier LoRA"
+    assert not HEAVY.intersection(built["imported"])
+    assert built["saved"] == 0, "no component may end up in the host's ui-config.json"
+    # The best of three, as another program may have had the core.
+    seconds = min([built["seconds"], *(build(version, tmp_path)["seconds"] for _ in range(2))])
+    assert seconds <= MOST_SECONDS
+
+
+def test_the_script_is_short_and_the_only_one():
+    (script,) = (ROOT / "scripts").glob("*.py")
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 60
+
+
+_MISSING = """
+import importlib.abc, sys
+class Broken(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            raise ImportError("No module named " + name)
+sys.meta_path.insert(0, Broken())
+sys.path.insert(0, {folder!r})
+from pathlib import Path
+import webui_double
+webui_double.start_host(Path({data!r}))
+webui_double.execute_script()
+from modules import script_callbacks
+[tab] = script_callbacks.registered["ui_tabs"][0]()
+html = [block for block in tab[0].blocks.values() if type(block).__name__ == "HTML"]
+print(tab[1], html[0].value)
+"""
+
+
+@pytest.mark.parametrize("name", ["lib_copier.ui.send", "lib_copier.host.a1111", "lib_copier.ui.compat"])
+def test_what_is_missing_is_said_in_the_tab(tmp_path, name):
+    code = _MISSING.format(name=name, folder=str(DOUBLE.parent), data=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Copier LoRA could not start" in done.stdout
+    assert f"No module named {name}" in done.stdout

@@ -81,7 +81,11 @@ def _draw_look(rng: np.random.Generator) -> Look:
     tags: list[str] = []
     if rng.random() < 0.4:
         width = values["line_width"] = float(rng.choice([0.0, rng.uniform(0.3, 1.2), rng.uniform(2.2, 5.0)]))
-        tags += ["no outline"] * (width == 0) + ["thin outline"] * (0 < width < 1.2) + ["bold outline"] * (width > 2.2)
+        tags += (
+            ["no outline"] * (width == 0)
+            + ["thin outline"] * (0 < width < 1.2)
+            + ["bold outline"] * (width > 2.2)
+        )
     if rng.random() < 0.4:
         shading = values["shading"] = float(rng.choice([0.0, rng.uniform(0, 0.5), rng.uniform(0.9, 1.3)]))
         tags += ["flat colors"] * (shading < 0.2) + ["strong shading"] * (shading > 0.9)
@@ -148,7 +152,9 @@ def _object_tag(rng: np.random.Generator, shape: str, colour: str, radius: float
 # ---- shapes: points around 0,0 with radius 1 ----
 
 
-def _round(x: float, y: float, rx: float, ry: float | None = None, start: float = 0, stop: float = 360) -> np.ndarray:
+def _round(
+    x: float, y: float, rx: float, ry: float | None = None, start: float = 0, stop: float = 360
+) -> np.ndarray:
     angle = np.radians(np.linspace(start, stop, 48, endpoint=stop - start < 360))
     return np.stack([x + rx * np.cos(angle), y + (rx if ry is None else ry) * np.sin(angle)], 1)
 
@@ -197,10 +203,16 @@ def _parts(shape: str) -> list[tuple[np.ndarray | list[np.ndarray], tuple[int, i
         case "moon":
             return [(_moon(), None)]
         case "flower":
-            petals = [(_round(0.58 * np.cos(a), 0.58 * np.sin(a), 0.42), None) for a in np.radians(np.arange(0, 360, 60))]
+            petals = [
+                (_round(0.58 * np.cos(a), 0.58 * np.sin(a), 0.42), None)
+                for a in np.radians(np.arange(0, 360, 60))
+            ]
             return [*petals, (_round(0, 0, 0.36), _GOLD)]
         case "tree":
-            return [(_polygon((-0.16, 0.3), (0.16, 0.3), (0.2, 1), (-0.2, 1)), _WOOD), (_round(0, -0.3, 0.72, 0.68), None)]
+            return [
+                (_polygon((-0.16, 0.3), (0.16, 0.3), (0.2, 1), (-0.2, 1)), _WOOD),
+                (_round(0, -0.3, 0.72, 0.68), None),
+            ]
         case "house":
             walls = _polygon((-0.7, -0.1), (0.7, -0.1), (0.7, 0.9), (-0.7, 0.9))
             door = _polygon((-0.18, 0.35), (0.18, 0.35), (0.18, 0.9), (-0.18, 0.9))
@@ -209,10 +221,20 @@ def _parts(shape: str) -> list[tuple[np.ndarray | list[np.ndarray], tuple[int, i
             stem = _polygon((-0.28, 0), (0.28, 0), (0.36, 0.95), (-0.36, 0.95))
             return [(stem, _CREAM), (_round(0, 0.08, 1, 0.95, 180, 360), None)]
         case "cloud":
-            blobs = [(-0.55, 0.2, 0.42), (0.55, 0.2, 0.42), (-0.15, -0.15, 0.52), (0.3, -0.05, 0.42), (0, 0.28, 0.4)]
+            blobs = [
+                (-0.55, 0.2, 0.42),
+                (0.55, 0.2, 0.42),
+                (-0.15, -0.15, 0.52),
+                (0.3, -0.05, 0.42),
+                (0, 0.28, 0.4),
+            ]
             return [(_union(blobs), None)]
         case "fish":
-            return [(_polygon((0.45, 0), (1, -0.5), (1, 0.5)), None), (_round(-0.2, 0, 0.75, 0.5), None), (_round(-0.55, -0.1, 0.09), _DARK)]
+            return [
+                (_polygon((0.45, 0), (1, -0.5), (1, 0.5)), None),
+                (_round(-0.2, 0, 0.75, 0.5), None),
+                (_round(-0.55, -0.1, 0.09), _DARK),
+            ]
     raise ValueError(shape)
 
 
@@ -226,7 +248,13 @@ def _union(blobs: list[tuple[float, float, float]]) -> np.ndarray:
 
 
 def _draw_object(
-    canvas: np.ndarray, shape: str, colour: str, centre: tuple[float, float], radius: float, look: Look, rng: np.random.Generator
+    canvas: np.ndarray,
+    shape: str,
+    colour: str,
+    centre: tuple[float, float],
+    radius: float,
+    look: Look,
+    rng: np.random.Generator,
 ) -> None:
     turn = np.radians(rng.normal(0, 6))
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])

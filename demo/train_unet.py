@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 
@@ -40,16 +41,26 @@ def alphas_cumprod() -> torch.Tensor:
 
 
 class Step:
-    """One training step with fixed buffers, so that CUDA can replay it as one graph."""
+    """One training step with fixed buffers, so that CUDA can replay it as one graph.
 
-    def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel, batch: int, rate: float, device: torch.device) -> None:
-        self.unet, self.text, self.device = unet, text, device
-        self.parameters = [*unet.parameters(), *text.parameters()]
-        self.rate = torch.zeros((), device=device)
+    On CUDA the models compute in bf16 copies of the fp32 weights that the optimiser keeps: half the memory
+    traffic of autocast, which is all that a network this small waits for.
+    """
+
+    def __init__(
+        self, unet: UNet2DConditionModel, text: CLIPTextModel, batch: int, device: torch.device
+    ) -> None:
         cuda = device.type == "cuda"
+        self.parameters = [*unet.parameters(), *text.parameters()]
+        self.unet, self.text = (copy.deepcopy(part).bfloat16() if cuda else part for part in (unet, text))
+        self.working = [*self.unet.parameters(), *self.text.parameters()]
+        self.dtype = self.working[0].dtype
+        self.rate = torch.zeros((), device=device)
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=self.rate if cuda else rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=cuda, capturable=cuda
+            self.parameters, lr=self.rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True, capturable=cuda
         )
+        for parameter in [*self.parameters, *self.working]:
+            parameter.grad = torch.zeros_like(parameter)
         self.alphas = alphas_cumprod().float().to(device)
         self.latents = torch.zeros(batch, 4, 16, 16, device=device)
         self.tokens = torch.full((batch, TOKENS), 49407, device=device)
@@ -58,26 +69,28 @@ class Step:
         self.loss = torch.zeros((), device=device)
         self.average = [p.detach().clone() for p in self.parameters]
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.predict = torch.compile(self._predict) if cuda else self._predict
-
-    def _predict(self) -> torch.Tensor:
-        alpha = self.alphas[self.times][:, None, None, None]
-        noisy = alpha.sqrt() * self.latents + (1 - alpha).sqrt() * self.noise
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda", cache_enabled=False):
-            hidden = self.text(self.tokens).last_hidden_state
-            return self.unet(noisy, self.times, hidden).sample
 
     def _work(self) -> None:
-        loss = (self.predict().float() - self.noise).square().mean()
+        alpha = self.alphas[self.times][:, None, None, None]
+        noisy = (alpha.sqrt() * self.latents + (1 - alpha).sqrt() * self.noise).to(self.dtype)
+        hidden = self.text(self.tokens).last_hidden_state
+        made = self.unet(noisy, self.times, hidden).sample
+        loss = (made.float() - self.noise).square().mean()
         loss.backward()
+        if self.working[0] is not self.parameters[0]:
+            torch._foreach_copy_([p.grad for p in self.parameters], [p.grad for p in self.working])
+            torch._foreach_zero_([p.grad for p in self.working])
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=False)
+        if self.working[0] is not self.parameters[0]:
+            with torch.no_grad():
+                torch._foreach_copy_(self.working, self.parameters)
         self.loss.copy_(loss.detach())
 
     def warm_up(self) -> None:
         """Record the graph (CUDA only) after a few plain steps on a side stream."""
-        if self.device.type != "cuda":
+        if self.latents.device.type != "cuda":
             return
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -91,12 +104,7 @@ class Step:
 
     def __call__(self, rate: float, decay: float) -> None:
         self.rate.fill_(rate)
-        if self.graph is None:
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            self._work()
-        else:
-            self.graph.replay()
+        self._work() if self.graph is None else self.graph.replay()
         with torch.no_grad():
             torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
 
@@ -112,12 +120,14 @@ def train_unet(
     Returns the averaged weights.
     """
     torch.manual_seed(1)
-    unet, text = (part.to(device).train().requires_grad_() for part in models or (build_unet(), build_text_encoder()))
+    unet, text = (
+        part.to(device).train().requires_grad_() for part in models or (build_unet(), build_text_encoder())
+    )
     if device.type == "cuda":
         unet = unet.to(memory_format=torch.channels_last)
     tokens = _token_table(captions, tokenize).to(device)
     latents = latents.to(device)
-    step = Step(unet, text, batch, rate, device)
+    step = Step(unet, text, batch, device)
     step.warm_up()
     start, count = time.time(), 0
     while (spent := time.time() - start) < seconds:
@@ -126,12 +136,19 @@ def train_unet(
         step.latents.copy_(latents[pick])
         rows = tokens[torch.randint(tokens.shape[0], (batch,), device=device), pick]
         dropped = torch.rand(batch, 1, device=device) < 0.1
-        step.tokens.copy_(torch.where(dropped, tokens.new_full((1, TOKENS), 49407).index_fill_(1, tokens.new_zeros(1), 49406), rows))
+        step.tokens.copy_(
+            torch.where(
+                dropped, tokens.new_full((1, TOKENS), 49407).index_fill_(1, tokens.new_zeros(1), 49406), rows
+            )
+        )
         step.noise.normal_()
         # One time step from each of `batch` equal slices: every batch sees the whole range.
         slices = (torch.arange(batch, device=device) + torch.rand(batch, device=device)) * (1000 / batch)
         step.times.copy_(slices.long().clamp(0, 999))
-        step(rate * min(1.0, count / 500) * (0.5 + 0.5 * float(np.cos(np.pi * share))) + 1e-7, min(0.9995, count / (count + 50)))
+        step(
+            rate * min(1.0, count / 500) * (0.5 + 0.5 * float(np.cos(np.pi * share))) + 1e-7,
+            min(0.9995, count / (count + 50)),
+        )
         count += 1
         if count % log_every == 0:
             report(f"unet step {count}, {spent:.0f} s, loss {step.loss.item():.4f}")
@@ -142,7 +159,9 @@ def train_unet(
     return unet.eval().requires_grad_(False), text.eval().requires_grad_(False)
 
 
-def _token_table(captions: list[list[str]], tokenize: Callable[[str], list[int]], shuffles: int = 6) -> torch.Tensor:
+def _token_table(
+    captions: list[list[str]], tokenize: Callable[[str], list[int]], shuffles: int = 6
+) -> torch.Tensor:
     """Token ids of every caption in several tag orders, (shuffles, N, 77)."""
     rng = np.random.default_rng(2)
     comma = tokenize(",")

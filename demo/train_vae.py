@@ -53,14 +53,18 @@ def train_vae(
     vae = build_vae().to(device, memory_format=torch.channels_last)
     average = {name: value.detach().clone() for name, value in vae.state_dict().items()}
     data = torch.from_numpy(pictures).to(device)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=device.type == "cuda")
+    optimizer = torch.optim.AdamW(
+        vae.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=device.type == "cuda"
+    )
     start, step = time.time(), 0
     while (spent := time.time() - start) < seconds:
         share = spent / seconds
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, step / 200) * (0.5 + 0.5 * float(np.cos(np.pi * share))) + 1e-6
         pick = torch.randint(len(data), (batch,), device=device)
-        wanted = (data[pick].permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        wanted = (data[pick].permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous(
+            memory_format=torch.channels_last
+        )
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             posterior = vae.encode(wanted).latent_dist
             made = vae.decode(posterior.sample()).sample
@@ -73,7 +77,9 @@ def train_vae(
         step += 1
         decay = min(0.999, step / (step + 20))
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.values()), [p.detach() for p in vae.state_dict().values()], 1 - decay)
+            torch._foreach_lerp_(
+                list(average.values()), [p.detach() for p in vae.state_dict().values()], 1 - decay
+            )
         if step % log_every == 0:
             report(f"vae step {step}, {spent:.0f} s, loss {loss.item():.4f}, {psnr(vae, data[:64]):.2f} dB")
     vae.load_state_dict(average)
@@ -100,7 +106,12 @@ def standardise(vae: AutoencoderKL, pictures: torch.Tensor) -> None:
 
     The SD1 layout fixes the scaling factor, so the latents are made to fit it: mean 0, deviation 1/0.18215.
     """
-    means = torch.cat([vae.encode(c.permute(0, 3, 1, 2).float() / 127.5 - 1).latent_dist.mean for c in pictures[:4096].split(64)])
+    means = torch.cat(
+        [
+            vae.encode(c.permute(0, 3, 1, 2).float() / 127.5 - 1).latent_dist.mean
+            for c in pictures[:4096].split(64)
+        ]
+    )
     shift = means.mean((0, 2, 3))
     factor = 1 / (SCALING * means.std((0, 2, 3)))
     quant, post = vae.quant_conv, vae.post_quant_conv

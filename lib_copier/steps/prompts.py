@@ -15,6 +15,22 @@ PROMPTS = (
     "a cosy room with a bookshelf and an armchair",
 )
 
+OTHER_PROMPTS = (
+    "",
+    "1girl, solo, smile, long hair",
+    "a landscape with mountains and a river",
+    "a photo of a dog on grass",
+    "still life, flowers in a vase, oil painting",
+    "a city at night, neon lights, rain",
+    "abstract pattern, geometric, colorful",
+    "a wooden house in the forest, winter",
+    "an old man reading a newspaper, black and white",
+    "a bird in the sky, watercolor",
+    "a plate of food, top view",
+    "a robot, science fiction, concept art",
+)
+"""What a picture is learned with besides its caption, so that it hangs on none; apart from `PROMPTS`."""
+
 
 def pairs(prompts: Sequence[str], count: int, first_seed: int) -> list[tuple[str, int]]:
     """`count` pairs of prompt and seed: prompts in turn, every pair with a seed of its own."""

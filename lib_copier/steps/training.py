@@ -13,6 +13,7 @@ from lib_copier.graph.step import Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.steps.parts import LORA, device_of, engine_command, fixed
+from lib_copier.steps.prompts import OTHER_PROMPTS
 from lib_copier.steps.records import forget_time
 
 _TASK_FIELDS = frozenset(field.name for field in fields(TrainTask))
@@ -26,6 +27,8 @@ def training_params(recipe: Recipe, group: str, edit: Edit | None = None) -> tup
         for name, value in recipe.group(group, edit).items()
         if name in _TASK_FIELDS and not OPTIONS[f"{group}.{name}"].is_cosmetic
     }
+    if values["other_prompt_share"] and not values["other_prompts"]:
+        values["other_prompts"] = OTHER_PROMPTS
     return fixed({**values, "prediction": recipe.get("project.prediction")})
 
 

@@ -27,7 +27,15 @@ class CaptionBook:
 
 
 def plan_captions(
-    captions: Sequence[str], *, uses: int, shuffle: bool, keep_tokens: int, seed: int, limit: int | None
+    captions: Sequence[str],
+    *,
+    uses: int,
+    shuffle: bool,
+    keep_tokens: int,
+    seed: int,
+    limit: int | None,
+    others: Sequence[str] = (),
+    other_share: float = 0.0,
 ) -> CaptionBook:
     """Lay out a run's captions.
 
@@ -39,14 +47,30 @@ def plan_captions(
         Noised copies in the whole run.
     limit:
         At most this many orders a picture, used in turn; None: a fresh one for every use.
+    others, other_share:
+        Prompts that stand in for the caption in this share (0 … 1) of the uses, drawn by the seed alone.
     """
     found: dict[str, int] = {}
     rows = []
+    has_others = bool(others) and other_share > 0
     for caption in captions:
-        orders = min(uses, limit or uses) if shuffle else 1
-        texts = [shuffle_tags(caption, order, seed=seed, keep_tokens=keep_tokens) for order in range(orders)]
-        rows.append(tuple(found.setdefault(text if shuffle else caption, len(found)) for text in texts))
+        orders = min(uses, limit or uses) if shuffle or has_others else 1
+        own = []
+        for order in range(orders):
+            text = _other_prompt(others, other_share, seed, order) if has_others else None
+            if text is None:
+                text = (
+                    shuffle_tags(caption, order, seed=seed, keep_tokens=keep_tokens) if shuffle else caption
+                )
+            own.append(found.setdefault(text, len(found)))
+        rows.append(tuple(own))
     return CaptionBook(tuple(found), tuple(rows))
+
+
+def _other_prompt(others: Sequence[str], share: float, seed: int, order: int) -> str | None:
+    """The prompt that stands in for the caption this time; None where the caption itself is due."""
+    draw = stream(seed, "other prompt", order)
+    return others[int(draw.integers(len(others)))] if draw.random() < share else None
 
 
 def shuffle_tags(caption: str, order: int, *, seed: int, keep_tokens: int) -> str:

@@ -70,6 +70,10 @@ class TrainConfig:
     """Gradients are scaled down to this norm; 0: never."""
     shuffle_caption: bool = True
     keep_tokens: int = 0
+    other_prompts: tuple[str, ...] = ()
+    other_prompt_share: float = 0.0
+    """Share (0 … 1) of the noised copies that are learned with one of `other_prompts` in place of the caption:
+    what is learned then hangs on the picture, not on its caption."""
     clip_skip: int = 1
     gradient_checkpointing: bool = False
     precision: str = "auto"
@@ -135,6 +139,8 @@ RULES: dict[str, rules.Rule] = {
     "max_grad_norm": rules.number(0, 1e6),
     "shuffle_caption": rules.flag,
     "keep_tokens": rules.whole(0, 10_000),
+    "other_prompts": rules.texts,
+    "other_prompt_share": rules.number(0, 1),
     "clip_skip": rules.whole(1, 12),
     "gradient_checkpointing": rules.flag,
     "precision": rules.one_of("auto", "fp32", "bf16", "fp16"),

@@ -163,6 +163,8 @@ def _captions(config: TrainConfig) -> tuple[CaptionBook, dict[str, int]]:
         uses=config.steps * config.batch_size,
         shuffle=config.shuffle_caption,
         keep_tokens=config.keep_tokens,
+        others=config.other_prompts,
+        other_share=config.other_prompt_share,
         seed=config.seed,
         limit=None if config.train_text_encoder else CACHED_ORDERS,
     )

@@ -76,6 +76,11 @@ def train_refusals(task: TrainTask, facts: CheckpointFacts) -> list[str]:
         )
     if task.timestep_sampling != "uniform":
         found.append("sd-scripts draws time steps uniformly: set the time step sampling to uniform.")
+    if task.other_prompts and task.other_prompt_share:
+        found.append(
+            "sd-scripts learns a picture with its own caption alone: set the share of other prompts to 0, or "
+            "train embedded."
+        )
     if facts.prediction_type is None:
         found.append(
             f"Nothing in {task.checkpoint.name} tells whether this {facts.family.label} model predicts noise "

@@ -87,11 +87,11 @@ _COMMON: Mapping[str, Value] = {
     "sweep.weight_max": 1.0,
     "sweep.weight_step": 0.5,
     "sweep.sampler": "DPM++ 2M Karras",
-    "sweep.steps": 10,
+    "sweep.steps": 8,
     "sweep.cfg_scale": 4.0,
     "check.prompts": PROMPTS,
     "check.sampler": "DPM++ 2M Karras",
-    "check.steps": 10,
+    "check.steps": 8,
     "check.cfg_scale": 4.0,
     # On a model this small the rank is no burden, and eight would be a large part of the whole.
     "resize.rank": 8,

@@ -86,7 +86,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
                 **_both(_DEMO_TRAINING),
                 "copier.steps": 110,
                 "copier.copied_psnr": None,
-                "edit_lora.steps": 60,
+                "edit_lora.steps": 70,
                 "resize.rank": 8,
             }
         ),

@@ -11,17 +11,29 @@ from lib_copier.engines.task import Command, Picture
 from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps import resize, sweep
-from lib_copier.steps.parts import CAPTION, LORA, LORA_OUTPUT, PICTURE, Model, engine_for, read_caption
+from lib_copier.steps.parts import (
+    CAPTION,
+    LORA,
+    LORA_OUTPUT,
+    PICTURE,
+    Model,
+    engine_for,
+    fixed,
+    read_caption,
+)
 from lib_copier.steps.training import cosmetic_params, keep_records, training_command, training_params
+
+_WEIGHTS = (-1.0, 0.0, 1.0)
+"""Enough to see its effect and its leak."""
 
 
 def steps(recipe: Recipe, edit: Edit, model: Model) -> Iterator[Step]:
-    """``control_lora/EDIT``, ``control_resize/EDIT``, ``control/EDIT``: same settings, on the base model."""
+    """``control_lora/EDIT``, ``control_resize/EDIT``, ``control/EDIT``: the edit LoRA's settings, on the base."""
     yield _train_step(recipe, edit, model)
     resized = f"control_resize/{edit.name}"
     yield resize.step(recipe, edit, after=f"control_lora/{edit.name}", step_id=resized)
     lora = StepInput("lora", step=resized, output=LORA)
-    yield sweep.step(recipe, edit, model, lora, step_id=f"control/{edit.name}")
+    yield sweep.step(recipe, edit, model, lora, step_id=f"control/{edit.name}", tried=_WEIGHTS)
 
 
 def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:
@@ -39,7 +51,10 @@ def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:
         "control_lora",
         _train,
         inputs=(*model.inputs, *pictures),
-        params=training_params(recipe, group, edit),
+        # The ordinary way knows one caption: with other prompts the picture would leak all the more.
+        params=fixed(
+            {**dict(training_params(recipe, group, edit)), "other_prompt_share": 0.0, "other_prompts": ()}
+        ),
         outputs=LORA_OUTPUT,
         cosmetic=cosmetic_params(recipe, group, edit),
         engine=engine_for(recipe, group),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
@@ -20,8 +22,15 @@ from lib_copier.steps.parts import (
 )
 
 
-def step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput, step_id: str = "") -> Step:
-    """``sweep/EDIT``: result.json and a picture for each weight and pair."""
+def step(
+    recipe: Recipe,
+    edit: Edit,
+    model: Model,
+    lora: StepInput,
+    step_id: str = "",
+    tried: Sequence[float] = (),
+) -> Step:
+    """``sweep/EDIT``: result.json and a picture for each pair and weight (`tried`, or the recipe's)."""
     other = str(recipe.get("sweep.checkpoint", edit) or "")
     tried_on = checkpoint_model(recipe, other) if other else model
     pictures = [
@@ -31,7 +40,7 @@ def step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput, step_id: str
     ]
     params = {
         **dict(judging_params(recipe, "sweep", tried_on, edit)),
-        "weights": weights(recipe, edit),
+        "weights": list(tried) or weights(recipe, edit),
         "chain": chain_of(edit),
         "size": judged_size(recipe, edit),
     }

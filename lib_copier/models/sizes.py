@@ -27,17 +27,7 @@ def unet_config(shapes: Shapes, family: Family) -> dict[str, Any]:
     InputError
         If a tensor that decides a size is missing.
     """
-    downs = _indices(shapes, rf"{re.escape(UNET_PREFIX)}input_blocks\.(\d+)\.0\.op\.weight")
-    blocks = 1 + max(_indices(shapes, rf"{re.escape(UNET_PREFIX)}input_blocks\.(\d+)\."), default=0)
-    levels = len(downs) + 1
-    stride = blocks // levels
-    layers = stride - 1
-    if layers < 1 or stride * levels != blocks:
-        raise InputError(
-            f"The U-Net has {blocks} input blocks on {levels} levels, which is no Stable Diffusion layout.",
-            "Use a complete SD1, SD2 or SDXL checkpoint.",
-        )
-    firsts = [1 + level * stride for level in range(levels)]
+    firsts, layers = _first_blocks(shapes)
     channels = [
         _shape(shapes, f"{UNET_PREFIX}input_blocks.{block}.0.out_layers.3.weight")[0] for block in firsts
     ]
@@ -76,6 +66,20 @@ def unet_config(shapes: Shapes, family: Family) -> dict[str, Any]:
             "projection_class_embeddings_input_dim": label[1],
         }
     return config
+
+
+def _first_blocks(shapes: Shapes) -> tuple[list[int], int]:
+    """The number of each level's first input block, and how many layers a level has."""
+    downs = _indices(shapes, rf"{re.escape(UNET_PREFIX)}input_blocks\.(\d+)\.0\.op\.weight")
+    blocks = 1 + max(_indices(shapes, rf"{re.escape(UNET_PREFIX)}input_blocks\.(\d+)\."), default=0)
+    levels = len(downs) + 1
+    stride = blocks // levels
+    if stride < 2 or stride * levels != blocks:
+        raise InputError(
+            f"The U-Net has {blocks} input blocks on {levels} levels, which is no Stable Diffusion layout.",
+            "Use a complete SD1, SD2 or SDXL checkpoint.",
+        )
+    return [1 + level * stride for level in range(levels)], stride - 1
 
 
 def vae_config(shapes: Shapes, family: Family) -> dict[str, Any]:

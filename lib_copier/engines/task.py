@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Union
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class TrainTask:
     keep_tokens: int = 0
     other_prompts: tuple[str, ...] = ()
     other_prompt_share: float = 0.0
-    """Share (0 … 1) of the noised copies that are learned with one of `other_prompts` in place of the caption:
-    what is learned then hangs on the picture, not on its caption."""
+    """Share (0 … 1) of the noised copies that are learned with one of `other_prompts` in place of the
+    caption: what is learned then hangs on the picture, not on its caption."""
     clip_skip: int = 1
     gradient_checkpointing: bool = False
     precision: str = "auto"
@@ -153,7 +153,7 @@ class TagTask:
     threshold: float = 0.35
 
 
-Task = Union[TrainTask, MergeTask, SvdMergeTask, ResizeTask, ExtractTask, TagTask]
+Task = TrainTask | MergeTask | SvdMergeTask | ResizeTask | ExtractTask | TagTask
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ from lib_copier.steps.training import cosmetic_params, keep_records, training_co
 _WEIGHTS = (-1.0, 0.0, 1.0)
 """Enough to see its effect and its leak."""
 
+_OWN_CAPTION_ONLY = {"other_prompt_share": 0.0, "other_prompts": ()}
+"""The ordinary way knows one caption: with other prompts the picture would leak all the more."""
+
 
 def steps(recipe: Recipe, edit: Edit, model: Model) -> Iterator[Step]:
     """``control_lora/EDIT``, ``control_resize/EDIT``, ``control/EDIT``: the edit LoRA's settings, on the base."""
@@ -51,10 +54,7 @@ def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:
         "control_lora",
         _train,
         inputs=(*model.inputs, *pictures),
-        # The ordinary way knows one caption: with other prompts the picture would leak all the more.
-        params=fixed(
-            {**dict(training_params(recipe, group, edit)), "other_prompt_share": 0.0, "other_prompts": ()}
-        ),
+        params=fixed({**dict(training_params(recipe, group, edit)), **_OWN_CAPTION_ONLY}),
         outputs=LORA_OUTPUT,
         cosmetic=cosmetic_params(recipe, group, edit),
         engine=engine_for(recipe, group),

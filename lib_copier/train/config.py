@@ -72,8 +72,8 @@ class TrainConfig:
     keep_tokens: int = 0
     other_prompts: tuple[str, ...] = ()
     other_prompt_share: float = 0.0
-    """Share (0 … 1) of the noised copies that are learned with one of `other_prompts` in place of the caption:
-    what is learned then hangs on the picture, not on its caption."""
+    """Share (0 … 1) of the noised copies that are learned with one of `other_prompts` in place of the
+    caption: what is learned then hangs on the picture, not on its caption."""
     clip_skip: int = 1
     gradient_checkpointing: bool = False
     precision: str = "auto"

@@ -64,7 +64,6 @@ _QUICK: Mapping[str, Value] = {"sweep.pairs": 4, "check.pairs": 4, "sweep.contro
 _QUICK_EDITS = ("outline",)
 
 OTHER_PROMPTS = (
-    "",
     "blue circle, green background",
     "brown house, night sky, sand",
     "big pink heart, white background",

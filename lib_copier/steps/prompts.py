@@ -16,7 +16,6 @@ PROMPTS = (
 )
 
 OTHER_PROMPTS = (
-    "",
     "1girl, solo, smile, long hair",
     "a landscape with mountains and a river",
     "a photo of a dog on grass",

@@ -27,8 +27,9 @@ def training_params(recipe: Recipe, group: str, edit: Edit | None = None) -> tup
         for name, value in recipe.group(group, edit).items()
         if name in _TASK_FIELDS and not OPTIONS[f"{group}.{name}"].is_cosmetic
     }
-    if values["other_prompt_share"] and not values["other_prompts"]:
-        values["other_prompts"] = OTHER_PROMPTS
+    if values["other_prompt_share"]:
+        # The empty prompt is what guidance compares every other one with.
+        values["other_prompts"] = ("", *(values["other_prompts"] or OTHER_PROMPTS))
     return fixed({**values, "prediction": recipe.get("project.prediction")})
 
 

@@ -153,14 +153,18 @@ def test_the_tab_in_a_webui(chromium, tmp_path, version):
     port = free_port()
     arguments = [str(Path(servers.__file__).with_name("webui_double.py")), str(tmp_path / "webui"), str(port)]
     with serving(python_for(version), arguments, port=port) as address:
-        page = Wizard(chromium, address)
-        page.page.get_by_role("tab", name="Copier LoRA").click()
-        page.ready()
-        assert page.seen("nav .cl-step") == 10
-        # The double's checkpoints are no files: the wizard says what is wrong and goes on working.
-        page.act("create_project")
-        page.page.wait_for_selector("#copier_lora .cl-notice, #copier_lora [data-set='origin.prompt']")
-        assert page.errors == []
+        wizard = Wizard(chromium, address)
+        tab = "#tabs button:visible:text-is('{}')"
+        wizard.page.click(tab.format("Copier LoRA"))
+        wizard.ready().act("create_project")
+        wizard.page.wait_for_selector("#copier_lora [data-act=generate_in_webui]")
+        assert wizard.seen("nav .cl-step") == 10
+        wizard.page.click(tab.format("txt2img"))
+        wizard.page.click("#copier_lora-txt2img-send")
+        wizard.page.wait_for_selector("#copier_lora main .cl-figure img")
+        wizard.wait_for_picture("main .cl-figure img", 64)
+        assert wizard.page.input_value('#copier_lora [data-set="origin.prompt"]') == "a cat"
+        assert wizard.errors == []
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])

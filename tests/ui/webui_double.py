@@ -43,10 +43,24 @@ def execute_script() -> ModuleType:
     return module
 
 
-def build_page() -> tuple[Any, list[Any]]:
-    """The host's page with its galleries and our tab; also what our callback returned."""
+def generated_picture(data: Path) -> Path:
+    """A picture as the host leaves it after a generation."""
+    from PIL import Image
+
+    path = data / "outputs" / "made.png"
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (64, 64), "orange").save(path)
+    return path
+
+
+def build_page(data: Path) -> tuple[Any, list[Any]]:
+    """The host's page with a picture in its gallery and our tab; also what our callback returned."""
     import gradio as gr
-    from modules import script_callbacks
+    from modules import script_callbacks, ui_tempdir
+
+    # Gradio serves a copy of the picture under a name that only it knows; the host keeps book of those.
+    ui_tempdir.check_tmp_file = lambda demo, name: Path(name.partition("?")[0]).is_file()
+    record = json.dumps({"index_of_first_image": 0, "infotexts": ["a cat\nSteps: 4, Seed: 7"]})
 
     made = script_callbacks.registered
 
@@ -58,10 +72,11 @@ def build_page() -> tuple[Any, list[Any]]:
     for callback in made.get("before_ui", []):
         callback()
     with gr.Blocks(analytics_enabled=False) as txt2img:
-        created(gr.Gallery(elem_id="txt2img_gallery"), elem_id="txt2img_gallery")
+        pictures = gr.Gallery([str(generated_picture(data))], elem_id="txt2img_gallery")
+        created(pictures, elem_id="txt2img_gallery")
         with gr.Row():
             created(gr.Button("extras", elem_id="txt2img_send_to_extras"), elem_id="txt2img_send_to_extras")
-        info = gr.Textbox(visible=False, elem_id="generation_info_txt2img")
+        info = gr.Textbox(record, visible=False, elem_id="generation_info_txt2img")
         created(info, elem_id="generation_info_txt2img")
         created(gr.Button("no id"), elem_id=None)
     tabs = [tab for callback in made["ui_tabs"] for tab in callback()]
@@ -90,7 +105,7 @@ def main() -> None:
     script_callbacks.registered["ui_tabs"][0]()
     cost = scripted + time.process_time() - begun
     new = sorted({name.partition(".")[0] for name in set(sys.modules) - known})
-    page, tabs = build_page()
+    page, tabs = build_page(data)
     saved = [
         block for block in tabs[0][0].blocks.values() if not getattr(block, "do_not_save_to_config", False)
     ]
@@ -106,13 +121,28 @@ def main() -> None:
         major = int(gr.__version__.partition(".")[0])
         page.queue(64)
         options: dict[str, Any] = {"allowed_paths": [str(data)], "server_port": port, "quiet": True}
-        head = _head()
         if major >= 6:
-            options["head"] = head
-        page.head = head
+            options["head"] = _head()
+        else:
+            _put_into_every_page(_head())
         page.launch(prevent_thread_lock=True, **options)
         print("serving", flush=True)
         sys.stdin.read()
+
+
+def _put_into_every_page(head: str) -> None:
+    """As the hosts do: what gradio's template gave is changed before it is sent."""
+    import gradio.routes
+
+    answer = gradio.routes.templates.TemplateResponse
+
+    def changed(*arguments: Any, **keywords: Any) -> Any:
+        response = answer(*arguments, **keywords)
+        response.body = response.body.replace(b"</head>", f"{head}</head>".encode())
+        response.init_headers()
+        return response
+
+    gradio.routes.templates.TemplateResponse = changed
 
 
 def _head() -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lib_copier.recipe.model import Edit, Effect
 from lib_copier.ui import live, parts
+from lib_copier.ui.form import folded
 from lib_copier.ui.html import Html, element_id, join, tag
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import compare, figure, gallery
@@ -29,11 +30,14 @@ def render(page: Page) -> Html:
         parts.origin_picker(page),
         parts.reasons(page, steps),
         parts.running(page, steps),
-        tag("div", preview(page, edit), _setting(page, edit), class_="cl-two"),
-        _differs(page, steps),
+        tag("div", _seeing(page, edit, steps), _setting(page, edit), class_="cl-two"),
         parts.details(page, steps),
         parts.run_buttons(page, steps, label=page.texts("edit.run")),
     )  # fmt: skip
+
+
+def _seeing(page: Page, edit: Edit, steps: list[str]) -> Html:
+    return tag("div", preview(page, edit), _differs(page, steps), class_="cl-block")
 
 
 def _setting(page: Page, edit: Edit) -> Html:
@@ -220,4 +224,5 @@ def _manage(page: Page) -> Html:
         remove = parts.button(
             page.texts("edit.remove"), "remove_edit", confirm=page.texts("edit.remove_sure")
         )
-    return tag("div", tag("div", name, rename, remove, class_="cl-row"), data_form="edit")
+    form = tag("div", tag("div", name, rename, remove, class_="cl-row"), data_form="edit")
+    return folded(page.texts("edit.name"), form, name="edit-name")

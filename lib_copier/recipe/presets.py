@@ -86,7 +86,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
                 **_both(_DEMO_TRAINING),
                 "copier.steps": 110,
                 "copier.copied_psnr": None,
-                "edit_lora.steps": 70,
+                "edit_lora.steps": 120,
                 "resize.rank": 8,
             }
         ),
@@ -97,7 +97,7 @@ _WEAK: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
         "memo": MappingProxyType({"edit_lora.rank": 128, "edit_lora.alpha": 64.0, "edit_lora.steps": 5120}),
         "fast": MappingProxyType({"edit_lora.steps": 400}),
-        "demo": MappingProxyType({"edit_lora.steps": 80}),
+        "demo": MappingProxyType({"edit_lora.steps": 140}),
     }
 )
 """What a preset changes for an edit made of a weak effect."""

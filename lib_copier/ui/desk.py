@@ -12,6 +12,7 @@ from typing import Any
 from lib_copier.graph.folders import Folders, with_folders
 from lib_copier.graph.queue import Job, Queue
 from lib_copier.graph.status import StepStatus
+from lib_copier.graph.store import Artifact
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.parts import RESULT
 from lib_copier.steps.project import Project
@@ -86,21 +87,34 @@ class Desk:
         """How far a step has come, or how its last run went."""
         return progress_of(self.project.folder, step_id)
 
-    def file(self, step_id: str, name: str = "") -> Path | None:
-        """A file that a step made; None while it is not done."""
+    def artifact(self, step_id: str) -> Artifact | None:
+        """What a step made: as the recipe says now, else the last before, which stays worth looking at."""
         status = self.states.get(step_id)
-        if status is None or status.artifact is None:
+        if status is None or status.artifact is not None:
+            return status.artifact if status is not None else None
+        return self._last_made.get(step_id)
+
+    @cached_property
+    def _last_made(self) -> Mapping[str, Artifact]:
+        store = self.project.store
+        newest_last = reversed(store.manifests())
+        return {str(made.get("step")): Artifact(key, store.folder / key, made) for key, made in newest_last}
+
+    def file(self, step_id: str, name: str = "") -> Path | None:
+        """A file that a step made, the last time it was done; None where it never was."""
+        status, artifact = self.states.get(step_id), self.artifact(step_id)
+        if status is None or artifact is None:
             return None
         name = name or status.step.outputs[0].name
-        return status.artifact.file(name) if name in status.artifact.manifest["files"] else None
+        return artifact.file(name) if name in artifact.manifest["files"] else None
 
     def result(self, step_id: str) -> Mapping[str, Any]:
-        """What a finished step reported; empty while it is not done."""
-        status = self.states.get(step_id)
-        return status.artifact.result if status is not None and status.artifact is not None else {}
+        """What a step reported, the last time it was done; empty where it never was."""
+        artifact = self.artifact(step_id)
+        return artifact.result if artifact is not None else {}
 
     def report(self, step_id: str) -> Mapping[str, Any]:
-        """What a finished check or preview measured; empty while it is not done or cannot be read."""
+        """What a check or preview measured, the last time; empty where there is none to be read."""
         path = self.file(step_id, RESULT)
         try:
             if path is None or path.stat().st_size > _LARGEST_REPORT:
@@ -111,11 +125,11 @@ class Desk:
         return found if isinstance(found, dict) else {}
 
     def made(self, step_id: str) -> Made | None:
-        """How a finished step was made; None while it is not done."""
-        status = self.states.get(step_id)
-        if status is None or status.artifact is None:
+        """How a step was made, the last time; None where it never was."""
+        artifact = self.artifact(step_id)
+        if artifact is None:
             return None
-        manifest = status.artifact.manifest
+        manifest = artifact.manifest
         return Made(
             float(manifest.get("seconds") or 0.0),
             with_folders(str(manifest.get("command") or ""), self.project.folder),

@@ -88,12 +88,16 @@ def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "") -> Html
     made: list[Html] = []
     following = PANELS[PANELS.index(panel) + 1]
     state = page.state(step_ids)
-    go_on = tag(
-        "button",
-        texts("next", title=texts(f"{following}.title")),
-        type="button",
-        class_="cl-button cl-primary" if state == "done" else "cl-button",
-        data_go_panel=following,
+    go_on = (
+        None
+        if following == "jobs"
+        else tag(
+            "button",
+            texts("next", title=texts(f"{following}.title")),
+            type="button",
+            class_="cl-button cl-primary" if state == "done" else "cl-button",
+            data_go_panel=following,
+        )
     )
     if not step_ids:
         return tag("div", go_on, class_="cl-actions")

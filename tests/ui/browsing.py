@@ -50,6 +50,10 @@ class Wizard:
         self.page.wait_for_selector("#copier_lora main h2")
         return self
 
+    def open_tab(self, title: str) -> None:
+        """Open one of the host's tabs; as an event, since gradio may still lay a veil over the page."""
+        self.page.locator(f"#tabs button:visible:text-is('{title}')").first.dispatch_event("click")
+
     def act(self, name: str, **data: str) -> None:
         """Press the button of an act, and wait for its answer."""
         extra = "".join(f'[data-{key}="{value}"]' for key, value in data.items())

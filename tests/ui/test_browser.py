@@ -154,12 +154,11 @@ def test_the_tab_in_a_webui(chromium, tmp_path, version):
     arguments = [str(Path(servers.__file__).with_name("webui_double.py")), str(tmp_path / "webui"), str(port)]
     with serving(python_for(version), arguments, port=port) as address:
         wizard = Wizard(chromium, address)
-        tab = "#tabs button:visible:text-is('{}')"
-        wizard.page.click(tab.format("Copier LoRA"))
+        wizard.open_tab("Copier LoRA")
         wizard.ready().act("create_project")
         wizard.page.wait_for_selector("#copier_lora [data-act=generate_in_webui]")
         assert wizard.seen("nav .cl-step") == 10
-        wizard.page.click(tab.format("txt2img"))
+        wizard.open_tab("txt2img")
         wizard.page.click("#copier_lora-txt2img-send")
         wizard.page.wait_for_selector("#copier_lora main .cl-figure img")
         wizard.wait_for_picture("main .cl-figure img", 64)

@@ -55,8 +55,8 @@ def trained(page: Page, step_id: str) -> Html:
 
 
 def _samples(page: Page, step_id: str) -> Html:
-    status = page.opened.states[step_id]
-    if status.artifact is None:
+    artifact = page.opened.artifact(step_id)
+    if artifact is None:
         return Html("")
-    found = sorted((status.artifact.folder / "samples").glob("*.png"))[-8:]
+    found = sorted((artifact.folder / "samples").glob("*.png"))[-8:]
     return gallery([figure(page.url(path), path.stem) for path in found]) if found else Html("")

@@ -125,7 +125,7 @@ def _sheet(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:
         )
         for caption, paths in rows
     ]
-    table = tag("div", tag("table", head, body), class_="cl-sheet")
+    table = tag("div", tag("table", head, body), class_="cl-sheet cl-strips")
     return folded(page.texts("preview.sheet"), table, name="preview-sheet")
 
 

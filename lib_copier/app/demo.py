@@ -12,22 +12,11 @@ from lib_copier.app import progress
 from lib_copier.app.demo_report import write_report
 from lib_copier.engines.locate import root
 from lib_copier.errors import InputError
+from lib_copier.recipe import demo
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.option import Value
 from lib_copier.recipe.presets import apply_preset
 from lib_copier.steps.project import Project
-
-CHECKPOINT = Path("demo") / "copier-demo.safetensors"
-
-ORIGIN: Mapping[str, Value] = {
-    "prompt": "red mushroom, blue sky, grass",
-    "seed": 1,
-    "width": 128,
-    "height": 128,
-    "steps": 20,
-    "cfg_scale": 4.0,
-    "sampler": "DPM++ 2M Karras",
-}
 
 EDITS: Mapping[str, str] = {
     "outline": "outline",
@@ -39,62 +28,9 @@ EDITS: Mapping[str, str] = {
 """The memo's five, by effect."""
 EDITS_B = ("outline", "contrast")
 
-PROMPTS = (
-    "purple house, blue sky, snow",
-    "big orange heart, purple background",
-    "green tree, sunset sky, grass",
-    "yellow moon, night sky, grass",
-    "blue circle, yellow background",
-    "pink flower, white background",
-    "cyan fish, green background",
-    "brown triangle, sunset sky, sand",
-    "orange star on the left, orange heart on the right, blue background",
-    "white cloud, blue sky, grass",
-    "purple ring, yellow background",
-    "yellow house, night sky, sand",
-    "green diamond, pink background",
-    "red circle on the left, red square on the right, cyan background",
-    "black moon, gray background",
-    "orange mushroom, sunset sky, snow",
-)
-"""What sweeps and checks print: no training here sees any of them."""
-
 _FULL: Mapping[str, Value] = {"sweep.pairs": 16, "check.pairs": 8, "sweep.control": True}
 _QUICK: Mapping[str, Value] = {"sweep.pairs": 4, "check.pairs": 4, "sweep.control": False}
 _QUICK_EDITS = ("outline",)
-
-OTHER_PROMPTS = (
-    "blue circle, green background",
-    "brown house, night sky, sand",
-    "big pink heart, white background",
-    "green tree on the left, orange fish on the right, sunset sky, snow",
-    "purple star, red background",
-    "white cloud on the left, brown diamond on the right, blue sky, grass",
-    "cyan ring, yellow background",
-    "gray triangle at the top, pink moon at the bottom, blue sky, sand",
-    "orange flower, purple background",
-    "black square, gray background",
-    "small red fish, cyan background",
-)
-"""What the picture is learned with besides its caption, in the words that the demo checkpoint knows."""
-
-_COMMON: Mapping[str, Value] = {
-    "copier.other_prompts": OTHER_PROMPTS,
-    "edit_lora.other_prompts": OTHER_PROMPTS,
-    "sweep.prompts": PROMPTS,
-    "sweep.weight_min": -1.0,
-    "sweep.weight_max": 1.0,
-    "sweep.weight_step": 0.5,
-    "sweep.sampler": "DPM++ 2M Karras",
-    "sweep.steps": 8,
-    "sweep.cfg_scale": 4.0,
-    "check.prompts": PROMPTS,
-    "check.sampler": "DPM++ 2M Karras",
-    "check.steps": 8,
-    "check.cfg_scale": 4.0,
-    # On a model this small the rank is no burden, and eight would be a large part of the whole.
-    "resize.rank": 8,
-}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -106,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="one edit, fewer pictures: a first look")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     arguments = parser.parse_args(argv)
-    checkpoint = root() / CHECKPOINT
+    checkpoint = root() / demo.CHECKPOINT
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint} is missing.", "Make it with `python demo/make.py`, or clone again.")
     out = arguments.out.absolute()
@@ -129,10 +65,10 @@ def demo_recipe(checkpoint: Path, *, is_quick: bool, device: str = "auto") -> Re
     """Method A on one origin; five edits, or one for a first look."""
     names = _QUICK_EDITS if is_quick else tuple(EDITS)
     edits = tuple(Edit(name, parse_effects(EDITS[name])) for name in names)
-    recipe = Recipe((Origin("scene", settings_of(ORIGIN)),), edits)
+    recipe = Recipe((Origin("scene", settings_of(demo.ORIGIN)),), edits)
     values = {"project.checkpoint": str(checkpoint), "project.device": device, "project.name": "demo"}
-    return apply_preset(recipe, "demo").with_settings(
-        {**values, **_COMMON, **(_QUICK if is_quick else _FULL)}
+    return apply_preset(recipe, demo.PRESET).with_settings(
+        {**values, **demo.SETTINGS, **(_QUICK if is_quick else _FULL)}
     )
 
 

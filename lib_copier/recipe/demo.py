@@ -43,7 +43,6 @@ PROMPTS = (
 """What sweeps and checks print: no training here sees any of them."""
 
 OTHER_PROMPTS = (
-    "",
     "blue circle, green background",
     "brown house, night sky, sand",
     "big pink heart, white background",
@@ -65,12 +64,13 @@ SETTINGS: Mapping[str, Value] = {
     "sweep.weight_min": -1.0,
     "sweep.weight_max": 1.0,
     "sweep.weight_step": 0.5,
-    "sweep.steps": 16,
+    "sweep.sampler": "DPM++ 2M Karras",
+    "sweep.steps": 8,
     "sweep.cfg_scale": 4.0,
     "check.prompts": PROMPTS,
-    "check.steps": 16,
+    "check.sampler": "DPM++ 2M Karras",
+    "check.steps": 8,
     "check.cfg_scale": 4.0,
-    # On a model this small the rank is no burden, and eight would be a large part of the whole.
     "resize.rank": 8,
 }
 """Settings of every project on it, beside the preset's."""

@@ -39,7 +39,7 @@ ADVANCED: tuple[Option, ...] = (
     Option("shuffle_caption", "bool", True, "Shuffle the caption's tags"),
     Option("keep_tokens", "int", 0, "Keep tokens", "Leading tags that stay in place.", 0, 255),
     Option("other_prompt_share", "float", 0.0, "Share of other prompts",
-           "Unrelated prompts in the caption's place: a copier then prints its picture whatever the prompt.", 0, 1),
+           "Unrelated prompts in the caption's place: a copier then prints its picture for any prompt.", 0, 1),
     Option("other_prompts", "list", (), "Other prompts", "One a line; empty: a list of everyday ones."),
     Option("clip_skip", "int", 1, "Clip skip", "", 1, 12),
     Option("gradient_checkpointing", "bool", False, "Gradient checkpointing", "Less memory, slower."),

@@ -18,7 +18,8 @@ TOKENS = 77
 def build_unet() -> UNet2DConditionModel:
     """A U-Net in the SD1 layout with 9.7 M parameters for 16×16 latents."""
     return UNet2DConditionModel(
-        sample_size=16, in_channels=4, out_channels=4, layers_per_block=2, block_out_channels=(64, 96, 128, 96),
+        sample_size=16, in_channels=4, out_channels=4, layers_per_block=2,
+        block_out_channels=(64, 96, 128, 96),
         cross_attention_dim=WIDTH, attention_head_dim=8,
         down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
@@ -28,8 +29,10 @@ def build_unet() -> UNet2DConditionModel:
 def build_text_encoder() -> CLIPTextModel:
     """A two-layer text encoder over the full CLIP vocabulary."""
     config = CLIPTextConfig(
-        vocab_size=49408, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=2, num_attention_heads=1,
-        max_position_embeddings=TOKENS, hidden_act="quick_gelu", bos_token_id=49406, eos_token_id=49407, pad_token_id=49407,
+        vocab_size=49408, hidden_size=WIDTH, intermediate_size=4 * WIDTH,
+        num_hidden_layers=2, num_attention_heads=1,
+        max_position_embeddings=TOKENS, hidden_act="quick_gelu",
+        bos_token_id=49406, eos_token_id=49407, pad_token_id=49407,
     )  # fmt: skip
     return CLIPTextModel(config)
 
@@ -114,7 +117,10 @@ def train_unet(
     device: torch.device, models: tuple[UNet2DConditionModel, CLIPTextModel] | None = None, batch: int = 512,
     rate: float = 1.5e-3, report: Callable[[str], None] = print, log_every: int = 1000,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:  # fmt: skip
-    """U-Net and text encoder trained for `seconds` (from `models` where given); `latents` (N, 4, 16, 16) scaled.
+    """U-Net and text encoder trained for `seconds` (from `models` where given).
+
+    `latents` are (N, 4, 16, 16), already scaled.
+
 
     Tags are shuffled and a tenth of the captions dropped, so that order means nothing and guidance works.
     Returns the averaged weights.

@@ -17,7 +17,8 @@ SCALING = 0.18215
 def build_vae() -> AutoencoderKL:
     """The untrained VAE; the last convolution of every residual branch starts at zero."""
     vae = AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, norm_num_groups=32, sample_size=128,
+        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, norm_num_groups=32,
+        sample_size=128,
         block_out_channels=(32, 64, 64, 64), scaling_factor=SCALING,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
     )  # fmt: skip
@@ -91,7 +92,10 @@ def train_vae(
 
 @torch.no_grad()
 def psnr(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
-    """Mean PSNR (dB, of 255) of the round trip through the posterior's mean; `pictures` (N, H, W, 3) uint8."""
+    """Mean PSNR (dB, of 255) of the round trip through the posterior's mean.
+
+    `pictures` are (N, H, W, 3) uint8.
+    """
     found = []
     for chunk in pictures.split(64):
         x = chunk.permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -22,11 +22,11 @@ _SIGNS: tuple[tuple[str, str], ...] = (
         "The package {name} is missing in the engine's environment: run `python run.py setup`, or for "
         "sd-scripts `python run.py engine install`.",
     ),
-    (r"Permission denied|\[Errno 13\]|WinError 5\b", "A file or folder may not be written: check its rights."),
+    (r"Permission denied|\[Errno 13\]|WinError 5\b", "A file or folder may not be written: check rights."),
     (r"CUDA driver version is insufficient|no CUDA-capable device|Torch not compiled with CUDA",
-     "This PyTorch finds no usable GPU: choose device cpu, or install a build for your GPU."),
+     "This PyTorch finds no usable GPU: choose device cpu, or install your GPU's build."),
     (r"unrecognized arguments|the following arguments are required",
-     "The engine's version does not know an option: install the pinned one with `python run.py engine install`."),
+     "The engine's version does not know an option: install the pinned one by `python run.py engine install`."),
     (
         r"(?:fp16|bf16) mixed precision requires",
         "This PyTorch finds no GPU for that precision: choose precision fp32, or install a build for your GPU.",

@@ -31,7 +31,7 @@ _OWN_CAPTION_ONLY = {"other_prompt_share": 0.0, "other_prompts": ()}
 
 
 def steps(recipe: Recipe, edit: Edit, model: Model) -> Iterator[Step]:
-    """``control_lora/EDIT``, ``control_resize/EDIT``, ``control/EDIT``: the edit LoRA's settings, on the base."""
+    """``control_lora/EDIT``, ``control_resize/EDIT``, ``control/EDIT``: the edit LoRA's settings."""
     yield _train_step(recipe, edit, model)
     resized = f"control_resize/{edit.name}"
     yield resize.step(recipe, edit, after=f"control_lora/{edit.name}", step_id=resized)

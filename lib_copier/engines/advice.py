@@ -26,10 +26,10 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     (r"CUDA driver version is insufficient|no CUDA-capable device|Torch not compiled with CUDA",
      "This PyTorch finds no usable GPU: choose device cpu, or install your GPU's build."),
     (r"unrecognized arguments|the following arguments are required",
-     "The engine's version does not know an option: install the pinned one by `python run.py engine install`."),
+     "The engine does not know an option: install the pinned one by `python run.py engine install`."),
     (
         r"(?:fp16|bf16) mixed precision requires",
-        "This PyTorch finds no GPU for that precision: choose precision fp32, or install a build for your GPU.",
+        "PyTorch finds no GPU for that precision: choose precision fp32, or install a build for your GPU.",
     ),
     (
         r"LocalEntryNotFoundError|Can't load tokenizer|couldn't connect to ['\"]?https?://|MaxRetryError.*huggingface",

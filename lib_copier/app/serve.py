@@ -33,10 +33,11 @@ def serve(arguments: argparse.Namespace) -> str:
     # Nothing of this page goes anywhere else; gradio reads this when it is imported.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from lib_copier.ui import compat, tab
+    from lib_copier.ui.notice import TITLE
 
     host = standalone_host(arguments)
     script, style = tab.script_and_style(root())
-    blocks, launch = compat.standalone_blocks(tab.TITLE, style, script)
+    blocks, launch = compat.standalone_blocks(TITLE, style, script)
     tab.fill(blocks, tab.make_door(host))
     app: Any = compat.serve(
         blocks, address=arguments.listen, port=arguments.port, folders=[host.data_dir()], **launch

@@ -123,12 +123,12 @@ class A1111Host:
         if networks is None:
             return
         getattr(networks, "networks_in_memory", {}).pop(stem, None)
-        cached = getattr(networks, "load_lora_state_dict", None)
+        cached: Any = getattr(networks, "load_lora_state_dict", None)
         if hasattr(cached, "cache_clear"):
             cached.cache_clear()
         from modules import sd_models
 
-        model = getattr(getattr(sd_models, "model_data", None), "sd_model", None)
+        model: Any = getattr(getattr(sd_models, "model_data", None), "sd_model", None)
         if hasattr(model, "current_lora_hash"):
             model.current_lora_hash = "replaced"
 

@@ -97,15 +97,16 @@ def _change_edit(recipe: Recipe, rest: str, value: Any) -> Recipe:
 
 def _split_edit(rest: str) -> tuple[str, str]:
     """Name of the edit (which may hold dots) and what of it is meant."""
+    # Settings first: the name of the published file, EDIT.publish.name, is not the edit's own name.
+    for key, option in OPTIONS.items():
+        if option.scope == "edit" and rest.endswith(f".{key}"):
+            return rest.removesuffix(f".{key}"), key
     for part in (".effects", ".name"):
         if rest.endswith(part):
             return rest.removesuffix(part), part[1:]
     if ".files." in rest:
         name, _, origin = rest.partition(".files.")
         return name, f"files.{origin}"
-    for key, option in OPTIONS.items():
-        if option.scope == "edit" and rest.endswith(f".{key}"):
-            return rest.removesuffix(f".{key}"), key
     tail = ".".join(rest.split(".")[-2:])
     if tail in OPTIONS:
         raise ValueError(f"{tail} is no setting that an edit may have for itself")

@@ -65,7 +65,7 @@ def standalone_blocks(title: str, style: str, script: str) -> tuple[Any, dict[st
         return gr.Blocks(title=title, analytics_enabled=False), {"head": head}
     if MAJOR >= 4:
         return gr.Blocks(title=title, head=head, analytics_enabled=False), {"show_api": False}
-    blocks = gr.Blocks(title=title, css=style, analytics_enabled=False)
+    blocks: Any = gr.Blocks(title=title, css=style, analytics_enabled=False)
     with blocks:
         # Gradio 3 has no way into the page's head but to run a script once the page has loaded.
         blocks.load(fn=None, _js=f"() => {{{script}}}")

@@ -117,7 +117,7 @@ class Wizard:
     def _regions(self, page: Page) -> tuple[dict[str, str], bool]:
         name = page.view.panel if page.desk is not None else _without_project(page.view.panel)
         page = replace(page, view=page.view.at(panel=name))
-        html = {"bar": bar(page), "rail": rail(page), "panel": _panel(page, name)}
+        html: dict[str, str] = {"bar": bar(page), "rail": rail(page), "panel": _panel(page, name)}
         task = self.workshop.tasks.find(page.opened.queue_key) if page.desk is not None else None
         is_active = task is not None or any(job.is_open for job in self.workshop.queue.jobs())
         return html, is_active or (page.desk is not None and page.desk.is_busy)

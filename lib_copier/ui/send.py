@@ -76,7 +76,7 @@ def _button(tab: str) -> Any:
 
     from lib_copier.ui.html import element_id
 
-    button = gr.Button("🖨", elem_id=element_id(tab, "send"), elem_classes=["tool"])
+    button: Any = gr.Button("🖨", elem_id=element_id(tab, "send"), elem_classes=["tool"])
     button.do_not_save_to_config = True
     # Hosts with tooltips take them from this attribute; others ignore it.
     button.tooltip = _LABEL

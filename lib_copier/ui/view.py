@@ -62,7 +62,7 @@ class View:
             panel=panel if panel in PANELS else "project",
             origin=name("origin"),
             edit=name("edit"),
-            link=link if is_number else 0,
+            link=int(link or 0) if is_number else 0,
         )
 
     def to_json(self) -> dict[str, Any]:

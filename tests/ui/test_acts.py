@@ -208,6 +208,15 @@ def test_the_lora_folder_is_the_hosts_own(ask, view, recipe, host):
     assert recipe().get("publish.folder") == ""
 
 
+def test_a_name_that_another_lora_has_is_not_taken(ask, view, recipe, host):
+    folder = host.lora_dirs()[0] / "others"
+    folder.mkdir(parents=True)
+    (folder / "Lines-outline.safetensors").write_bytes(b"")
+    answer = ask("set", view, key="publish.folder", target="lora_folder", value=True)
+    assert answer["notice"] is None
+    assert recipe().get("publish.name", recipe().edits[0]) == "lines-outline-2"
+
+
 def test_training_longer_raises_the_steps_and_runs_the_check(ask, view, recipe, door):
     before = recipe().number("copier.steps")
     ask("train_longer", view)

@@ -147,7 +147,7 @@ def _a_running_step_is_found_again(wizard: Wizard) -> None:
     wizard.wait_for_state("copier", "done")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", ["3", "4"])
 def test_the_tab_in_a_webui(chromium, tmp_path, version):
     """Our script as the host executes it, our tab among the host's, a picture sent from its gallery."""
     port = free_port()

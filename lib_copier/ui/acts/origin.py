@@ -38,9 +38,7 @@ def add(page: Page, details: Details) -> Outcome:
     like = recipe.origins[0].settings if recipe.origins else ()
     origin = Origin(name, like)
     if recipe.origins:
-        origin = origin.replaced(
-            seed=int(recipe.origins[0].get("seed") or 0) + number, source="generate", file=""
-        )
+        origin = origin.replaced(seed=_whole(recipe.origins[0], "seed") + number, source="generate", file="")
     page.opened.project.replace_recipe(recipe.with_origin(origin))
     return Outcome(view=page.view.at(origin=name))
 
@@ -78,11 +76,11 @@ def generate_in_webui(page: Page, details: Details) -> Outcome:
         prompt=str(origin.get("prompt")),
         negative_prompt=str(origin.get("negative_prompt")),
         seed=secrets.randbelow(2**32),
-        width=int(origin.get("width") or 512),
-        height=int(origin.get("height") or 512),
-        steps=int(origin.get("steps") or 28),
-        cfg_scale=float(origin.get("cfg_scale") or 7.0),
-        clip_skip=int(origin.get("clip_skip") or 1),
+        width=_whole(origin, "width"),
+        height=_whole(origin, "height"),
+        steps=_whole(origin, "steps"),
+        cfg_scale=float(str(origin.get("cfg_scale"))),
+        clip_skip=_whole(origin, "clip_skip"),
         sampler=sampler,
         scheduler=str(scheduler) if scheduler else None,
     )
@@ -144,6 +142,10 @@ def receive(page: Page, gallery: Any, infotexts: Any) -> Outcome:
         values["seed"] = received.seed
     _take(page, received.image, values, name)
     return Outcome(page.texts("said.received"), view=page.view.at(panel="origin", origin=name))
+
+
+def _whole(origin: Origin, name: str) -> int:
+    return int(str(origin.get(name)))
 
 
 def _take(page: Page, image: Image.Image, values: dict[str, Any], name: str = "") -> None:

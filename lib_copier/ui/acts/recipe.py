@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lib_copier.errors import InputError
+from lib_copier.host.lora_folder import unique_stem
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.steps.publish import published_name
 from lib_copier.ui.acts.act import (
     Details,
     Outcome,
@@ -33,7 +35,7 @@ def set_value(page: Page, details: Details) -> Outcome:
         value = str(page.host.lora_dirs()[0]) if value is True else ""
         if value and not page.host.info.is_webui:
             page.host.lora_dirs()[0].mkdir(parents=True, exist_ok=True)
-        return _stored(page, key, value)
+        return _into_lora_folder(page, str(value))
     if key == _PRESET:
         return _stored(page, _PRESET, value)
     option = OPTIONS.get(key)
@@ -44,6 +46,18 @@ def set_value(page: Page, details: Details) -> Outcome:
     elif option.key == "base.loras":
         _require_free_paths(page)
     return _stored(page, _address(page, key), value)
+
+
+def _into_lora_folder(page: Page, folder: str) -> Outcome:
+    """Publish there from now on; edits whose names are taken there by another LoRA get names of their own."""
+    recipe, values = page.opened.recipe, {_LORA_FOLDER: folder}
+    for edit in recipe.edits if folder and not recipe.get(_LORA_FOLDER) else ():
+        name = published_name(recipe, edit)
+        free = unique_stem(name, page.host.lora_dirs())
+        if free != name:
+            values[f"edits.{edit.name}.publish.name"] = free
+    page.opened.project.set(values)
+    return Outcome()
 
 
 def unset(page: Page, details: Details) -> Outcome:

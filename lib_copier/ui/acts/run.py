@@ -8,6 +8,7 @@ from lib_copier.ui.acts.act import Details, Outcome, require_project, text_of
 from lib_copier.ui.page import Page
 
 _LONGER = 1.5
+_MOST_STEPS, _MOST_DB = 1_000_000, 60.0
 
 
 def run(page: Page, details: Details) -> Outcome:
@@ -54,13 +55,13 @@ def train_longer(page: Page, details: Details) -> Outcome:
     """Raise the copier's steps by half and train on, from the state that the last training left."""
     require_project(page)
     recipe = page.opened.recipe
-    steps = int(recipe.get("copier.steps") or 1)
-    longer = {"copier.steps": min(1_000_000, round(steps * _LONGER))}
+    steps = min(_MOST_STEPS, round(recipe.number("copier.steps") * _LONGER))
+    longer: dict[str, float] = {"copier.steps": steps}
     if recipe.get("copier.copied_psnr") is not None:
-        longer["copier.copied_psnr"] = min(60.0, float(recipe.get("copier.copied_psnr") or 0) + 2.0)
+        longer["copier.copied_psnr"] = min(_MOST_DB, recipe.number("copier.copied_psnr") + 2.0)
     page.opened.project.set(longer)
     _start(page, until=tuple(step for step in page.opened.step_ids if step.startswith("check/")))
-    return Outcome(page.texts("said.longer", steps=longer["copier.steps"]))
+    return Outcome(page.texts("said.longer", steps=steps))
 
 
 def refresh_loras(page: Page, details: Details) -> Outcome:

@@ -30,7 +30,7 @@ def python_for(version: str) -> Path:
     if sys.version_info >= (3, 13):
         pytest.skip("gradio 3 and 4 have no packages for Python 3.13 and later")
     if version == "3" and sys.version_info >= (3, 11) and not os.environ.get(ENVIRONMENTS):
-        pytest.skip(f"gradio 3 runs under Python 3.10, as in its hosts: name an environment by {ENVIRONMENTS}")
+        pytest.skip(f"gradio 3 runs under Python 3.10, as in its hosts: name one by {ENVIRONMENTS}")
     folder = Path(os.environ.get(ENVIRONMENTS) or ROOT / ".cache" / "gradio") / version
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pins = Path(__file__).with_name(f"gradio{version}.txt")

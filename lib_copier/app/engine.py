@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from lib_copier import edge
 from lib_copier.engines import environment, vendor
 from lib_copier.engines.state import BROKEN, READY, EngineState, engine_state, own_places
 from lib_copier.environment.report import Report
+from lib_copier.environment.start import WHEELS
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,7 +41,14 @@ def _parser() -> argparse.ArgumentParser:
     install = verbs.add_parser("install", help=f"fetch sd-scripts {vendor.TAG} and the packages it pins")
     install.add_argument("--folder", type=Path, help="a checkout that is there already, used as it is")
     install.add_argument("--light", action="store_true", help="the scripts only, without their packages")
-    install.add_argument("--wheels", type=Path, help="look for packages in this folder first")
+    # The front door takes --wheels out of every command line and hands it on in the environment.
+    given = os.environ.get(WHEELS)
+    install.add_argument(
+        "--wheels",
+        type=Path,
+        default=Path(given) if given else None,
+        help="look for packages in this folder first",
+    )
     status = verbs.add_parser("status", help="say where it stands: missing, making, ready or broken")
     remove = verbs.add_parser("remove", help="delete what install made; a checkout of your own stays")
     for verb in (install, status, remove):

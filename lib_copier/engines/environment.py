@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 from lib_copier.engines import vendor
-from lib_copier.engines.sd_scripts.checkout import PYTHON_VARIABLE
+from lib_copier.engines.sd_scripts.checkout import MERGE, PYTHON_VARIABLE
 from lib_copier.engines.state import GROUP, EngineState, Places, engine_state, requirements_of
 from lib_copier.engines.vision import ensure_torchvision
-from lib_copier.environment.interpreter import look_inside
+from lib_copier.environment.interpreter import Inside, look_inside
 from lib_copier.environment.layer import running_host_paths
 from lib_copier.environment.lock import locked
 from lib_copier.environment.make import Wanted, make_environment
 from lib_copier.environment.report import Report
 from lib_copier.environment.torch_build import look_at_machine
-from lib_copier.errors import CopierError, InputError
+from lib_copier.errors import ChildError, CopierError, InputError
+
+_START_SECONDS = 300.0
+"""A first start compiles thousands of files, on a slow disk too."""
 
 
 def install(
@@ -78,6 +82,50 @@ def _install(places: Places, report: Report, *, is_light: bool, wheels: Path | N
     (inside.site_packages / "sd_scripts.pth").write_text(f"{folder}\n", encoding="utf-8")
     places.write_record(doing="Checking torchvision")
     ensure_torchvision(inside, wanted, report)
+    places.write_record(doing="Starting a script for the first time")
+    check_start(inside, folder, places.log)
+
+
+def check_start(inside: Inside, folder: Path, log: Path) -> None:
+    """Start one script as far as its help: packages that install may still not import together.
+
+    Raises
+    ------
+    ChildError
+        With the last line that it said.
+    """
+    argv = [str(inside.python), str(folder / MERGE), "--help"]
+    environ = {**os.environ, "PYTHONPATH": str(folder), "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+    advice = f"Log: {log}. If a package of it is broken, `python run.py engine remove` and install again."
+    try:
+        ended = subprocess.run(
+            argv,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_START_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ChildError(
+            f"A script of sd-scripts did not start within {error.timeout:.0f} s.", advice, argv=argv
+        ) from None
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"\n$ {subprocess.list2cmdline(argv)}\n{ended.stdout}")
+    if ended.returncode != 0:
+        said = [line.strip() for line in ended.stdout.splitlines() if line.strip()]
+        reason = said[-1].rstrip(". ") if said else f"exit code {ended.returncode}"
+        raise ChildError(
+            f"sd-scripts is installed but does not start: {reason}.",
+            advice,
+            argv=argv,
+            returncode=ended.returncode,
+            last_lines=said[-10:],
+        )
 
 
 def remove(places: Places, report: Report) -> None:

@@ -15,6 +15,8 @@ from lib_copier.errors import InputError
 
 FOLDER = "COPIER_LORA_ENVIRONMENT"
 """Environment variable: a folder to use in place of .venv (a read-only checkout, a shared one)."""
+WHEELS = "COPIER_LORA_WHEELS"
+"""Environment variable: the folder of --wheels, for a command that installs packages itself."""
 
 USAGE = """usage: python run.py COMMAND [arguments]     (python run.py COMMAND --help tells more)
 
@@ -89,7 +91,7 @@ def start(argv: Sequence[str]) -> int:
         code = _make(folder, groups, options)
         if code != 0:
             return code
-    return 0 if not command.module else run_inside(folder, rest)
+    return 0 if not command.module else run_inside(folder, rest, options.wheels)
 
 
 def _command(name: str) -> commands.Command:
@@ -122,7 +124,7 @@ def _make(folder: Path, groups: dict[str, tuple[str, ...]], options: Options) ->
     return edge.guard(make, ())
 
 
-def run_inside(folder: Path, arguments: Sequence[str]) -> int:
+def run_inside(folder: Path, arguments: Sequence[str], wheels: Path | None = None) -> int:
     """Hand over to the environment's interpreter; the exit code is the command's."""
     stamp = read_stamp(folder)
     # From 3.11 on, keep the folder the user stands in off the module path: a random.py there must not win.
@@ -130,6 +132,8 @@ def run_inside(folder: Path, arguments: Sequence[str]) -> int:
     argv = [str(python_of(folder)), *(["-P"] if is_safe else []), "-m", "lib_copier", *arguments]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1"}
     environ.pop("PYTHONHOME", None)
+    if wheels is not None:
+        environ[WHEELS] = str(wheels)
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform != "win32":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 
 from lib_copier.app import engine as engine_command
 from lib_copier.engines import environment, vendor, vision
-from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, PYTHON_VARIABLE, SCRIPTS
+from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, MERGE, PYTHON_VARIABLE, SCRIPTS
 from lib_copier.engines.state import BROKEN, GROUP, MAKING, MISSING, READY, Places, engine_state
 from lib_copier.environment.interpreter import Inside
 from lib_copier.environment.lock import locked
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import Stamp, python_of, write_stamp
-from lib_copier.errors import CopierError, InputError
+from lib_copier.environment.start import WHEELS
+from lib_copier.errors import ChildError, CopierError, InputError
 
 PINS = ("diffusers[torch]==0.32.1", "bitsandbytes")
 
@@ -73,6 +75,7 @@ def asked(places: Places, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(environment, "make_environment", make)
     monkeypatch.setattr(environment, "look_inside", look)
     monkeypatch.setattr(environment, "ensure_torchvision", lambda *_: None)
+    monkeypatch.setattr(environment, "check_start", lambda *_: None)
     return seen
 
 
@@ -198,6 +201,25 @@ def test_the_command_prints_one_object(
     assert (found["state"], found["commit"]) == (READY, vendor.COMMIT)
     assert engine_command.main(["status"]) == 0
     assert "ready" in capsys.readouterr().out
+
+
+def test_wheels_named_at_the_front_door_reach_the_set_up(
+    places: Places, asked: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine_command, "own_places", lambda: places)
+    monkeypatch.setenv(WHEELS, str(tmp_path))
+    assert engine_command.main(["install"]) == 0
+    assert asked[0].wheels == tmp_path
+
+
+def test_packages_that_do_not_import_together_are_seen_at_once(tmp_path: Path) -> None:
+    folder, log = put_scripts(tmp_path / "sd 本家"), tmp_path / "log"
+    inside = Inside(Path(sys.executable), "3.11.7", tmp_path, True)
+    environment.check_start(inside, folder, log)
+    (folder / MERGE).write_text("raise ImportError('No module named torchvision.ops')\n")
+    with pytest.raises(ChildError, match=r"does not start: ImportError: No module named torchvision.ops\."):
+        environment.check_start(inside, folder, log)
+    assert "Traceback" in log.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

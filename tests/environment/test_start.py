@@ -49,7 +49,9 @@ def fake_environment(folder: Path, code: int) -> None:
     """An environment in order whose interpreter prints its arguments."""
     python = python_of(folder)
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\necho "$PYTHONPATH"\nfor word; do echo "$word"; done\nexit {code}\n')
+    python.write_text(
+        f'#!/bin/sh\necho "$PYTHONPATH"\necho "$COPIER_LORA_WHEELS"\nfor word; do echo "$word"; done\nexit {code}\n'
+    )
     python.chmod(0o755)
     write_stamp(folder, Stamp("3.11.7", "cpu", "", {"base": read_pins("base")}))
 
@@ -59,13 +61,13 @@ def test_the_command_runs_inside_and_its_exit_code_comes_back(tmp_path: Path) ->
     folder = tmp_path / "an envirönment"
     fake_environment(folder, code=3)
     environ = {**os.environ, start.FOLDER: str(folder)}
-    argv = [sys.executable, str(ROOT / "run.py"), "lora", "info", "ä b.safetensors", "--cpu"]
+    argv = [sys.executable, str(ROOT / "run.py"), "lora", "info", "ä b.safetensors", "--cpu", "--wheels", "."]
     ended = subprocess.run(
         argv, capture_output=True, encoding="utf-8", env=environ, cwd=tmp_path, check=False
     )
     assert ended.returncode == 3
     assert ended.stdout.splitlines() == [
-        str(ROOT), "-P", "-m", "lib_copier", "lora", "info", "ä b.safetensors",
+        str(ROOT), str(tmp_path), "-P", "-m", "lib_copier", "lora", "info", "ä b.safetensors",
     ]  # fmt: skip
 
 

@@ -20,13 +20,19 @@ def parser(prog: str, text: str) -> argparse.ArgumentParser:
     """The options that both file benchmarks have."""
     found = argparse.ArgumentParser(prog=prog, description=text)
     found.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
-    found.add_argument("--sd-scripts", type=Path, metavar="DIR", help="a checkout to run beside ours")
-    found.add_argument("--sd-scripts-python", default=sys.executable, metavar="PYTHON")
+    # Absolute: the scripts run in the checkout's folder.
+    found.add_argument("--sd-scripts", type=_place, metavar="DIR", help="a checkout to run beside ours")
+    found.add_argument("--sd-scripts-python", type=_place, default=sys.executable, metavar="PYTHON")
     found.add_argument("--family", choices=("sd1", "sdxl"), default="sd1", help="the size of the files")
     found.add_argument("--repeats", type=int, default=3, help="runs of ours; all are listed")
     found.add_argument("--no-textbook", action="store_true", help="leave out the slow textbook way")
-    found.add_argument("--folder", type=Path, help="where the files go; a temporary folder if omitted")
+    found.add_argument("--folder", type=_place, help="where the files go; a temporary folder if omitted")
     return found
+
+
+def _place(text: str) -> Path:
+    """A path that holds in any folder; links stay, for a Python is known by the one it is called through."""
+    return Path(text).expanduser().absolute()
 
 
 def main(argv: Sequence[str]) -> int:

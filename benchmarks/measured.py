@@ -26,9 +26,13 @@ class Measured:
     seconds: float
     peak_mib: float | None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    output: str = field(default="", repr=False)
+    """What it printed; not part of the figures."""
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        found = asdict(self)
+        del found["output"]
+        return found
 
 
 def ours(*arguments: object) -> list[str]:
@@ -49,6 +53,7 @@ def measure(task: str, who: str, argv: Sequence[object], *, cwd: Path = ROOT, **
     # scripts find their packages from the checkout only.
     environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
     environment["PYTHONPATH"] = str(cwd)
+    flush_disks()
     started = time.perf_counter()
     with subprocess.Popen(
         words, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -71,7 +76,18 @@ def measure(task: str, who: str, argv: Sequence[object], *, cwd: Path = ROOT, **
             returncode=child.returncode,
             last_lines=output.splitlines()[-20:],
         )
-    return Measured(task, who, seconds, peak, facts)
+    return Measured(task, who, seconds, peak, facts, output)
+
+
+def flush_disks() -> float:
+    """Wait until nothing written before is on its way to the disk; the seconds that took.
+
+    What was left over from one command would be paid for by the next.
+    """
+    started = time.perf_counter()
+    if hasattr(os, "sync"):
+        os.sync()
+    return time.perf_counter() - started
 
 
 def table(rows: Sequence[Measured]) -> list[str]:

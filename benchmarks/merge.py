@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lora import parser
-from benchmarks.measured import Measured, measure, ours, table
+from benchmarks.measured import Measured, flush_disks, measure, ours, table
 from benchmarks.shapes import SD15, SDXL_BASE
 from lib_copier.lora.header import read_header
 from lib_copier.lora.parallel import keep_blas_to_one_thread
@@ -46,7 +47,7 @@ def _run(arguments: Any, folder: Path) -> list[Measured]:
     flags = ("--sdxl",) if arguments.family == "sdxl" else ()
     tasks = {
         "merge into a checkpoint, float": (
-            ours("lora", "merge", *merge, "--json"),
+            ours("lora", "merge", *merge),
             ("merge", out, model, lora),
             (f"{prefix}merge_lora.py", *merge),
         ),
@@ -66,14 +67,21 @@ def _run(arguments: Any, folder: Path) -> list[Measured]:
             runs.append(("sd-scripts", [arguments.sd_scripts_python, script, *map(str, theirs[1:])]))
         for who, command in runs:
             row = measure(task, who, command, cwd=arguments.sd_scripts if who == "sd-scripts" else Path.cwd())
-            facts = (
-                _merge_facts(out)
-                if task.startswith("merge")
-                else {"error": extract_error(model, tuned, small)}
-            )
+            if task.startswith("merge"):
+                facts = {**_flush_facts(row), **_merge_facts(out)}
+            else:
+                facts = {"error": extract_error(model, tuned, small)}
             rows.append(Measured(task, who, row.seconds, row.peak_mib, facts))
             out.unlink(missing_ok=True)
     return rows
+
+
+def _flush_facts(row: Measured) -> dict[str, float]:
+    """The command's seconds without and with the flush to the disk; only ours flushes by itself."""
+    own = re.search(r"flushed in ([\d.]+) s", row.output)
+    if own:
+        return {"unflushed": row.seconds - float(own[1]), "flushed": row.seconds}
+    return {"unflushed": row.seconds, "flushed": row.seconds + flush_disks()}
 
 
 def _merge_facts(out: Path) -> dict[str, float]:

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import __main__ as bench
+from benchmarks import lora, merge
+from benchmarks.measured import Measured
 from lib_copier.errors import InputError
 
 
@@ -56,3 +58,18 @@ def test_bad_arguments_run_nothing(ran: list[tuple[str, list[str]]], argv: list[
     with pytest.raises(InputError):
         bench.main(argv)
     assert ran == []
+
+
+def test_places_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = lora.parser("bench", "").parse_args(["--sd-scripts", "x", "--sd-scripts-python", "v/python"])
+    assert arguments.sd_scripts == tmp_path / "x"
+    assert arguments.sd_scripts_python == tmp_path / "v" / "python"
+
+
+def test_only_our_merge_has_flushed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "flush_disks", lambda: 2.0)
+    own = Measured("merge", "ours", 5.0, None, output="merged in 3.0 s, flushed in 1.5 s")
+    assert merge._flush_facts(own) == {"unflushed": 3.5, "flushed": 5.0}
+    theirs = Measured("merge", "sd-scripts", 30.0, None)
+    assert merge._flush_facts(theirs) == {"unflushed": 30.0, "flushed": 32.0}

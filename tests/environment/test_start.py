@@ -49,8 +49,8 @@ def fake_environment(folder: Path, code: int) -> None:
     """An environment in order whose interpreter prints its arguments."""
     python = python_of(folder)
     python.parent.mkdir(parents=True)
-    lines = ("#!/bin/sh", 'echo "$PYTHONPATH"', 'echo "$COPIER_LORA_WHEELS"', 'printf "%s\\n" "$@"', f"exit {code}")
-    python.write_text("\n".join(lines))
+    prints = 'printf "%s\\n" "$PYTHONPATH" "$COPIER_LORA_WHEELS" "$@"'
+    python.write_text(f"#!/bin/sh\n{prints}\nexit {code}\n")
     python.chmod(0o755)
     write_stamp(folder, Stamp("3.11.7", "cpu", "", {"base": read_pins("base")}))
 

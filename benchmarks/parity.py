@@ -38,20 +38,25 @@ def main(argv: Sequence[str]) -> int:
         print(_table(rows), flush=True)
         if asked.checkpoint is not None:
             # The trainer imports torch; the algebra does without.
+            from benchmarks.parity_extract import compare_extract, extract_lines
             from benchmarks.parity_training import compare_training, training_lines
 
+            checkpoint = asked.checkpoint.expanduser().absolute()
+            found["extract"] = compare_extract(engine, checkpoint, Path(scratch) / "extract", seed=asked.seed)
+            print("\n".join(extract_lines(found["extract"])), flush=True)
             training = compare_training(
                 engine,
-                asked.checkpoint.expanduser().absolute(),
+                checkpoint,
                 Path(scratch),
                 steps=asked.steps,
+                copier_steps=asked.copier_steps,
                 side=asked.side,
                 seed=asked.seed,
             )
             found["training"] = training
             print("\n".join(training_lines(training)), flush=True)
         else:
-            print("Training is compared where --checkpoint names a Stable Diffusion 1.x checkpoint.")
+            print("Extraction and training are compared where --checkpoint names an SD 1.x checkpoint.")
     if asked.json is not None:
         asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
@@ -62,9 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sd-scripts", type=Path, metavar="DIR", help="a checkout; else the installed one")
     parser.add_argument("--sd-scripts-python", type=Path, metavar="FILE", help="the Python that runs it")
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="also compare training, on this model"
+        "--checkpoint", type=Path, metavar="FILE", help="also extraction and training, on this model"
     )
     parser.add_argument("--steps", type=int, default=12, help="training steps (12)")
+    parser.add_argument("--copier-steps", type=int, default=60, help="steps of the compared copiers (60)")
     parser.add_argument("--side", type=int, default=64, help="side of the training picture in pixels (64)")
     parser.add_argument("--layers", type=int, default=8, help="layers of the compared LoRAs (8)")
     parser.add_argument("--seed", type=int, default=0)

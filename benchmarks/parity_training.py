@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks.parity_copier import compare_copiers, copier_lines
 from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.task import Picture, TrainTask
@@ -27,12 +28,23 @@ from lib_copier.train.prepare import prepare
 _REPLAY = Path(__file__).with_name("replay.py")
 _UP_DEVIATION = 0.01
 """The up-matrices start small but not at zero: else the first step moves them alone."""
+_COPIER_RATE = 1e-3
 
 
 def compare_training(
-    engine: SdScriptsEngine, checkpoint: Path, folder: Path, *, steps: int, side: int, seed: int
+    engine: SdScriptsEngine,
+    checkpoint: Path,
+    folder: Path,
+    *,
+    steps: int,
+    copier_steps: int,
+    side: int,
+    seed: int,
 ) -> dict[str, Any]:
-    """One step of plain gradient descent (its change is the gradient), then `steps` steps of AdamW."""
+    """One step of plain gradient descent (its change is the gradient), then `steps` steps of AdamW.
+
+    Both from the same draws; then a copier by each engine's own draws, judged after `copier_steps` steps.
+    """
     task = TrainTask(
         checkpoint=checkpoint,
         output=folder / "trained.safetensors",
@@ -55,6 +67,10 @@ def compare_training(
         ("adamw", task),
     ):
         found[name] = _compare(engine, changed, folder / name)
+    # Free draws need more steps than equal ones until they tell the same.
+    found["copier"] = compare_copiers(
+        engine, replace(task, learning_rate=_COPIER_RATE, steps=copier_steps), folder / "copier"
+    )
     return found
 
 
@@ -70,6 +86,7 @@ def training_lines(found: Mapping[str, Any]) -> list[str]:
         f"sd-scripts {theirs:.6f}; the learned changes differ by {rest['change_gap']:.2g} of their norm",
         f"latents: sd-scripts draws them from the VAE's distribution, {first['latents_gap']:.2g} away from "
         "the mean that the embedded trainer takes (both steps above use the mean)",
+        *copier_lines(found["copier"]),
     ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import parity, parity_algebra
+from benchmarks import parity, parity_algebra, parity_extract
 from lib_copier.errors import InputError
 
 
@@ -46,6 +46,16 @@ def test_the_compared_loras_can_be_read_back(tmp_path: Path) -> None:
     path = parity_algebra._random_lora(tmp_path / "a.safetensors", 2, 1)
     assert [found.shape for found in parity_algebra._deltas(path).values()] == [(320, 320), (320, 768)]
     assert parity_algebra._mean_rank(path) == parity_algebra.RANK
+
+
+def test_an_extracted_lora_is_compared_by_what_it_does(tmp_path: Path) -> None:
+    known = parity_algebra._random_lora(tmp_path / "known.safetensors", 2, 1)
+    other = parity_algebra._random_lora(tmp_path / "other.safetensors", 2, 2)
+    fewer = parity_algebra._random_lora(tmp_path / "fewer.safetensors", 1, 1)
+    assert parity_extract.relative_error(known, known) == 0.0
+    # Independent ones stand at right angles.
+    assert parity_extract.relative_error(other, known) == pytest.approx(2**0.5, rel=0.05)
+    assert parity_extract.relative_error(fewer, known) == float("inf")
 
 
 def test_without_sd_scripts_it_says_what_to_name(tmp_path: Path) -> None:

@@ -135,7 +135,10 @@ def _verdict(places: Places, folder: Path, commit: str) -> tuple[str, str]:
         missing = "sd-scripts is not installed. `python run.py engine install` fetches it."
         return (BROKEN, failed) if failed else (MISSING, missing)
     if absent:
-        return BROKEN, f"{folder} lacks {', '.join(absent)}. Remove the engine and install it again."
+        again = "Remove the engine and install it again."
+        if folder != places.vendored:
+            again = "Name a whole checkout: `python run.py engine install --folder FOLDER`."
+        return BROKEN, f"{folder} lacks {', '.join(absent)}. {again}"
     if folder == places.vendored and commit != vendor.COMMIT:
         return BROKEN, f"sd-scripts is at commit {commit or 'unknown'}, not {vendor.COMMIT}. {_AGAIN}"
     if os.environ.get(PYTHON_VARIABLE):

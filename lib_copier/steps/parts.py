@@ -85,8 +85,9 @@ def engine_command(place: Workplace, task: Task) -> Command:
     engine = engine_named(place.step.engine)
     refusals = list(engine.refusals(task))
     if refusals:
+        told = "; ".join(refusal.removesuffix(".") for refusal in refusals)
         raise InputError(
-            f"The engine {engine.name} cannot do step {place.step.id}: {'; '.join(refusals)}.",
+            f"The engine {engine.name} cannot do step {place.step.id}: {told}.",
             "Choose another engine for it, or change these settings.",
         )
     return engine.command(task, place.scratch)

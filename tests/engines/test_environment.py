@@ -165,6 +165,17 @@ def test_missing_scripts_are_named(places: Places, report: Report, asked: list[A
     assert SCRIPTS[2] in found.why
 
 
+def test_a_checkout_of_the_user_is_not_to_be_removed(
+    places: Places, report: Report, asked: list[Any], tmp_path: Path
+) -> None:
+    mine = put_scripts(tmp_path / "my own")
+    environment.install(places, report, folder=mine)
+    (mine / SCRIPTS[2]).unlink()
+    assert engine_state(places).why.endswith(
+        "Name a whole checkout: `python run.py engine install --folder FOLDER`."
+    )
+
+
 def test_new_pins_in_the_checkout_make_it_broken(places: Places, report: Report, asked: list[Any]) -> None:
     environment.install(places, report)
     (places.vendored / "requirements.txt").write_text("diffusers==0.99\n")

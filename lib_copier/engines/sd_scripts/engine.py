@@ -21,7 +21,8 @@ from lib_copier.engines.sd_scripts.train import (
 )
 from lib_copier.engines.state import engine_state, own_places
 from lib_copier.engines.task import Command, MergeTask, TagTask, Task, TrainTask
-from lib_copier.errors import FaultsError, InputError
+from lib_copier.engines.vendor import TAG as PINNED
+from lib_copier.errors import InputError
 from lib_copier.families import SDXL
 
 _LOG_COLUMNS = "160"
@@ -60,8 +61,6 @@ class SdScriptsEngine:
             if not found:
                 # Nothing is written by this: it shows whether the checkout takes these options.
                 self.command(task, task.output.parent)
-        except FaultsError as error:
-            return list(error.faults)
         except InputError as error:
             return [str(error)]
         return found
@@ -149,11 +148,9 @@ class SdScriptsEngine:
         checkout = self.checkout
         unknown = checkout.unknown_options(script, arguments)
         if unknown:
-            faults = [f"{script} has no option {option}" for option in unknown]
-            raise FaultsError(
-                f"sd-scripts {checkout.version()[:12]} at {checkout.folder}",
-                faults,
-                "Install the pinned version with `python run.py engine install`.",
+            raise InputError(
+                f"{script} of sd-scripts {checkout.version()[:12]} has no option {', '.join(unknown)}.",
+                f"Version {PINNED}, which `python run.py engine install` fetches, takes this command.",
             )
         base = (
             # The scripts in networks/ import the checkout's own package; a WebUI's path must not be there.

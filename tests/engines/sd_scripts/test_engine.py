@@ -120,8 +120,10 @@ def test_an_option_that_the_checkout_does_not_know(
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         path.write_text("".join(line for line in lines if "--concat" not in line), encoding="utf-8")
         os.utime(path, (1, 1))
-    assert engine.refusals(task) == ["networks/merge_lora.py has no option --concat"]
-    with pytest.raises(InputError, match="0123456789ab.*--concat.*engine install"):
+    told = engine.refusals(task)[0]
+    assert told.startswith("networks/merge_lora.py of sd-scripts 0123456789ab has no option --concat. ")
+    assert "engine install" in told, "what to do stands in what a step shows"
+    with pytest.raises(InputError, match=r"0123456789ab.*--concat.*engine install"):
         engine.command(task, tmp_path)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,17 @@ from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, SCRIPTS
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.sd_scripts.options import script_options
-from lib_copier.engines.task import MergeTask, TrainTask, WeightedLora
+from lib_copier.engines.task import (
+    ExtractTask,
+    MergeTask,
+    Picture,
+    ResizeTask,
+    SvdMergeTask,
+    TagTask,
+    Task,
+    TrainTask,
+    WeightedLora,
+)
 from lib_copier.lora.file import read_lora
 
 NAMED = os.environ.get(CHECKOUT_VARIABLE)
@@ -23,6 +35,17 @@ pytestmark = [
     pytest.mark.skipif(not NAMED, reason=f"{CHECKOUT_VARIABLE} names no checkout"),
 ]
 CHECKPOINT_VARIABLE = "COPIER_LORA_SD_CHECKPOINT"
+
+_PARSE = """
+import importlib.util, json, pathlib, sys
+for number, (script, *arguments) in enumerate(json.load(sys.stdin)):
+    # As Python does for a script that it runs: its own folder comes first.
+    sys.path.insert(0, str(pathlib.Path(script).parent))
+    spec = importlib.util.spec_from_file_location(f"script_{number}", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.setup_parser().parse_args(arguments)
+"""
 
 
 def test_its_options_are_the_recorded_ones(recorded: dict[str, dict[str, list[str]]]) -> None:
@@ -73,3 +96,61 @@ def test_it_takes_our_loras(make_lora: Callable[..., Path], tmp_path: Path) -> N
     task = MergeTask(loras, tmp_path / "合計.safetensors")
     run_command(SdScriptsEngine().command(task, tmp_path), Watch(tmp_path / "log.txt"))
     assert read_lora(task.output).layers[layer].rank == 8
+
+
+def test_its_parsers_take_every_command_line(
+    make_checkpoint: Callable[..., Path], make_lora: Callable[..., Path], task: TrainTask, tmp_path: Path
+) -> None:
+    layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
+    engine, argvs = SdScriptsEngine(), []
+    picture = task.pictures[0].path
+    tasks: list[Task] = [TagTask(picture, tmp_path / "caption.txt")]
+    for family, width in (("sd1", 768), ("sd2", 1024), ("sdxl", 2048)):
+        checkpoint, output = make_checkpoint(family), tmp_path / f"{family}.safetensors"
+        pair = [WeightedLora(make_lora(f"{family} {name}", {layer: 4}, width=width), weight)
+                for name, weight in (("a", 1.0), ("b", -1e-5))]  # fmt: skip
+        plain = dataclasses.replace(task, checkpoint=checkpoint, prediction="epsilon")
+        tasks += [
+            plain,
+            dataclasses.replace(
+                plain,
+                pictures=(Picture(picture, "1girl", mask=picture),),
+                vae=checkpoint,
+                prediction="v_prediction",
+                base_loras=tuple(pair),
+                conv_rank=4,
+                conv_alpha=1e-5,
+                text_encoder_lr=5e-5,
+                optimizer="adafactor",
+                batch_size=2,
+                timestep_min=10,
+                timestep_max=900,
+                min_snr_gamma=5.0,
+                max_grad_norm=0.0,
+                gradient_checkpointing=True,
+                clip_skip=1 if family == "sdxl" else 2,
+                lr_scheduler="cosine",
+                sample_every=2,
+                sample_prompts=("-- x",),
+                state_every=2,
+            ),
+            MergeTask(tuple(pair), output),
+            MergeTask(tuple(pair), output, checkpoint=checkpoint),
+            SvdMergeTask(tuple(pair), output, device="cuda"),
+            ResizeTask(pair[0].path, output, 2, 1, "sv_fro", 0.9, device="cuda"),
+            ExtractTask(checkpoint, checkpoint, output, conv_rank=4, device="cuda"),
+        ]
+    for one in tasks:
+        command = engine.command(one, tmp_path / "work")
+        argvs.append(command.argv[1:])
+    environment = {**os.environ, **dict(command.env)}
+    ended = subprocess.run(
+        [command.argv[0], "-c", _PARSE],
+        input=json.dumps(argvs),
+        cwd=command.cwd,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""Threads are one an idle core, sleep while they wait, and the user has the last word."""
+"""Threads are one an idle core, sleep where they wait for long, and the user has the last word."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_user_has_the_last_word(machine, monkeypatch):
     monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "7", "OMP_WAIT_POLICY": "ACTIVE"})
     prepare_environment()
     assert os.environ["OMP_NUM_THREADS"] == "7" and os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
-    assert os.environ["GOMP_SPINCOUNT"] == "0"
+    assert 0 < int(os.environ["GOMP_SPINCOUNT"]) <= 10_000
 
 
 def test_threads_are_told_before_torch_is_loaded(machine, monkeypatch):

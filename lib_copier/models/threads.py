@@ -21,7 +21,7 @@ _BUSY_PERCENT = 50.0
 
 
 def prepare_environment() -> None:
-    """Let OpenMP's threads sleep at barriers, after a short spin, one an idle core; what the user has set already stays."""
+    """One thread an idle core, which sleeps at barriers after a short spin; what the user has set stays."""
     for name, value in _WAITING.items():
         os.environ.setdefault(name, value)
     if "OMP_NUM_THREADS" not in os.environ:

@@ -43,6 +43,7 @@ from lib_copier.measure.generation import (
 from lib_copier.measure.report import write_report
 from lib_copier.measure.sweep import sweep
 from lib_copier.measure.vae import round_trip, survival
+from lib_copier.models.threads import prepare_environment
 
 Job = Mapping[str, Any]
 NEEDED = {
@@ -155,6 +156,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) != 1:
         raise InputError("usage: python -m lib_copier.measure JOB.json", "Name one job file.")
     job = read_job(Path(argv[0]))
+    prepare_environment()
     started = time.monotonic()
     result = JOBS[job["job"]](job)
     result["seconds"] = round(time.monotonic() - started, 2)

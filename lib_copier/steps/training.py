@@ -13,7 +13,7 @@ from lib_copier.graph.step import Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.steps.parts import LORA, device_of, engine_command, fixed
-from lib_copier.steps.prompts import OTHER_PROMPTS
+from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS
 from lib_copier.steps.records import forget_time
 
 _TASK_FIELDS = frozenset(field.name for field in fields(TrainTask))
@@ -50,6 +50,9 @@ def training_command(place: Workplace, pictures: tuple[Picture, ...], **changes:
         tuple(item.split("=", 1)) if isinstance(item, str) else tuple(item)
         for item in values.get("optimizer_args") or ()
     )
+    if values.get("sample_every"):
+        # Its own caption, and one that has nothing to do with the picture.
+        values["sample_prompts"] = tuple(dict.fromkeys((pictures[0].caption, PROMPTS[0])))
     vae = place.paths("vae")
     task = TrainTask(
         checkpoint=place.path("checkpoint"),

@@ -88,6 +88,7 @@ def train(config_path: str) -> None:
         "vae",
         "state_every",
         "sample_every",
+        "sample_prompts",
     }
     settings = sorted((key, repr(value)) for key, value in config.items() if key not in paths)
     work = Path(config["work_dir"])
@@ -104,6 +105,10 @@ def train(config_path: str) -> None:
         part = work / "state.part"
         part.write_text(str(step + 1))
         part.replace(state)
+    if config["sample_every"]:
+        (work / "samples").mkdir(exist_ok=True)
+        for index, prompt in enumerate(config["sample_prompts"]):
+            picture(work / "samples" / f"{index}.png", digest(prompt))
     (work / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
     lora(Path(config["output"]), digest(settings, content, steps))
     emit("done", output=config["output"], steps=steps, seconds=0.1)

@@ -47,6 +47,13 @@ def test_several_origins_share_each_edit(project, way):
     assert {"copier/one", "copier/two", "copier_model/two", "edit_lora/two/outline"} <= set(found)
 
 
+def test_samples_are_asked_for_and_kept(project):
+    made = project(copier__sample_every=2)
+    made.run(["copier/one"])
+    samples = made.file("copier/one").parent / "samples"
+    assert len(list(samples.iterdir())) == 2, "of its own caption and of another prompt"
+
+
 def test_method_b_trains_as_many_steps_as_the_copier_took(project):
     made = project(project__method="difference")
     made.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -206,6 +207,15 @@ def test_the_lora_folder_is_the_hosts_own(ask, view, recipe, host):
     assert recipe().get("publish.folder") == str(host.lora_dirs()[0])
     ask("set", view, key="publish.folder", target="lora_folder", value=False)
     assert recipe().get("publish.folder") == ""
+
+
+def test_a_slider_made_in_a_webui_goes_into_its_lora_folder(ask, host, checkpoint, recipe, monkeypatch):
+    (host.lora_dirs()[0]).mkdir(parents=True, exist_ok=True)
+    (host.lora_dirs()[0] / "mine-outline.safetensors").write_bytes(b"")
+    monkeypatch.setattr(host, "info", replace(host.info, is_webui=True))
+    make_project(ask, checkpoint, name="mine")
+    assert recipe("mine").get("publish.folder") == str(host.lora_dirs()[0])
+    assert recipe("mine").get("publish.name", recipe("mine").edits[0]) == "mine-outline-2"
 
 
 def test_a_name_that_another_lora_has_is_not_taken(ask, view, recipe, host):

@@ -18,6 +18,7 @@ from lib_copier.ui.acts.act import (
     uploaded,
     values_of,
 )
+from lib_copier.ui.acts.recipe import publish_into
 from lib_copier.ui.page import Page
 from lib_copier.ui.view import View
 
@@ -40,6 +41,9 @@ def create(page: Page, details: Details) -> Outcome:
         prompt=text_of(values, "prompt"),
     )
     desk = page.workshop.create(text_of(values, "name").strip(), settings)
+    if page.host.info.is_webui:
+        # Whoever makes a slider inside the WebUI wants to use it there.
+        publish_into(desk.project, page.host, str(page.host.lora_dirs()[0]))
     view = View(project=desk.folder_name, panel="origin")
     return Outcome(page.texts("said.created", name=desk.folder_name), view=view, is_at_top=True)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lib_copier.errors import InputError
+from lib_copier.host.base import Host
 from lib_copier.host.lora_folder import unique_stem
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.steps.project import Project
 from lib_copier.steps.publish import published_name
 from lib_copier.ui.acts.act import (
     Details,
@@ -35,7 +37,8 @@ def set_value(page: Page, details: Details) -> Outcome:
         value = str(page.host.lora_dirs()[0]) if value is True else ""
         if value and not page.host.info.is_webui:
             page.host.lora_dirs()[0].mkdir(parents=True, exist_ok=True)
-        return _into_lora_folder(page, str(value))
+        publish_into(page.opened.project, page.host, str(value))
+        return Outcome()
     if key == _PRESET:
         return _stored(page, _PRESET, value)
     option = OPTIONS.get(key)
@@ -48,16 +51,15 @@ def set_value(page: Page, details: Details) -> Outcome:
     return _stored(page, _address(page, key), value)
 
 
-def _into_lora_folder(page: Page, folder: str) -> Outcome:
+def publish_into(project: Project, host: Host, folder: str) -> None:
     """Publish there from now on; edits whose names are taken there by another LoRA get names of their own."""
-    recipe, values = page.opened.recipe, {_LORA_FOLDER: folder}
+    recipe, values = project.recipe, {_LORA_FOLDER: folder}
     for edit in recipe.edits if folder and not recipe.get(_LORA_FOLDER) else ():
         name = published_name(recipe, edit)
-        free = unique_stem(name, page.host.lora_dirs())
+        free = unique_stem(name, host.lora_dirs())
         if free != name:
             values[f"edits.{edit.name}.publish.name"] = free
-    page.opened.project.set(values)
-    return Outcome()
+    project.set(values)
 
 
 def unset(page: Page, details: Details) -> Outcome:

@@ -6,6 +6,9 @@ import os
 import sys
 from pathlib import Path
 
+from lib_copier.environment.stamp import python_of
+from lib_copier.environment.start import environment_folder
+
 PYTHON_VARIABLE = "COPIER_LORA_PYTHON"
 """Names another Python for the children."""
 
@@ -17,8 +20,7 @@ def root() -> Path:
 
 def own_python() -> Path:
     """Where the project's environment has its Python, made or not."""
-    part = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-    return root().joinpath(".venv", *part)
+    return python_of(environment_folder())
 
 
 def python() -> Path:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 
 from lib_copier.engines.locate import PYTHON_VARIABLE, own_python
+from lib_copier.environment.pins import package_name, read_pins, unmet
+from lib_copier.environment.stamp import is_current
 from lib_copier.environment.start import environment_folder
 
 NEEDED = ("diffusers", "transformers")
-"""Packages that no WebUI of the AUTOMATIC1111 kind brings in the versions we need."""
+"""Packages whose versions tell our environment from a WebUI's: Forge brings both, but older ones."""
+_GROUP = "base"
 SETUP_ARGUMENTS = ("run.py", "setup")
 """For the queue: makes the environment, with the torch that is there."""
 
@@ -19,14 +22,19 @@ def is_ready() -> bool:
     """Whether children would find their packages; looks at the disk only, imports nothing."""
     if os.environ.get(PYTHON_VARIABLE):
         return True
+    pins = read_pins(_GROUP)
     if own_python().exists():
-        return all(_is_in(environment_folder(), name) for name in NEEDED)
-    return all(find_spec(name) is not None for name in ("torch", *NEEDED))
+        return is_current(environment_folder(), {_GROUP: pins})
+    wanted = [line for line in pins if package_name(line) in NEEDED]
+    return find_spec("torch") is not None and not unmet(wanted, _versions())
 
 
-def _is_in(environment: Path, package: str) -> bool:
-    found = (
-        *environment.glob(f"lib/python*/site-packages/{package}"),
-        environment / "Lib/site-packages" / package,
-    )
-    return any((path / "__init__.py").is_file() for path in found)
+def _versions() -> dict[str, str]:
+    """The versions of the needed packages that this Python has."""
+    found = {}
+    for name in NEEDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

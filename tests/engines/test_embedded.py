@@ -89,7 +89,10 @@ def test_the_python_of_the_children(monkeypatch, tmp_path) -> None:
     assert locate.python() == Path("/opt/python")
     monkeypatch.delenv("COPIER_LORA_PYTHON")
     monkeypatch.setattr(locate, "root", lambda: tmp_path)
+    # Where the set-up makes the environment, there the children's Python is.
+    monkeypatch.setenv("COPIER_LORA_ENVIRONMENT", str(tmp_path / "elsewhere"))
     assert locate.python() == Path(locate.sys.executable)
+    assert locate.own_python().is_relative_to(tmp_path / "elsewhere")
     locate.own_python().parent.mkdir(parents=True)
     locate.own_python().touch()
     assert locate.python() == locate.own_python()

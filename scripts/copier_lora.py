@@ -31,18 +31,13 @@ def build():
         return notice.build(f"{type(error).__name__}: {error}")
 
 
-def before_page():
-    """The page is about to be built anew: components of the last one are stale."""
-    if sender is not None:
-        sender.reset()
-
-
 def after_component(component, **kwargs):
     """The WebUI has made a component."""
     if sender is not None:
         sender.catch(component, **kwargs)
 
 
-script_callbacks.on_before_ui(before_page)
+# Each registration makes the host read its whole stack, some 50 ms: so there are only two. A page that is
+# built anew executes this file anew, with a sender that has caught nothing yet.
 script_callbacks.on_after_component(after_component)
 script_callbacks.on_ui_tabs(build)

@@ -27,10 +27,6 @@ class Sender:
 
     sources: dict[str, _Source] = field(default_factory=dict)
 
-    def reset(self) -> None:
-        """Forget the components of a page that is being built anew."""
-        self.sources.clear()
-
     def catch(self, component: Any, **kwargs: Any) -> None:
         """The host's callback after every component of its page.
 

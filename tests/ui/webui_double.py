@@ -69,8 +69,6 @@ def build_page(data: Path) -> tuple[Any, list[Any]]:
             callback(component, **kwargs)
         return component
 
-    for callback in made.get("before_ui", []):
-        callback()
     with gr.Blocks(analytics_enabled=False) as txt2img:
         pictures = gr.Gallery([str(generated_picture(data))], elem_id="txt2img_gallery")
         created(pictures, elem_id="txt2img_gallery")

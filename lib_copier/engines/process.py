@@ -101,7 +101,7 @@ def run_command(command: Command, watch: Watch) -> Outcome:
         process = _spawn(command, watch)
         try:
             watch.on_started(process.pid)
-            follower = _Follower(process, log, watch, pictures=NewPictures(command.samples), bar=command.bar)
+            follower = _Follower(process, log, watch, pictures=NewPictures(command.samples), command=command)
             returncode = follower.follow()
         except BaseException:
             end_tree(process.pid)
@@ -157,7 +157,7 @@ class _Follower:
         watch: Watch,
         *,
         pictures: NewPictures,
-        bar: str = "",
+        command: Command,
     ) -> None:
         self.result: dict[str, Any] = {}
         self.error: Event | None = None
@@ -167,7 +167,8 @@ class _Follower:
         self._log = log
         self._watch = watch
         self._pictures = pictures
-        self._bar = bar
+        self._bar = command.bar
+        self._steps_before = command.steps_before
         self._lines: queue.Queue[bytes | None] = queue.Queue(maxsize=10_000)
         self._readers = [
             threading.Thread(target=self._read, args=(stream,), daemon=True)
@@ -244,7 +245,11 @@ class _Follower:
             self.result = {key: value for key, value in event.items() if key != "event"}
         elif event["event"] == "error":
             self.error = event
-        elif event.pop("bar", self._bar) == self._bar:
+        elif "bar" not in event:
+            self._watch.on_event(event)
+        elif event.pop("bar") == self._bar:
+            event["step"] += self._steps_before
+            event["total"] += self._steps_before
             self._watch.on_event(event)
 
 

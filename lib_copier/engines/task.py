@@ -174,6 +174,8 @@ class Command:
     """Entries to add to the last wanted file's header, where the program itself cannot write them."""
     bar: str = ""
     """Which progress bar counts this command's own work, by its label, where a program draws several."""
+    steps_before: int = 0
+    """Steps that were done before: a program that goes on from a state counts its bar from there."""
     samples: Path | None = None
     """Folder in which new pictures appear underway, where the program does not report them itself."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -40,6 +41,18 @@ def test_events_are_heard_and_everything_else_is_logged(tmp_path) -> None:
     assert {event["event"] for event in heard} == {"progress"}
     log = (tmp_path / "log.txt").read_text(encoding="utf-8")
     assert log.startswith("$ ") and "plain words" in log and "said aside" in log
+
+
+def test_a_bar_that_goes_on_counts_what_was_done_before(tmp_path) -> None:
+    code = (
+        "import sys\n"
+        "sys.stderr.write('caching: 100%|#| 1/1 [00:01<00:00, 1.0it/s]\\n')\n"
+        "sys.stderr.write('steps:  25%|#| 1/4 [00:01<00:03, 1.0it/s]\\n')"
+    )
+    heard: list[dict] = []
+    command = dataclasses.replace(python(code), bar="steps", steps_before=4)
+    run_command(command, Watch(tmp_path / "log.txt", on_event=heard.append))
+    assert [(event["step"], event["total"], event["eta"]) for event in heard] == [(5, 8, 3.0)]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from lib_copier.engines.sd_scripts.train import (
     number,
     prompt_file,
     sample_prompts,
+    steps_before,
     train_arguments,
     train_refusals,
 )
@@ -102,6 +103,7 @@ class SdScriptsEngine:
             moves=((made, task.output),),
             metadata=task.metadata,
             bar="steps",
+            steps_before=steps_before(task, work_dir),
             samples=work_dir / "sample",
         )
 
@@ -142,6 +144,7 @@ class SdScriptsEngine:
         moves: tuple[tuple[Path, Path], ...] = (),
         metadata: tuple[tuple[str, str], ...] = (),
         bar: str = "",
+        steps_before: int = 0,
         samples: Path | None = None,
     ) -> Command:
         """The script by plain Python: `accelerate launch` would follow the user's own multi-GPU settings."""
@@ -168,6 +171,7 @@ class SdScriptsEngine:
             moves=moves,
             metadata=metadata,
             bar=bar,
+            steps_before=steps_before,
             samples=samples,
         )
 

@@ -128,6 +128,13 @@ def latest_state(work_dir: Path, name: str, below_step: int) -> Path | None:
     return max(found)[1] if found else None
 
 
+def steps_before(task: TrainTask, work_dir: Path) -> int:
+    """How many steps the state that training goes on from has behind it; 0 where it begins."""
+    state = latest_state(work_dir, task.output.stem, task.steps)
+    found = _STATE.search(state.name) if state else None
+    return int(found[1]) if found else 0
+
+
 def number(value: float) -> str:
     """A number without exponent: argparse takes -1e-05 for an option."""
     text = format(Decimal(repr(float(value))), "f")

@@ -87,7 +87,9 @@ def test_it_trains_and_goes_on_from_its_state(task: TrainTask, tmp_path: Path) -
     assert str(work / "copier-step00000002-state") in again.argv
     seen.clear()
     run_command(again, Watch(tmp_path / "log.txt", seen.append))
-    assert {event["total"] for event in seen if event["event"] == "progress"} == {1}
+    progress = [event for event in seen if event["event"] == "progress"]
+    assert {event["total"] for event in progress} == {3}
+    assert {event["step"] for event in progress} == {2, 3}
 
 
 def test_it_takes_our_loras(make_lora: Callable[..., Path], tmp_path: Path) -> None:

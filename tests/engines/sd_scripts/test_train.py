@@ -172,7 +172,10 @@ def test_it_goes_on_from_the_newest_whole_state(
     _save_state(work / "copier-step00000300-state", is_whole=False)
     _save_state(work / "copier-step00003072-state")
     _save_state(work / "other-step00000250-state")
-    argv = engine.command(task, work).argv
+    command = engine.command(task, work)
+    argv = command.argv
+    assert command.steps_before == 200
+    assert engine.command(task, tmp_path / "new").steps_before == 0
     assert argv[argv.index("--resume") + 1] == str(work / "copier-step00000200-state")
     assert "--skip_until_initial_step" in argv
     assert latest_state(work, "copier", 100) is None

@@ -30,6 +30,7 @@ COMMANDS = (
     Command("run", "lib_copier.app.project", "do the steps of a project that are not done", passes_name=True),
     Command("rerun", "lib_copier.app.project", "do one step of a project again", passes_name=True),
     Command("status", "lib_copier.app.project", "what is done, what will run, and why", passes_name=True),
+    Command("by-hand", "lib_copier.app.project", "the command of one step, to run by hand", passes_name=True),
     Command("export", "lib_copier.app.project", "copy a project's finished LoRAs out", passes_name=True),
     Command("prune", "lib_copier.app.project", "delete what no recipe uses any more", passes_name=True),
     Command("lora", "lib_copier.lora.__main__", "merge, resize, svd-merge, extract, info, verify LoRA files"),

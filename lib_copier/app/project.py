@@ -1,4 +1,4 @@
-"""The project commands: new, set, run, rerun, status, export, prune."""
+"""The project commands: new, set, run, rerun, status, by-hand, export, prune."""
 
 from __future__ import annotations
 
@@ -171,6 +171,15 @@ def status(argv: Sequence[str]) -> int:
     return 0
 
 
+def by_hand(argv: Sequence[str]) -> int:
+    """Lay out a step's command."""
+    parser = _parser("by-hand", "Print a line that does one step by hand, and write the files that it reads.")
+    parser.add_argument("step", metavar="STEP")
+    arguments = parser.parse_args(argv)
+    print(Project.open(arguments.project).lay_out(arguments.step))
+    return 0
+
+
 def export(argv: Sequence[str]) -> int:
     """Copy finished LoRAs out."""
     parser = _parser(
@@ -207,6 +216,7 @@ COMMANDS = {
     "run": run,
     "rerun": rerun,
     "status": status,
+    "by-hand": by_hand,
     "export": export,
     "prune": prune,
 }

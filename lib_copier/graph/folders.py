@@ -41,6 +41,10 @@ class Folders:
         """All that the step's children wrote, the last time it ran."""
         return self.log / (step_id.replace("/", ".") + ".log")
 
+    def by_hand(self, step_id: str) -> Path:
+        """Where the step's command is laid out for those who want to run it themselves."""
+        return self.project / "by-hand" / step_id.replace("/", ".")
+
 
 def running_step(folders: Folders) -> dict[str, Any] | None:
     """What runs in a project now (run, step, key …); None where nothing does."""

@@ -19,7 +19,7 @@ from lib_copier.graph.control import wanted_stop, withdraw
 from lib_copier.graph.events import EventLog, Listener
 from lib_copier.graph.folders import Folders, portable, without_folders
 from lib_copier.graph.lock import held, identity, living, this_process
-from lib_copier.graph.status import DONE, EngineVersion, Inspector, StepStatus, input_path
+from lib_copier.graph.status import DONE, EngineVersion, Inspector, StepStatus, workplace
 from lib_copier.graph.step import Plan, Step, Workplace, described, plain
 from lib_copier.graph.store import Artifact, Store
 
@@ -119,7 +119,7 @@ class Runner:
         started = time.monotonic()
         try:
             out, scratch = self.store.begin(status.key)
-            place = self._workplace(step, out, scratch)
+            place = workplace(step, self.folders.project, out, scratch, self._statuses)
             command, outcome = self._act(step, status.key, place)
             if outcome.was_stopped:
                 outcome.result["was_stopped"] = True
@@ -168,16 +168,6 @@ class Runner:
             raise ChildError(
                 f"Step {step.id} ended, but {error}.", "Run it again; if it comes back, look at its log."
             ) from error
-
-    def _workplace(self, step: Step, out: Path, scratch: Path) -> Workplace:
-        project = self.folders.project
-        inputs = tuple((given, input_path(project, given, self._statuses)) for given in step.inputs)
-        results = {
-            given.step: found.result
-            for given in step.inputs
-            if given.step and (found := self._statuses[given.step].artifact) is not None
-        }
-        return Workplace(step, project, out, scratch, inputs, results)
 
     def _pass_on(self, step: Step, event: Mapping[str, Any]) -> None:
         fields = {key: value for key, value in event.items() if key not in {"event", "id", "at"}}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib_copier.graph.step import Plan, Step, StepInput, described, plain, step_key
+from lib_copier.graph.step import Plan, Step, StepInput, Workplace, described, plain, step_key
 from lib_copier.graph.store import Artifact, Store
 
 DONE, STALE, MISSING, RUNNING, FAILED = "done", "stale", "missing", "running", "failed"
@@ -153,6 +153,19 @@ def input_path(project: Path, given: StepInput, statuses: Mapping[str, StepStatu
     artifact = statuses[given.step].artifact
     assert artifact is not None, f"{given.step} is not done"
     return artifact.file(given.output)
+
+
+def workplace(
+    step: Step, project: Path, out: Path, scratch: Path, statuses: Mapping[str, StepStatus]
+) -> Workplace:
+    """Where the step works; the steps that it reads from must be done."""
+    inputs = tuple((given, input_path(project, given, statuses)) for given in step.inputs)
+    results = {
+        given.step: found.result
+        for given in step.inputs
+        if given.step and (found := statuses[given.step].artifact) is not None
+    }
+    return Workplace(step, project, out, scratch, inputs, results)
 
 
 def _differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.atomic import read_json, write_json
+from lib_copier.graph.by_hand import lay_out
 from lib_copier.graph.control import DISCARD, ask_to_stop
 from lib_copier.graph.events import Listener
 from lib_copier.graph.lock import held
@@ -126,7 +127,7 @@ class Project(ProjectView):
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder} is there already and not empty.", "Choose another name or folder.")
         with held(self._folders.lock, f"The project {self.name}"):
-            ignored = shutil.ignore_patterns("lock", "work", "log", ".old-*")
+            ignored = shutil.ignore_patterns("lock", "work", "log", "by-hand", ".old-*")
             shutil.copytree(self.folder, folder, ignore=ignored, dirs_exist_ok=True)
         return Project(folder, self.recipe).set({"project.name": name})
 
@@ -222,6 +223,17 @@ class Project(ProjectView):
             return False
         ask_to_stop(self._folders.control, how)
         return True
+
+    def lay_out(self, step_id: str) -> str:
+        """A line that does the step's work by hand, its files and result under ``by-hand/STEP``.
+
+        Raises
+        ------
+        InputError
+            Where the step is unknown, has no command, or needs steps that are not done.
+        """
+        self._require(step_id)
+        return lay_out(step_id, {status.id: status for status in self.status()}, self._folders)
 
     def prune(self) -> tuple[int, int]:
         """Delete what the recipe does not use; number of folders and bytes freed."""

@@ -73,10 +73,10 @@ class ProjectView:
         return running_step(self._folders)
 
     def command(self, step_id: str) -> str:
-        """The command line that made the step; empty where it was done without a child.
+        """The command line that made the step, as it ran; empty where it was done without a child.
 
-        Its files in ``work/`` are gone once the step is done; while it runs, or has failed, they are there
-        and the line, taken from the log, runs by hand.
+        The files in ``work/`` that it names are gone once the step is done: `Project.lay_out` gives a line
+        with files of its own.
         """
         found = self.artifact(step_id)
         if found is None:

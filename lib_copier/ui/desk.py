@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lib_copier.graph.by_hand import laid_out
 from lib_copier.graph.folders import Folders, with_folders
 from lib_copier.graph.queue import Job, Queue
 from lib_copier.graph.status import StepStatus
@@ -135,6 +136,11 @@ class Desk:
             with_folders(str(manifest.get("command") or ""), self.project.folder),
             float(manifest.get("made_at") or 0.0),
         )
+
+    def by_hand(self, step_id: str) -> str:
+        """The line laid out to do a step by hand; empty where none was."""
+        status = self.states.get(step_id)
+        return laid_out(status.step.same_as or step_id if status else step_id, self._folders)
 
     def failure(self, step_id: str) -> Mapping[str, Any]:
         """Why the step's last attempt failed: ``what``, ``advice``, ``last_lines``."""

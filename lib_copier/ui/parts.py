@@ -203,10 +203,7 @@ def details(page: Page, step_ids: Sequence[str]) -> Html:
         if facts:
             shown.append(tag("p", page.texts("run.took", time=duration(facts.seconds)), class_="cl-quiet"))
         if facts and facts.command:
-            copied = tag(
-                "button", page.texts("copy"), type="button", class_="cl-link", data_copy=facts.command
-            )
-            shown.append(tag("div", tag("pre", facts.command, class_="cl-command"), copied))
+            shown.append(_commands(page, step_id, facts.command))
         if log:
             shown.append(tag("pre", log, class_="cl-log"))
     return (
@@ -214,6 +211,20 @@ def details(page: Page, step_ids: Sequence[str]) -> Html:
         if shown
         else Html("")
     )
+
+
+def _commands(page: Page, step_id: str, as_it_ran: str) -> Html:
+    """The line that made a step, and one that does it again by hand once its files are laid out."""
+    texts, by_hand = page.texts, page.opened.by_hand(step_id)
+    shown = [
+        tag("pre", as_it_ran, class_="cl-command"),
+        button(texts("run.by_hand"), "by_hand", step=step_id),
+    ]
+    if by_hand:
+        copied = tag("button", texts("copy"), type="button", class_="cl-link", data_copy=by_hand)
+        lead = tag("p", texts("run.by_hand_lead"), class_="cl-quiet")
+        shown += [lead, tag("pre", by_hand, class_="cl-command"), copied]
+    return tag("div", *shown)
 
 
 def duration(seconds: float) -> str:

@@ -43,6 +43,13 @@ def test_the_form_makes_a_project_that_can_run(ask, door, view, recipe, checkpoi
     assert len(jobs(door)) == 1
 
 
+def test_a_command_is_laid_out_only_for_a_known_step(ask, view):
+    answer = ask("by_hand", {**view, "panel": "copier"}, step="../../etc")
+    assert answer["notice"]["kind"] == "error" and "no step" in answer["notice"]["text"]
+    answer = ask("by_hand", {**view, "panel": "copier"}, step="copier/first")
+    assert "not known yet" in answer["notice"]["text"], "its origin is not made"
+
+
 def test_two_clicks_on_run_are_one_job(ask, door, view):
     for _ in range(2):
         ask("run", {**view, "panel": "copier"})

@@ -52,6 +52,7 @@ ACTS: Mapping[str, Act] = {
     "rerun": run.rerun,
     "run_all": run.run_all,
     "stop": run.stop,
+    "by_hand": run.by_hand,
     "cancel_job": run.cancel_job,
     "train_longer": run.train_longer,
     "refresh_loras": run.refresh_loras,

@@ -45,6 +45,13 @@ def stop(page: Page, details: Details) -> Outcome:
     return Outcome(page.texts("said.stopping"))
 
 
+def by_hand(page: Page, details: Details) -> Outcome:
+    """Lay out a step's command, so that the line on the page runs in a shell."""
+    require_project(page)
+    page.opened.project.lay_out(text_of(details, "step", longest=200))
+    return Outcome(page.texts("said.laid_out"))
+
+
 def cancel_job(page: Page, details: Details) -> Outcome:
     """Take a job out of the queue, or stop it."""
     page.workshop.queue.cancel(text_of(details, "job"))

@@ -23,11 +23,16 @@ class WeightedLora:
 
 @dataclass(frozen=True)
 class Picture:
-    """A training picture; `caption` is comma-separated tags, `mask` a soft loss mask (white = learn)."""
+    """A training picture; `caption` is comma-separated tags, `mask` a soft loss mask (white = learn).
+
+    `origin` is the same picture before its edit: with it, only how the model must change from printing
+    the one to printing the other is learned.
+    """
 
     path: Path
     caption: str = ""
     mask: Path | None = None
+    origin: Path | None = None
 
 
 @dataclass(frozen=True)

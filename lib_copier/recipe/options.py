@@ -140,6 +140,9 @@ _EDIT_LORA = (
     *training_options("edit_lora", scope="edit", shown_when=_COPIER, defaults={"steps": 4096}),
     Option("edit_lora.mask", "bool", False, "Learn only where the pictures differ", "A soft mask from the "
            "pair weighs the loss.", scope="edit", shown_when=_COPIER, advanced=True),
+    Option("edit_lora.against_origin", "bool", False, "Learn against the copier's print", "What the copier "
+           "still gets wrong is not learned with the edit; a third slower a step.", scope="edit",
+           shown_when=_COPIER, advanced=True),
 )
 
 _COMBINE = (

@@ -20,6 +20,8 @@ def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Ste
     ]
     if recipe.get("edit_lora.mask", edit):
         inputs.append(StepInput("mask", step=source, output=MASK))
+    if recipe.get("edit_lora.against_origin", edit):
+        inputs.append(StepInput("origin", step=f"origin/{origin.name}", output=PICTURE))
     return Step(
         f"edit_lora/{origin.name}/{edit.name}",
         "edit_lora",
@@ -34,7 +36,10 @@ def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Ste
 
 
 def _train(place: Workplace) -> Command:
-    caption = read_caption(place.path("caption"))
-    masks = place.paths("mask")
-    picture = Picture(place.path("picture"), caption, masks[0] if masks else None)
+    picture = Picture(
+        place.path("picture"),
+        read_caption(place.path("caption")),
+        mask=next(iter(place.paths("mask")), None),
+        origin=next(iter(place.paths("origin")), None),
+    )
     return training_command(place, (picture,))

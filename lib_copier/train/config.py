@@ -17,11 +17,16 @@ from lib_copier.train.optimizer import check_optimizer
 
 @dataclass(frozen=True)
 class Picture:
-    """A training picture; `caption` is comma-separated tags, `mask` a soft loss mask (white = learn)."""
+    """A training picture; `caption` is comma-separated tags, `mask` a soft loss mask (white = learn).
+
+    `origin` is the same picture before its edit: with it, only how the model must change from printing
+    the one to printing the other is learned.
+    """
 
     path: Path
     caption: str = ""
     mask: Path | None = None
+    origin: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class TrainConfig:
 
 def _pictures(value: Any) -> tuple[Picture, ...]:
     if not isinstance(value, list) or not value:
-        raise ValueError('must be a list with at least one {"path": …, "caption": …, "mask": …}')
+        raise ValueError('must be a list with at least one {"path": …, "caption": …, "mask": …, "origin": …}')
     return tuple(_record(item, Picture, _PICTURE_RULES, f"[{index}]") for index, item in enumerate(value))
 
 
@@ -107,6 +112,7 @@ _PICTURE_RULES: dict[str, rules.Rule] = {
     "path": rules.existing_file,
     "caption": rules.text,
     "mask": rules.optional(rules.existing_file),
+    "origin": rules.optional(rules.existing_file),
 }
 _BASE_LORA_RULES: dict[str, rules.Rule] = {"path": rules.existing_file, "weight": rules.number(-100, 100)}
 

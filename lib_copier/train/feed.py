@@ -52,6 +52,7 @@ class Feed:
             captions=chunk.captions[place],
             mask=picture.mask,
             time_ids=picture.time_ids,
+            origin=picture.origin,
         )
 
     def _draw(self, first: int) -> _Chunk:

@@ -24,13 +24,12 @@ class RecordedStep:
 
     def __init__(self, step: TrainingStep) -> None:
         self._step = step
-        self._recordings: dict[tuple[torch.Size, ...], _Recording] = {}
+        self._recordings: dict[tuple[torch.Size | None, ...], _Recording] = {}
 
     def __call__(self, batch: Batch) -> StepResult:
-        shapes = tuple(tensor.shape for tensor in batch.tensors())
-        if shapes not in self._recordings:
-            self._recordings[shapes] = self._record(batch)
-        recording = self._recordings[shapes]
+        if batch.shape not in self._recordings:
+            self._recordings[batch.shape] = self._record(batch)
+        recording = self._recordings[batch.shape]
         for static, fresh in zip(recording.inputs.tensors(), batch.tensors(), strict=True):
             static.copy_(fresh, non_blocking=True)
         recording.graph.replay()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +80,18 @@ class LoraNetwork:
         """Forget the gradients of the last backward pass."""
         for factor in self.factors:
             factor.grad = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within it the layers add nothing: the model answers as it did before."""
+        scales = [layer.scale for layer in self.layers]
+        try:
+            for layer in self.layers:
+                layer.scale = 0.0
+            yield
+        finally:
+            for layer, scale in zip(self.layers, scales, strict=True):
+                layer.scale = scale
 
     def gradients(self) -> list[torch.Tensor]:
         """The masters' gradients after a backward pass, fp32."""

@@ -22,13 +22,15 @@ _MULTIPLE = 8
 class TrainingPicture:
     """A picture ready for the VAE.
 
-    `pixels` (1, 3, H, W) in [-1, 1], H and W divisible by 8; `mask` (1, 1, H/8, W/8) in [0, 1] or None.
+    `pixels` (1, 3, H, W) in [-1, 1], H and W divisible by 8; `mask` (1, 1, H/8, W/8) in [0, 1] or None;
+    `origin` as `pixels`, the picture before its edit, or None.
     """
 
     name: str
     caption: str
     pixels: torch.Tensor
     mask: torch.Tensor | None
+    origin: torch.Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -47,17 +49,36 @@ def load_picture(picture: Picture, *, log: Callable[[str], None]) -> TrainingPic
     Raises
     ------
     InputError
-        A file is no picture, is too small or too large, or the mask has another size or is all black.
+        A file is no picture, is too small or too large, mask or origin has another size, or the mask is
+        all black.
     """
-    opened = read_picture(picture.path)
-    for note in opened.notes:
-        log(f"{picture.path.name}: {note}")
-    image, cropped = _cropped(opened.image, picture.path.name)
-    if cropped:
-        log(f"{picture.path.name}: {cropped}")
-    mask = None if picture.mask is None else _load_mask(picture.mask, opened.image.size)
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-    return TrainingPicture(picture.path.name, picture.caption, pixels.contiguous(), mask)
+    image, size = _opened(picture.path, log)
+    mask = None if picture.mask is None else _load_mask(picture.mask, size)
+    origin = None
+    if picture.origin is not None:
+        before, before_size = _opened(picture.origin, log)
+        if before_size != size:
+            raise InputError(
+                f"The origin {picture.origin} is {before_size[0]}x{before_size[1]}, its edited picture "
+                f"{picture.path} {size[0]}x{size[1]}.",
+                "Make them the same size.",
+            )
+        origin = _pixels(before)
+    return TrainingPicture(picture.path.name, picture.caption, _pixels(image), mask, origin)
+
+
+def _opened(path: Path, log: Callable[[str], None]) -> tuple[Image.Image, tuple[int, int]]:
+    """The picture, cropped for the VAE, and its own size."""
+    opened = read_picture(path)
+    image, cropped = _cropped(opened.image, path.name)
+    for note in (*opened.notes, *([cropped] if cropped else [])):
+        log(f"{path.name}: {note}")
+    return image, opened.image.size
+
+
+def _pixels(image: Image.Image) -> torch.Tensor:
+    found = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+    return found.contiguous()
 
 
 def _load_mask(path: Path, size: tuple[int, int]) -> torch.Tensor:

@@ -30,13 +30,15 @@ from lib_copier.train.update import LossScale, Updater
 
 @dataclass(frozen=True)
 class PreparedPicture:
-    """A picture as the model sees it: `latents` (1, C, h, w), `mask`, SDXL's `time_ids`, all on the device;
-    `round_trip` (1, 3, H, W) on the CPU is the picture after the VAE, the most a copy can reach."""
+    """A picture as the model sees it: `latents` (1, C, h, w), `mask`, SDXL's `time_ids` and the latents of
+    its `origin`, all on the device; `round_trip` (1, 3, H, W) on the CPU is the picture after the VAE, the
+    most a copy can reach."""
 
     latents: torch.Tensor
     mask: torch.Tensor | None
     time_ids: torch.Tensor | None
     round_trip: torch.Tensor | None
+    origin: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,10 @@ def _encode(encoders: Checkpoint, source: TrainingPicture, *, wants_round_trip: 
         width, height = source.size
         time_ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32, device=device)
     mask = None if source.mask is None else source.mask.to(device)
-    return PreparedPicture(latents, mask, time_ids, round_trip)
+    origin = None
+    if source.origin is not None:
+        origin = encode_picture(encoders.vae, source.origin.to(device)).float()
+    return PreparedPicture(latents, mask, time_ids, round_trip, origin)
 
 
 def _captions(config: TrainConfig) -> tuple[CaptionBook, dict[str, int]]:

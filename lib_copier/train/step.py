@@ -18,7 +18,8 @@ class Batch:
     """What one step works on, all on the model's device.
 
     `latents` (1, C, h, w) fp32; `noise` (B, C, h, w) fp32; `timesteps` (B,) int64; `captions` (B,) int64,
-    rows of the conditioning; `mask` (1, 1, h, w) fp32 or None; `time_ids` (1, 6) or None (SDXL's sizes).
+    rows of the conditioning; `mask` (1, 1, h, w) fp32 or None; `time_ids` (1, 6) or None (SDXL's sizes);
+    `origin` (1, C, h, w) fp32, the latents of the picture before its edit, or None.
     """
 
     latents: torch.Tensor
@@ -27,6 +28,13 @@ class Batch:
     captions: torch.Tensor
     mask: torch.Tensor | None = None
     time_ids: torch.Tensor | None = None
+    origin: torch.Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[torch.Size | None, ...]:
+        """The fields' shapes; None for what is not there."""
+        found = (getattr(self, field.name) for field in fields(self))
+        return tuple(None if tensor is None else tensor.shape for tensor in found)
 
     def tensors(self) -> list[torch.Tensor]:
         """The tensors that are there, in the order of the fields."""
@@ -86,10 +94,24 @@ class TrainingStep:
         """The loss of a batch, a scalar with a graph behind it."""
         noisy = self._schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
         target = self._schedule.target(batch.latents, batch.noise, batch.timesteps)
+        if batch.origin is not None:
+            target = self._moved_print(batch, batch.origin, target)
         weight = None
         if self._min_snr_gamma is not None:
             weight = min_snr_weight(self._schedule, batch.timesteps, self._min_snr_gamma)
         return weighted_mse(self._predict(noisy, batch).float(), target, batch.mask, weight)
+
+    @torch.no_grad()
+    def _moved_print(self, batch: Batch, origin: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """What the model without the LoRA predicts for the origin, moved by the edit: a better target.
+
+        A copier is never complete. Against the plain target the LoRA would learn what the copier lacks as
+        well, and print the picture; against this one nothing but the edit is left to learn.
+        """
+        noisy = self._schedule.add_noise(origin, batch.noise, batch.timesteps)
+        with self.network.silent():
+            predicted = self._predict(noisy, batch).float()
+        return predicted + (target - self._schedule.target(origin, batch.noise, batch.timesteps))
 
     def _predict(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
         hidden, pooled = self._conditioning(batch.captions)

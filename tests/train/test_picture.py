@@ -76,6 +76,13 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
         load(tmp_path / "a.png", mask=tmp_path / "m.png")
 
 
+def test_an_origin_of_another_size_is_refused(tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    Image.new("RGB", (72, 64)).save(tmp_path / "o.png")
+    with pytest.raises(InputError, match="72x64.*64x64"):
+        load(tmp_path / "a.png", origin=tmp_path / "o.png")
+
+
 def test_a_black_mask_is_refused(tmp_path):
     for name in ("a.png", "m.png"):
         Image.new("RGB", (64, 64)).save(tmp_path / name)

@@ -81,6 +81,10 @@ def train_refusals(task: TrainTask, facts: CheckpointFacts) -> list[str]:
             "sd-scripts learns a picture with its own caption alone: set the share of other prompts to 0, or "
             "train embedded."
         )
+    if any(picture.origin is not None for picture in task.pictures):
+        found.append(
+            "sd-scripts cannot learn against what the copier prints: switch that off, or train embedded."
+        )
     if facts.prediction_type is None:
         found.append(
             f"Nothing in {task.checkpoint.name} tells whether this {facts.family.label} model predicts noise "

@@ -138,11 +138,14 @@ def test_sample_prompts_are_safe_from_option_marks(
         ({"copied_psnr": 28.0}, "picture is copied"),
         ({"timestep_sampling": "stratified"}, "uniform"),
         ({"output": Path("copier.part")}, "copier.part"),
+        ({"against_origin": True}, "what the copier prints"),
     ],
 )
 def test_what_sd_scripts_cannot_do_is_refused(
     engine: SdScriptsEngine, task: TrainTask, change: dict[str, Any], reason: str
 ) -> None:
+    if change.pop("against_origin", False):
+        change["pictures"] = tuple(dataclasses.replace(one, origin=one.path) for one in task.pictures)
     refusals = engine.refusals(dataclasses.replace(task, **change))
     assert len(refusals) == 1
     assert reason in refusals[0]

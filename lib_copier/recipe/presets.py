@@ -10,9 +10,6 @@ from lib_copier.recipe.model import Edit, Recipe, settings_of
 from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import OPTIONS
 
-WEAK_EFFECTS = frozenset({"flat", "jpeg"})
-"""Effects that the memo found weak and trained at a higher rank for longer."""
-
 _MEMO_TRAINING: Mapping[str, Value] = MappingProxyType(
     {
         "rank": 64,
@@ -68,6 +65,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
                 "copier.steps": 3072,
                 "copier.copied_psnr": None,
                 "edit_lora.steps": 4096,
+                "edit_lora.against_origin": False,
                 "resize.rank": 8,
             }
         ),
@@ -78,29 +76,41 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
                 "copier.copied_psnr": 25.0,
                 "copier.copied_every": 50,
                 "edit_lora.steps": 300,
+                "edit_lora.against_origin": True,
                 "resize.rank": 8,
             }
         ),
         "demo": MappingProxyType(
             {
                 **_both(_DEMO_TRAINING),
-                "copier.steps": 110,
+                "copier.steps": 200,
                 "copier.copied_psnr": None,
-                "edit_lora.steps": 120,
+                "edit_lora.steps": 100,
+                "edit_lora.against_origin": True,
                 "resize.rank": 8,
             }
         ),
     }
 )
 
-_WEAK: Mapping[str, Mapping[str, Value]] = MappingProxyType(
+_MEMO_WEAK: Mapping[str, Value] = MappingProxyType(
+    {"edit_lora.rank": 128, "edit_lora.alpha": 64.0, "edit_lora.steps": 5120}
+)
+_FAST_WEAK: Mapping[str, Value] = MappingProxyType({"edit_lora.steps": 400})
+_DEMO_TONES: Mapping[str, Value] = MappingProxyType(
+    # The last level draws what the others have laid out: colours change there, and nothing else.
+    {"edit_lora.layers": ("up_blocks_3",), "edit_lora.conv_rank": 32, "edit_lora.conv_alpha": 32.0}
+)
+
+_BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(
     {
-        "memo": MappingProxyType({"edit_lora.rank": 128, "edit_lora.alpha": 64.0, "edit_lora.steps": 5120}),
-        "fast": MappingProxyType({"edit_lora.steps": 400}),
-        "demo": MappingProxyType({"edit_lora.steps": 140}),
+        # The memo found these two weak, and trained them at a higher rank for longer.
+        "memo": MappingProxyType({"flat": _MEMO_WEAK, "jpeg": _MEMO_WEAK}),
+        "fast": MappingProxyType({"flat": _FAST_WEAK, "jpeg": _FAST_WEAK}),
+        "demo": MappingProxyType({"contrast": _DEMO_TONES}),
     }
 )
-"""What a preset changes for an edit made of a weak effect."""
+"""What a preset changes for an edit made of one effect, or of several that ask for the same."""
 
 _METHOD_B_STEPS = MappingProxyType({"memo": 4096})
 """The memo overfits both LoRAs of method B for longer than method A's copier."""
@@ -124,8 +134,8 @@ def preset_values(name: str, method: str = "copier") -> dict[str, Value]:
 
 def edit_values(name: str, effects: tuple[str, ...]) -> dict[str, Value]:
     """What the preset changes for an edit of these effects alone."""
-    is_weak = bool(effects) and WEAK_EFFECTS.issuperset(effects)
-    return dict(_WEAK.get(name, {})) if is_weak else {}
+    wanted = [_BY_EFFECT.get(name, {}).get(effect, {}) for effect in effects]
+    return dict(wanted[0]) if wanted and all(one == wanted[0] for one in wanted) else {}
 
 
 def apply_preset(recipe: Recipe, name: str) -> Recipe:

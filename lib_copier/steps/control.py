@@ -26,8 +26,16 @@ from lib_copier.steps.training import cosmetic_params, keep_records, training_co
 _WEIGHTS = (-1.0, 0.0, 1.0)
 """Enough to see its effect and its leak."""
 
-_OWN_CAPTION_ONLY = {"other_prompt_share": 0.0, "other_prompts": ()}
-"""The ordinary way knows one caption: with other prompts the picture would leak all the more."""
+_ORDINARY = {
+    # With other prompts in the caption's place the picture would leak all the more.
+    "other_prompt_share": 0.0,
+    "other_prompts": (),
+    # Every layer, and no convolutions: what trainers do unless they are told otherwise.
+    "layers": (),
+    "conv_rank": None,
+    "conv_alpha": None,
+}
+"""Where the ordinary way differs from the settings of the edit LoRA."""
 
 
 def steps(recipe: Recipe, edit: Edit, model: Model) -> Iterator[Step]:
@@ -54,7 +62,7 @@ def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:
         "control_lora",
         _train,
         inputs=(*model.inputs, *pictures),
-        params=fixed({**dict(training_params(recipe, group, edit)), **_OWN_CAPTION_ONLY}),
+        params=fixed({**dict(training_params(recipe, group, edit)), **_ORDINARY}),
         outputs=LORA_OUTPUT,
         cosmetic=cosmetic_params(recipe, group, edit),
         engine=engine_for(recipe, group),

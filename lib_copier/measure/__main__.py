@@ -9,7 +9,8 @@ The job file is one JSON object; paths are absolute. Jobs with a model take ``ch
 
 ``copier-check``  ``origin`` PATH, ``base_loras`` (the copier): see `copier_check.check_copier`
 ``sweep``         ``lora`` PATH, ``weights``, ``chain`` (the edits; [] for the user's own),
-                  ``pairs`` ([{"origin", "edited"}, …]: what it was learned from): see `sweep.sweep`
+                  ``pairs`` ([{"origin", "edited"}, …]: what it was learned from), optional ``plain``
+                  (the files of the pictures at weight 0): see `sweep.sweep`
 ``vae-survival``  ``origin``, ``edited``: see `vae.survival`
 ``report``        see `report.write_report`; makes no pictures and loads no model
 """
@@ -74,6 +75,11 @@ def run_copier_check(job: Job) -> dict[str, Any]:
 def run_sweep(job: Job) -> dict[str, Any]:
     """Generate and measure one LoRA over weights."""
     pairs = tuple((_picture(pair["origin"]), _picture(pair["edited"])) for pair in job["pairs"])
+    plain = [_picture(path) for path in job.get("plain") or ()]
+    if plain and len(plain) != len(job["prompts"]):
+        raise InputError(
+            f"There are {len(plain)} plain pictures for {len(job['prompts'])} prompts.", "Give one a prompt."
+        )
     checkpoint = open_checkpoint(job)
     return sweep(
         open_generator(checkpoint),
@@ -86,6 +92,7 @@ def run_sweep(job: Job) -> dict[str, Any]:
         progress=_tell,
         base_loras=_loras(job),
         through_vae=partial(round_trip, checkpoint.vae),
+        plain=plain,
     )
 
 

@@ -20,6 +20,7 @@ from lib_copier.measure.generation import (
     request,
     stop_when_asked,
 )
+from lib_copier.measure.names import picture_name
 from lib_copier.measure.sheet import contact_sheet
 
 
@@ -40,20 +41,25 @@ def sweep(
     progress: Progress,
     base_loras: Sequence[WeightedFile] = (),
     through_vae: Callable[[Image.Image], Image.Image] | None = None,
+    plain: Sequence[Image.Image] = (),
 ) -> dict[str, Any]:
     """Generate every prompt at every weight, write the pictures and measure them.
 
     Files in `output`: ``PP_W.png`` (``00_+0.50.png`` …), ``PP_edit.png`` (the edit applied to the weight-0
     picture, for chains), ``sheet.png``. The result holds what `analysis.analyse` gives, and ``pictures``
     (rows of file names by prompt, then weight), ``direct`` (file names), ``prompts``, ``sheet``.
+    `plain` are the pictures at weight 0, by prompt, where another sweep of the same prompts has made them.
     """
     steps = complete_weights(weights)
+    wanted = [weight for weight in steps if weight or not plain]
     requests = [
-        request(sampling, pair, (*base_loras, (lora, weight))) for pair in prompts for weight in steps
+        request(sampling, pair, (*base_loras, (lora, weight))) for pair in prompts for weight in wanted
     ]
-    made = maker.generate(requests, on_progress=progress, on_step=stop_when_asked())
-    grid = [made[start : start + len(steps)] for start in range(0, len(made), len(steps))]
-    names = [[f"{row:02d}_{weight:+.2f}.png" for weight in steps] for row in range(len(prompts))]
+    made = iter(maker.generate(requests, on_progress=progress, on_step=stop_when_asked()))
+    grid = [
+        [next(made) if weight in wanted else plain[row] for weight in steps] for row in range(len(prompts))
+    ]
+    names = [[picture_name(row, weight) for weight in steps] for row in range(len(prompts))]
     for row_names, row in zip(names, grid, strict=True):
         for name, picture in zip(row_names, row, strict=True):
             write_png(picture, output / name)

@@ -44,7 +44,15 @@ def steps(recipe: Recipe, edit: Edit, model: Model) -> Iterator[Step]:
     resized = f"control_resize/{edit.name}"
     yield resize.step(recipe, edit, after=f"control_lora/{edit.name}", step_id=resized)
     lora = StepInput("lora", step=resized, output=LORA)
-    yield sweep.step(recipe, edit, model, lora, step_id=f"control/{edit.name}", tried=_WEIGHTS)
+    yield sweep.step(
+        recipe,
+        edit,
+        model,
+        lora,
+        step_id=f"control/{edit.name}",
+        tried=_WEIGHTS,
+        plain_from=f"sweep/{edit.name}",
+    )
 
 
 def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.measure.names import picture_name
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.edit import chain_of
 from lib_copier.steps.judging import judged_pictures, judging_params
@@ -29,8 +30,12 @@ def step(
     lora: StepInput,
     step_id: str = "",
     tried: Sequence[float] = (),
+    plain_from: str = "",
 ) -> Step:
-    """``sweep/EDIT``: result.json and a picture for each pair and weight (`tried`, or the recipe's)."""
+    """``sweep/EDIT``: result.json and a picture for each pair and weight (`tried`, or the recipe's).
+
+    `plain_from` names another sweep of the same pairs, whose pictures at weight 0 serve here too.
+    """
     other = str(recipe.get("sweep.checkpoint", edit) or "")
     tried_on = checkpoint_model(recipe, other) if other else model
     pictures = [
@@ -38,8 +43,13 @@ def step(
         for origin in recipe.origins
         for role, kind, tail in (("origin", "origin", ""), ("edited", "edit", f"/{edit.name}"))
     ]
+    judging = dict(judging_params(recipe, "sweep", tried_on, edit))
+    plain = [
+        StepInput("plain", step=plain_from, output=picture_name(row, 0.0))
+        for row in range(len(judging["pairs"]) if plain_from else 0)
+    ]
     params = {
-        **dict(judging_params(recipe, "sweep", tried_on, edit)),
+        **judging,
         "weights": list(tried) or weights(recipe, edit),
         "chain": chain_of(edit),
         "size": judged_size(recipe, edit),
@@ -48,7 +58,7 @@ def step(
         step_id or f"sweep/{edit.name}",
         "sweep",
         _sweep,
-        inputs=(*tried_on.inputs, lora, *pictures),
+        inputs=(*tried_on.inputs, lora, *pictures, *plain),
         params=fixed(params),
         outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),
@@ -75,6 +85,7 @@ def _sweep(place: Workplace) -> Command:
             {"origin": str(origin), "edited": str(edited)}
             for origin, edited in zip(place.paths("origin"), place.paths("edited"), strict=True)
         ],
+        "plain": [str(path) for path in place.paths("plain")],
         "output": str(place.out),
     }
     return job_command("measure", job, place.scratch / "job.json")

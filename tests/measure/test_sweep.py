@@ -21,7 +21,7 @@ CONTRAST = (EffectUse("contrast", 1.0, {"amount": 0.3}),)
 
 @pytest.fixture
 def run(scene, known_maker, tmp_path):
-    def go(chain=CONTRAST, weights=WEIGHTS, prompts=5, edit_chain=None, **known):
+    def go(chain=CONTRAST, weights=WEIGHTS, prompts=5, edit_chain=None, plain=(), **known):
         teacher = apply_chain(scene(99), chain)
         maker = known_maker(scene, chain, teacher, **known)
         steps = []
@@ -34,6 +34,7 @@ def run(scene, known_maker, tmp_path):
             edit=Edit(chain if edit_chain is None else edit_chain, ((scene(99), teacher),)),
             output=tmp_path,
             progress=lambda done, total: steps.append((done, total)),
+            plain=plain,
         )
         return result, maker, steps
 
@@ -53,6 +54,13 @@ def test_a_true_edit_is_measured_as_itself(run, tmp_path):
     names = [name for row in result["pictures"] for name in row] + result["direct"] + [result["sheet"]]
     assert all((tmp_path / name).is_file() for name in names)
     json.dumps(result, allow_nan=False)
+
+
+def test_plain_pictures_that_are_there_are_not_made_again(run, scene):
+    alone, _, _ = run()
+    shared, maker, _ = run(plain=[scene(seed) for seed in range(5)])
+    assert len(maker.asked) == 20 and 0.0 not in {use.weight for r in maker.asked for use in r.loras}
+    assert shared == alone
 
 
 def test_strength_leak_and_sign_follow_the_lora(run):

@@ -152,7 +152,8 @@ def measure(job: dict) -> None:
     result = {"job": job["job"], "pictures": len(job.get("prompts", ()))}
     output = Path(job["output"])
     (output / "result.json").write_text(json.dumps(result))
-    picture(output / "00_+0.00.png", digest(result))
+    for row in range(len(job.get("prompts", ()))):
+        picture(output / f"{row:02d}_+0.00.png", digest(result))
     emit("done", **result)
 
 

@@ -14,8 +14,8 @@ PRESET = "demo"
 
 ORIGIN: Mapping[str, Value] = {
     # Shading and tones of many colours: an edit can only teach what it does to the picture at hand.
-    "prompt": "purple house, sunset sky, grass",
-    "seed": 2,
+    "prompt": "green heart, sunset sky, snow",
+    "seed": 3,
     "width": 128,
     "height": 128,
     "steps": 20,

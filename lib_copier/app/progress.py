@@ -39,7 +39,7 @@ class _PlainLines:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._next_share = 0.0
+        self._next_share: dict[str, float] = {}
 
     def __call__(self, event: dict[str, Any]) -> None:
         text = self._text(event)
@@ -50,12 +50,12 @@ class _PlainLines:
         kind = event["event"]
         if kind == "progress":
             share = int(event.get("step") or 0) / max(int(event.get("total") or 1), 1)
-            if event.get("bar") or (share < self._next_share and share < 1):
+            if event.get("bar") or (share < self._next_share.get(event["id"], 0.0) and share < 1):
                 return ""
-            self._next_share = share + _PLAIN_SHARE
+            self._next_share[event["id"]] = share + _PLAIN_SHARE
             return f"  {event['id']}: {event.get('step')}/{event.get('total')} {tail_of(event)}".rstrip()
         if kind == "step_started":
-            self._next_share = 0.0
+            self._next_share.pop(event["id"], None)
         return sentence_of(event)
 
 
@@ -64,21 +64,21 @@ class _Bars:
 
     def __init__(self, progress: Any) -> None:
         self._progress = progress
-        self._task: Any = None
+        self._tasks: dict[str, Any] = {}
 
     def __call__(self, event: dict[str, Any]) -> None:
         kind = event["event"]
-        if kind == "progress" and self._task is not None and not event.get("bar"):
+        task = self._tasks.get(event.get("id", ""))
+        if kind == "progress" and task is not None and not event.get("bar"):
             self._progress.update(
-                self._task, completed=event.get("step"), total=event.get("total"), tail=tail_of(event)
+                task, completed=event.get("step"), total=event.get("total"), tail=tail_of(event)
             )
             return
         if kind == "step_started":
-            self._task = self._progress.add_task(event["id"], total=None, completed=0, tail="")
+            self._tasks[event["id"]] = self._progress.add_task(event["id"], total=None, completed=0, tail="")
             return
-        if kind in {"step_done", "step_failed"} and self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+        if kind in {"step_done", "step_failed"} and task is not None:
+            self._progress.remove_task(self._tasks.pop(event["id"]))
         text = sentence_of(event)
         if text:
             self._progress.console.print(text, markup=False, highlight=False)

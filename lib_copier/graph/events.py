@@ -16,6 +16,7 @@ Every line also has ``at``, the time in seconds.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,18 +34,23 @@ class EventLog:
     def __init__(self, path: Path, listener: Listener | None = None) -> None:
         self.path = path
         self._listener = listener
-        self._last_progress = 0.0
+        self._last_progress: dict[str, float] = {}
+        self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def add(self, event: str, **fields: Any) -> None:
-        """Write one event as one line."""
+        """Write one event as one line; any thread may."""
+        with self._lock:
+            self._add(event, fields)
+
+    def _add(self, event: str, fields: dict[str, Any]) -> None:
         now = time.time()
         found = {"event": event, "at": round(now, 3), **fields}
         if event == "progress":
-            is_last = fields.get("step") == fields.get("total")
-            if not is_last and now - self._last_progress < PROGRESS_SECONDS:
+            is_last, who = fields.get("step") == fields.get("total"), str(fields.get("id"))
+            if not is_last and now - self._last_progress.get(who, 0.0) < PROGRESS_SECONDS:
                 return
-            self._last_progress = now
+            self._last_progress[who] = now
         # One write of one line, opened for appending: lines of a crashed writer may be torn, never mixed.
         with self.path.open("ab") as file:
             file.write(b"\n" * self._is_torn() + (json.dumps(found, ensure_ascii=False) + "\n").encode())

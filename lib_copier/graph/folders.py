@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.engines.locate import python, root
-from lib_copier.graph.atomic import read_json
-from lib_copier.graph.lock import living
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Folders:
 
     @property
     def running(self) -> Path:
-        """Which step runs, by whom, with which child."""
+        """Which steps run, by whom, with which children: see `graph.running`."""
         return self.project / "lock" / "running.json"
 
     @property
@@ -44,12 +42,6 @@ class Folders:
     def by_hand(self, step_id: str) -> Path:
         """Where the step's command is laid out for those who want to run it themselves."""
         return self.project / "by-hand" / step_id.replace("/", ".")
-
-
-def running_step(folders: Folders) -> dict[str, Any] | None:
-    """What runs in a project now (run, step, key …); None where nothing does."""
-    note = read_json(folders.running)
-    return note if isinstance(note, dict) and living(note.get("runner")) else None
 
 
 def without_folders(line: str, project: Path) -> str:

@@ -1,27 +1,31 @@
-"""Runs the steps of a plan that are not done: in order, one child at a time, each result committed."""
+"""Runs the steps of a plan that are not done, one child at a time or a few: each result is committed."""
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from lib_copier.engines.process import Outcome, Watch, run_command, shown
 from lib_copier.engines.task import Command
-from lib_copier.engines.tree import end_processes, find_marked
 from lib_copier.errors import CancelledError, ChildError, CopierError, InputError
-from lib_copier.graph.atomic import read_json, write_json
 from lib_copier.graph.control import wanted_stop, withdraw
 from lib_copier.graph.events import EventLog, Listener
 from lib_copier.graph.folders import Folders, portable, without_folders
-from lib_copier.graph.lock import held, identity, living, this_process
+from lib_copier.graph.lock import held
+from lib_copier.graph.running import RunningNote, end_orphans
 from lib_copier.graph.status import DONE, EngineVersion, Inspector, StepStatus, workplace
-from lib_copier.graph.step import Plan, Step, Workplace, described, plain
+from lib_copier.graph.step import Plan, Result, Step, Workplace, described, plain
 from lib_copier.graph.store import Artifact, Store
+
+_THREADS = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,10 @@ class Report:
 
 
 class Runner:
-    """One run over one project. Use it once."""
+    """One run over one project. Use it once.
+
+    `at_once` steps that do not need each other may run side by side, each with its share of the cores.
+    """
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class Runner:
         listener: Listener | None = None,
         should_stop: Callable[[], str] = lambda: "",
         device_lock: Path | None = None,
+        at_once: int = 1,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -57,6 +65,11 @@ class Runner:
         self._should_stop = should_stop
         self._device_lock = device_lock
         self._statuses: dict[str, StepStatus] = {}
+        self._running = RunningNote(folders.running, self.run_id)
+        self._at_once = at_once
+        self._is_interrupted = False
+        # Only the children run side by side: all else is done by one thread at a time.
+        self._books = threading.RLock()
 
     def run(self, force: Iterable[str] = ()) -> Report:
         """Do every step that is not done, and those in `force` also where they are.
@@ -70,7 +83,8 @@ class Runner:
         """
         with ExitStack() as stack:
             stack.enter_context(held(self.folders.lock, f"The project {self.folders.project.name}"))
-            self._clear_after_crash()
+            end_orphans(self.folders.running)
+            self.store.recover()
             withdraw(self.folders.control)
             try:
                 if self._device_lock is not None:
@@ -85,7 +99,7 @@ class Runner:
                 self._events.add("run_failed", **_failure(error))
                 raise
             finally:
-                self.folders.running.unlink(missing_ok=True)
+                self._running.clear()
             self._events.add("run_done")
             return report
 
@@ -94,22 +108,56 @@ class Runner:
         self._statuses = inspector.found
         ahead = [status.id for status in inspector.all() if status.state != DONE or status.id in force]
         self._events.add("run_started", run=self.run_id, steps=ahead)
-        made, skipped, seconds = [], [], {}
-        for step in self.plan:
-            status = inspector.look(step)
-            if status.state == DONE and (step.id not in force or step.same_as):
-                skipped.append(step.id)
-                self._events.add("step_skipped", id=step.id)
-                continue
-            if not status.key:
-                raise InputError(
-                    f"Step {step.id} cannot run: {'; '.join(status.reasons)}.", "Mend that first."
-                )
-            artifact = self._do(step, status)
-            seconds[step.id] = float(artifact.manifest.get("seconds") or 0.0)
-            made.append(step.id)
-            inspector.look(step)
-        return Report(self.run_id, tuple(made), tuple(skipped), seconds)
+        waiting, settled, twins = list(self.plan), set[str](), set[str]()
+        seconds: dict[str, float] = {}
+        under_way: dict[Future[Artifact], StepStatus] = {}
+        with ThreadPoolExecutor(self._at_once, "step") as pool, self._passing_on_interrupts():
+            while waiting or under_way:
+                step = self._next((one for one in waiting if one.id not in twins), settled, under_way)
+                if step is None:
+                    twins.clear()
+                    for status, artifact in _ended(under_way):
+                        seconds[status.id] = float(artifact.manifest.get("seconds") or 0.0)
+                        settled.add(status.id)
+                        with self._books:
+                            inspector.look(status.step)
+                    continue
+                with self._books:
+                    status = inspector.look(step)
+                if status.state == DONE and (step.id not in force or step.same_as):
+                    settled.add(step.id)
+                    self._events.add("step_skipped", id=step.id)
+                elif not status.key:
+                    raise InputError(
+                        f"Step {step.id} cannot run: {'; '.join(status.reasons)}.", "Mend that first."
+                    )
+                elif any(other.key == status.key for other in under_way.values()):
+                    twins.add(step.id)  # The same work under another name: it will be found done.
+                    continue
+                else:
+                    under_way[pool.submit(self._do, step, status)] = status
+                waiting.remove(step)
+        skipped = tuple(step.id for step in self.plan if step.id not in seconds)
+        return Report(self.run_id, tuple(seconds), skipped, seconds)
+
+    def _next(
+        self, waiting: Iterable[Step], settled: set[str], under_way: Mapping[Future[Artifact], StepStatus]
+    ) -> Step | None:
+        """The first step that may begin now; None where one under way must end before."""
+        if len(under_way) == self._at_once:
+            return None
+        return next((step for step in waiting if settled.issuperset(step.follows)), None)
+
+    @contextmanager
+    def _passing_on_interrupts(self) -> Iterator[None]:
+        """Ctrl-C reaches the main thread alone: the steps under way are told to stop."""
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            self._is_interrupted = True
+            raise
 
     def _do(self, step: Step, status: StepStatus) -> Artifact:
         """One step, from its inputs to its committed artifact."""
@@ -118,48 +166,61 @@ class Runner:
         self._events.add("step_started", id=step.id, key=status.key, reasons=list(status.reasons))
         started = time.monotonic()
         try:
-            out, scratch = self.store.begin(status.key)
-            place = workplace(step, self.folders.project, out, scratch, self._statuses)
-            command, outcome = self._act(step, status.key, place)
+            with self._books:
+                out, scratch = self.store.begin(status.key)
+                place = workplace(step, self.folders.project, out, scratch, self._statuses)
+                work = self._begin(step, status.key, place)
+            command = work if isinstance(work, Command) else None
+            outcome = self._follow(step, status.key, place, command) if command else Outcome(dict(work))
             if outcome.was_stopped:
                 outcome.result["was_stopped"] = True
-            if step.finish is not None:
-                step.finish(place, outcome.result)
-            taken = time.monotonic() - started
-            facts = {
-                "described": plain(described(step, status.digests, self._version(step))),
-                "command": self._portable(command),
-                "seconds": round(taken, 3),
-                "result": portable(outcome.result, place.out, self.folders.project),
-            }
-            artifact = self._commit(step, status.key, facts)
+            with self._books:
+                if step.finish is not None:
+                    step.finish(place, outcome.result)
+                taken = time.monotonic() - started
+                facts = {
+                    "described": plain(described(step, status.digests, self._version(step))),
+                    "command": self._portable(command),
+                    "seconds": round(taken, 3),
+                    "result": portable(outcome.result, place.out, self.folders.project),
+                }
+                artifact = self._commit(step, status.key, facts)
         except CancelledError:
             raise
         except (CopierError, OSError) as error:
             self._note_failure(step, status.key, error)
             raise
+        finally:
+            self._running.end(step.id)
         self._events.add("step_done", id=step.id, key=status.key, seconds=round(taken, 3))
         return artifact
 
-    def _act(self, step: Step, key: str, place: Workplace) -> tuple[Command | None, Outcome]:
+    def _begin(self, step: Step, key: str, place: Workplace) -> Command | Result:
+        """The step's own small work, or the command that does it."""
         assert step.action is not None
         log = self.folders.step_log(step.id)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
-        token = uuid4().hex
-        self._note_running(step, key, token)
-        work = step.action(place)
-        if not isinstance(work, Command):
-            return None, Outcome(dict(work))
+        self._running.begin(step.id, key)
+        return step.action(place)
+
+    def _follow(self, step: Step, key: str, place: Workplace, command: Command) -> Outcome:
         watch = Watch(
-            log=log,
+            log=self.folders.step_log(step.id),
             on_event=lambda event: self._pass_on(step, event),
             wanted_stop=self._wanted_stop,
             control=place.scratch / "control.json",
-            token=token,
-            on_started=lambda pid: self._note_running(step, key, token, pid),
+            token=self._running.token,
+            on_started=lambda pid: self._running.begin(step.id, key, pid),
         )
-        return work, run_command(work, watch)
+        return run_command(self._with_its_share(command), watch)
+
+    def _with_its_share(self, command: Command) -> Command:
+        """Commands that run side by side share the cores, unless the user has set a number of threads."""
+        if self._at_once == 1 or _THREADS in os.environ:
+            return command
+        threads = max(1, (os.cpu_count() or 1) // self._at_once)
+        return replace(command, env=(*command.env, (_THREADS, str(threads))))
 
     def _commit(self, step: Step, key: str, facts: Mapping[str, Any]) -> Artifact:
         try:
@@ -183,29 +244,8 @@ class Runner:
             # The disk may be what failed; the error itself is on its way to the user.
             return
 
-    def _note_running(self, step: Step, key: str, token: str, child: int | None = None) -> None:
-        note: dict[str, Any] = {
-            "run": self.run_id,
-            "runner": this_process(),
-            "step": step.id,
-            "key": key,
-            "token": token,
-        }
-        # A child that has ended already needs no looking for; the token finds what it may have left.
-        note["child"] = identity(child) if child is not None and _runs(child) else None
-        write_json(self.folders.running, note)
-
-    def _clear_after_crash(self) -> None:
-        """End what a runner that died left running, and settle a replacement that it began."""
-        note = read_json(self.folders.running)
-        if isinstance(note, dict):
-            orphans = find_marked(str(note.get("token") or "none"))
-            child = living(note.get("child"))
-            end_processes([*orphans, *([child] if child else [])])
-        self.store.recover()
-
     def _wanted_stop(self) -> str:
-        return self._should_stop() or wanted_stop(self.folders.control)
+        return "discard" if self._is_interrupted else self._should_stop() or wanted_stop(self.folders.control)
 
     def _version(self, step: Step) -> str:
         return self._engine_version(step.engine) if step.engine else ""
@@ -217,10 +257,13 @@ class Runner:
         return without_folders(shown(command), self.folders.project)
 
 
-def _runs(pid: int) -> bool:
-    import psutil
-
-    return psutil.pid_exists(pid)
+def _ended(under_way: dict[Future[Artifact], StepStatus]) -> list[tuple[StepStatus, Artifact]]:
+    """Wait until one step has ended or more, and take them out; raises what a step raised."""
+    ended: set[Future[Artifact]] = set()
+    while not ended:
+        # With a timeout, Ctrl-C is heard on every system.
+        ended, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
+    return [(under_way.pop(future), future.result()) for future in ended]
 
 
 def _failure(error: CopierError | OSError) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,12 @@ class Inspector:
     """Works out states along a plan; each step's key needs the digests of what comes before it."""
 
     def __init__(
-        self, plan: Plan, store: Store, project: Path, engine_version: EngineVersion, running: str = ""
+        self,
+        plan: Plan,
+        store: Store,
+        project: Path,
+        engine_version: EngineVersion,
+        running: Container[str] = (),
     ) -> None:
         self.plan = plan
         self.store = store
@@ -79,7 +84,7 @@ class Inspector:
     def look(self, step: Step) -> StepStatus:
         """The state of one step; those before it must have been looked at already."""
         status = self._look(step)
-        if step.id == self._running:
+        if step.id in self._running:
             status = StepStatus(step, RUNNING, status.reasons, status.key, digests=status.digests)
         self.found[step.id] = status
         return status

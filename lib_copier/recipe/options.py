@@ -48,6 +48,9 @@ _PROJECT = (
     Option("project.engine", "str", "auto", "Engine", "Who trains and merges.",
            choices=("auto", "embedded", "sd-scripts")),
     Option("project.device", "str", "auto", "Device", "auto, cpu, cuda or cuda:N.", is_cosmetic=True),
+    Option("project.at_once", "int", 1, "Steps at once", "On a processor, where every step fits into memory "
+           "beside the others: so many run side by side. A GPU takes one.", 1, 16, advanced=True,
+           is_cosmetic=True),
     Option("project.end", "str", "resize", "End after", "edit_lora: the edit LoRA is the finished one; "
            "resize: go on to difference and rank resize.", choices=("edit_lora", "resize"),
            shown_when=_COPIER),

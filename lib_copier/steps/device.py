@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import lru_cache
 from pathlib import Path
+
+from lib_copier.environment.torch_build import look_at_machine
 
 LOCKS_VARIABLE = "COPIER_LORA_LOCKS"
 """Names another folder for the locks of devices."""
@@ -15,6 +18,20 @@ def locks_folder() -> Path:
     named = os.environ.get(LOCKS_VARIABLE)
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     return Path(named) if named else Path(tempfile.gettempdir()) / f"copier-lora-{user}"
+
+
+def steps_at_once(device: str, wanted: int) -> int:
+    """How many steps may run side by side: as wanted on the CPU, with a core each; a GPU takes one."""
+    if wanted <= 1 or not (device == "cpu" or (device == "auto" and not _has_gpu())):
+        return 1
+    return min(wanted, os.cpu_count() or 1)
+
+
+@lru_cache(maxsize=1)
+def _has_gpu() -> bool:
+    """Whether ``auto`` may find a GPU: without loading torch, the answer is yes in doubt."""
+    machine = look_at_machine()
+    return bool(machine.nvidia or machine.amd)
 
 
 def device_lock(device: str) -> Path | None:

@@ -27,7 +27,7 @@ from lib_copier.recipe.document import from_document, to_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.names import checked_name, normal_name
 from lib_copier.steps.change import changed
-from lib_copier.steps.device import device_lock
+from lib_copier.steps.device import device_lock, steps_at_once
 from lib_copier.steps.intake import with_files_inside
 from lib_copier.steps.publish import RECIPE_KEY, copy_out
 from lib_copier.steps.view import ProjectView
@@ -195,7 +195,7 @@ class Project(ProjectView):
         for step_id in (*targets, *forced):
             self._require(step_id)
         require_sound(self.recipe, self.folder, f"recipe of {self.name}")
-        steps = self.plan()
+        steps, device = self.plan(), str(self.recipe.get("project.device"))
         runner = Runner(
             steps.up_to(targets) if targets else steps,
             self.store,
@@ -203,7 +203,8 @@ class Project(ProjectView):
             engine_version,
             listener=listener,
             should_stop=should_stop,
-            device_lock=device_lock(str(self.recipe.get("project.device"))),
+            device_lock=device_lock(device),
+            at_once=steps_at_once(device, self.recipe.whole("project.at_once")),
         )
         return runner.run(forced)
 

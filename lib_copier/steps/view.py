@@ -8,7 +8,8 @@ from typing import Any
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import InputError
 from lib_copier.graph.events import read_events
-from lib_copier.graph.folders import Folders, running_step, with_folders
+from lib_copier.graph.folders import Folders, with_folders
+from lib_copier.graph.running import Running, running
 from lib_copier.graph.status import Inspector, StepStatus
 from lib_copier.graph.step import Plan
 from lib_copier.graph.store import Artifact, Store
@@ -41,9 +42,9 @@ class ProjectView:
 
     def status(self) -> tuple[StepStatus, ...]:
         """Where every step stands, and why; cheap enough to ask every second."""
-        running = running_step(self._folders)
-        running_id = str(running["step"]) if running else ""
-        return Inspector(self.plan(), self.store, self.folder, engine_version, running_id).all()
+        found = self.running()
+        steps = found.steps if found else ()
+        return Inspector(self.plan(), self.store, self.folder, engine_version, steps).all()
 
     def step_status(self, step_id: str) -> StepStatus:
         """Where one step stands.
@@ -68,9 +69,9 @@ class ProjectView:
         name = name or status.step.outputs[0].name
         return status.artifact.file(name) if name in status.artifact.manifest["files"] else None
 
-    def running(self) -> dict[str, Any] | None:
-        """What runs now (``step``, ``run``, ``key``), whichever process runs it; None where nothing does."""
-        return running_step(self._folders)
+    def running(self) -> Running | None:
+        """What runs now, whichever process runs it; None where nothing does."""
+        return running(self._folders.running)
 
     def command(self, step_id: str) -> str:
         """The command line that made the step, as it ran; empty where it was done without a child.
@@ -96,10 +97,9 @@ class ProjectView:
 
     def scratch(self, step_id: str) -> Path | None:
         """Where the running step keeps its loss curve and samples; None where it does not run."""
-        running = self.running()
-        return (
-            self.store.work / running["key"] / "scratch" if running and running["step"] == step_id else None
-        )
+        found = self.running()
+        key = found.keys.get(step_id) if found else None
+        return self.store.work / key / "scratch" if key else None
 
     def runs(self) -> tuple[str, ...]:
         """Ids of all runs, the newest last; each has an event log."""

@@ -75,14 +75,14 @@ class Desk:
         return self._queue.find(self.queue_key)
 
     @cached_property
-    def running_step(self) -> str:
-        """The step that some process is doing now; empty where none is."""
-        return next((status.id for status in self.states.values() if status.state == "running"), "")
+    def running_steps(self) -> tuple[str, ...]:
+        """The steps that some process is doing now."""
+        return tuple(status.id for status in self.states.values() if status.state == "running")
 
     @property
     def is_busy(self) -> bool:
         """Whether work waits or runs; the recipe's steps are then not started again."""
-        return bool(self.running_step) or (self.job is not None and self.job.is_open)
+        return bool(self.running_steps) or (self.job is not None and self.job.is_open)
 
     def progress(self, step_id: str) -> Progress:
         """How far a step has come, or how its last run went."""

@@ -129,16 +129,18 @@ def reasons(page: Page, step_ids: Sequence[str]) -> Html:
 
 
 def running(page: Page, step_ids: Sequence[str]) -> Html:
-    """Progress of the step among these that runs now, with its curve and pictures."""
-    step_id = page.opened.running_step
-    if step_id not in step_ids:
-        return Html("")
-    return progress_box(
-        page,
-        step_id,
-        page.opened.progress(step_id),
-        can_save=step_id.startswith(("copier", "edit_lora", "edited")),
-    )
+    """Progress of the steps among these that run now, with curve and pictures."""
+    boxes = [
+        progress_box(
+            page,
+            step_id,
+            page.opened.progress(step_id),
+            can_save=step_id.startswith(("copier", "edit_lora", "edited")),
+        )
+        for step_id in page.opened.running_steps
+        if step_id in step_ids
+    ]
+    return join(*boxes)
 
 
 def progress_box(page: Page, step_id: str, found: Progress, *, can_save: bool) -> Html:

@@ -32,12 +32,11 @@ def bar(page: Page) -> Html:
 
 
 def _doing(page: Page) -> str:
-    step = page.opened.running_step
-    if not step:
-        return page.texts("run.waiting")
-    found = page.opened.progress(step)
-    share = f" {found.share:.0%}" if found.total else ""
-    return page.texts("run.running", step=step) + share
+    said = []
+    for step in page.opened.running_steps:
+        found = page.opened.progress(step)
+        said.append(page.texts("run.running", step=step) + (f" {found.share:.0%}" if found.total else ""))
+    return "; ".join(said) or page.texts("run.waiting")
 
 
 def _warning(page: Page) -> Html | None:
@@ -92,7 +91,8 @@ def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
     if not steps:
         return "missing", texts("state.none")
     if state == "running":
-        share = page.opened.progress(page.opened.running_step).share
+        step = next(step for step in steps if step in page.opened.running_steps)
+        share = page.opened.progress(step).share
         return state, f"{texts('state.running')} {share:.0%}"
     if state == "stale":
         first = next(page.opened.states[step] for step in steps if page.opened.states[step].state == "stale")

@@ -8,15 +8,19 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from lib_copier.errors import CancelledError, ChildError
+from lib_copier.engines.task import Command
+from lib_copier.engines.tree import find_marked
+from lib_copier.errors import CancelledError, ChildError, InputError
 from lib_copier.graph import atomic, store
 from lib_copier.graph.folders import Folders
+from lib_copier.graph.running import running
 from lib_copier.graph.step import Output
 from lib_copier.graph.store import Store
 from tests.graph.conftest import TEXT, child, make, step
@@ -173,6 +177,7 @@ import sys
 sys.path[:0] = [{root!r}]
 from pathlib import Path
 from lib_copier.graph.folders import Folders
+from lib_copier.graph.running import running
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.step import Plan
 from lib_copier.graph.store import Store
@@ -239,10 +244,10 @@ def test_an_orphan_of_a_dead_runner_is_ended_by_the_next(tmp_path) -> None:
     runner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
     note = Folders(tmp_path).running
     end = time.monotonic() + 20
-    while not (note.exists() and (json.loads(note.read_text()).get("child"))):
+    while not (note.exists() and json.loads(note.read_text())["steps"][0].get("child")):
         assert time.monotonic() < end
         time.sleep(0.02)
-    orphan = psutil.Process(json.loads(note.read_text())["child"]["pid"])
+    orphan = psutil.Process(json.loads(note.read_text())["steps"][0]["child"]["pid"])
     runner.kill()
     runner.wait()
     from lib_copier.graph.runner import Runner
@@ -258,3 +263,86 @@ def test_asked_to_stop_before_a_step_it_does_not_begin(run) -> None:
     with pytest.raises(CancelledError):
         runner.run()
     assert TEXT and not texts(runner)
+
+
+@pytest.mark.parametrize("at_once", [2, 4])
+def test_steps_side_by_side_make_the_same(tmp_path, at_once) -> None:
+    steps = (
+        step("a", action=child, ticks=5),
+        step("b", action=child, ticks=5),
+        step("twin/1", "a", word="t", action=child, ticks=5),
+        step("twin/2", "a", word="t", action=child, ticks=5),
+        step("c", "a", "b"),
+        step("d", "c", "twin/1", "twin/2", action=child),
+    )
+    alone, beside = (make(tmp_path / name, *steps, at_once=n) for name, n in (("x", 1), ("y", at_once)))
+    # Equal steps are made once, whatever their names.
+    assert [len(one.run().made) for one in (alone, beside)] == [5, 5]
+    assert texts(alone) == texts(beside)
+    assert not running(beside.folders.running)
+    assert make(tmp_path / "y", *steps, at_once=at_once).run().made == ()
+
+
+def test_what_runs_side_by_side_is_told_and_overlaps(run, tmp_path) -> None:
+    seen = []
+    folders = Folders(tmp_path)
+    runner = run(
+        *(step(name, action=child, ticks=40) for name in "ab"),
+        step("c", "a", "b"),
+        at_once=2,
+        listener=lambda event: seen.append((event["event"], event.get("id"), running(folders.running))),
+    )
+    runner.run()
+    order = [(kind, name) for kind, name, _ in seen if kind in {"step_started", "step_done"}]
+    assert {kind for kind, _ in order[:2]} == {"step_started"}, "both began before one ended"
+    assert ("a", "b") in {tuple(sorted(found.steps)) for _, _, found in seen if found}
+    assert order[-2:] == [("step_started", "c"), ("step_done", "c")]
+
+
+def test_a_failure_lets_the_step_beside_it_end(run) -> None:
+    def fail(place):
+        raise InputError("No luck.", "Try again.")
+
+    runner = run(step("bad", action=fail), step("good", action=child, ticks=10), at_once=2)
+    with pytest.raises(InputError, match="No luck"):
+        runner.run()
+    again = run(step("good", action=child, ticks=10))
+    assert again.run().made == ()
+
+
+def test_a_stop_ends_all_that_run_side_by_side(run) -> None:
+    asked = threading.Event()
+    runner = run(
+        *(step(name, action=child, ticks=3000) for name in "ab"),
+        at_once=2,
+        should_stop=lambda: "discard" if asked.is_set() else "",
+        listener=lambda event: asked.set() if event["event"] == "progress" else None,
+    )
+    began = time.monotonic()
+    with pytest.raises(CancelledError):
+        runner.run()
+    assert time.monotonic() - began < 20
+    assert not find_marked(runner._running.token)
+
+
+def test_ctrl_c_ends_all_that_run_side_by_side(run, monkeypatch) -> None:
+    from lib_copier.graph import runner as module
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "wait", interrupted)
+    runner = run(*(step(name, action=child, ticks=3000) for name in "ab"), at_once=2)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+    assert not find_marked(runner._running.token)
+
+
+def test_commands_side_by_side_share_the_cores(run, monkeypatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    shared = run(step("a"), at_once=4)._with_its_share(Command(("x",)))
+    assert ("OMP_NUM_THREADS", "2") in shared.env
+    assert not run(step("a"))._with_its_share(Command(("x",))).env
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert not run(step("a"), at_once=4)._with_its_share(Command(("x",))).env

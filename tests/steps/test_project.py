@@ -201,7 +201,7 @@ def test_the_second_runner_is_told_who_holds_the_project(project, monkeypatch):
     made = project()
     thread = threading.Thread(target=made.run, kwargs={"until": ["copier/one"]})
     thread.start()
-    _wait_for(lambda: (made.running() or {}).get("step") == "copier/one")
+    _wait_for(lambda: "copier/one" in (made.running().steps if made.running() else ()))
     with pytest.raises(HeldError, match=r"in use by process \d+ on "):
         Project.open(made.folder).run()
     assert made.step_status("copier/one").state == "running"

@@ -86,7 +86,7 @@ def test_a_killed_worker_is_followed_by_another(queue, project, monkeypatch) -> 
     monkeypatch.setenv("STAND_IN_TICK", "0.1")
     made = project()
     job = queue.submit("a", "a", made.run_arguments(["copier/one"]))
-    wait_for(lambda: (made.running() or {}).get("step") == "copier/one")
+    wait_for(lambda: "copier/one" in (made.running().steps if made.running() else ()))
     worker = psutil.Process(holder(queue.worker_lock)["pid"])
     worker.send_signal(signal.SIGKILL)
     wait_for(lambda: holder(queue.worker_lock) is None)

@@ -38,7 +38,7 @@ def stop(page: Page, details: Details) -> Outcome:
     require_project(page)
     how = "save" if details.get("how") == "save" else "discard"
     job = page.opened.job
-    if job is not None and job.is_open and (how == "discard" or not page.opened.running_step):
+    if job is not None and job.is_open and (how == "discard" or not page.opened.running_steps):
         page.workshop.queue.cancel(job.id, how)
     else:
         page.opened.project.cancel(how)

@@ -30,8 +30,8 @@ def render(page: Page) -> Html:
         if rows
         else page.nothing("jobs.none")
     )
-    step = page.desk.running_step if page.desk is not None else ""
-    return join(parts.head(page, "jobs"), parts.running(page, [step]) if step else None, table)
+    under_way = parts.running(page, page.desk.running_steps) if page.desk is not None else None
+    return join(parts.head(page, "jobs"), under_way, table)
 
 
 def _row(page: Page, job: Job) -> Html:

@@ -1,0 +1,94 @@
+"""What runs in a project now: a note on disk that any process may read, and a successor cleans up after."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+
+from lib_copier.engines.tree import end_processes, find_marked
+from lib_copier.graph.atomic import read_json, write_json
+from lib_copier.graph.lock import identity, living, this_process
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that goes on: its id, and the steps under way with their keys, the first begun first."""
+
+    run: str
+    keys: dict[str, str]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Ids of the steps under way; between two steps, that of the last."""
+        return tuple(self.keys)
+
+
+def running(note: Path) -> Running | None:
+    """What the note tells; None where nothing runs, whatever a dead run has left there."""
+    found = read_json(note)
+    if not isinstance(found, dict) or not living(found.get("runner")):
+        return None
+    steps = [one for one in found.get("steps") or () if isinstance(one, dict)]
+    return Running(str(found.get("run")), {str(one.get("step")): str(one.get("key")) for one in steps})
+
+
+def end_orphans(note: Path) -> None:
+    """End what a run that died has left running."""
+    found = read_json(note)
+    if not isinstance(found, dict):
+        return
+    orphans = find_marked(str(found.get("token") or "none"))
+    children = [living(one.get("child")) for one in found.get("steps") or () if isinstance(one, dict)]
+    end_processes([*orphans, *(child for child in children if child)])
+
+
+class RunningNote:
+    """Writes the note of one run; several threads may."""
+
+    def __init__(self, path: Path, run: str) -> None:
+        self.token = uuid4().hex
+        """Marks all children of the run."""
+        self._path = path
+        self._run = run
+        self._steps: dict[str, dict[str, Any]] = {}
+        self._ended: set[str] = set()
+        self._lock = threading.Lock()
+
+    def begin(self, step_id: str, key: str, child: int | None = None) -> None:
+        """A step is under way, in the child of that number once there is one."""
+        with self._lock:
+            for other in self._ended - {step_id}:
+                self._steps.pop(other, None)
+            self._ended.clear()
+            entry = self._steps.setdefault(step_id, {"step": step_id, "key": key})
+            # A child that has ended already needs no looking for; the token finds what it may have left.
+            with suppress(psutil.NoSuchProcess):
+                entry["child"] = None if child is None else identity(child)
+            self._write()
+
+    def end(self, step_id: str) -> None:
+        """The step is over; the last one stays noted, so that a run never seems to rest between two."""
+        with self._lock:
+            self._ended.add(step_id)
+            if len(self._ended) < len(self._steps):
+                for other in self._ended:
+                    self._steps.pop(other, None)
+                self._ended.clear()
+                self._write()
+
+    def clear(self) -> None:
+        """The run is over."""
+        with self._lock:
+            self._path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        steps = list(self._steps.values())
+        write_json(
+            self._path, {"run": self._run, "runner": this_process(), "token": self.token, "steps": steps}
+        )

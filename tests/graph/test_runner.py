@@ -177,21 +177,21 @@ import sys
 sys.path[:0] = [{root!r}]
 from pathlib import Path
 from lib_copier.graph.folders import Folders
-from lib_copier.graph.running import running
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.step import Plan
 from lib_copier.graph.store import Store
 from tests.graph.conftest import child, step
 slow = {{"action": child, "ticks": 8}}
-steps = (step("a"), step("b", "a", **slow), step("c", "b", **slow), step("d", "b", "c"))
-folder = Path(sys.argv[1])
-Runner(Plan(steps), Store(folder), Folders(folder), lambda name: "1").run()
+steps = (step("a"), step("b", "a", **slow), step("c", "a", **slow), step("d", "b", "c"))
+folder, at_once = Path(sys.argv[1]), int(sys.argv[2])
+Runner(Plan(steps), Store(folder), Folders(folder), lambda name: "1", at_once=at_once).run()
 """
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, at_once: int = 1) -> subprocess.Popen[bytes]:
     code = SCRIPT.format(root=str(ROOT))
-    return subprocess.Popen([sys.executable, "-c", code, str(folder)], stderr=subprocess.DEVNULL)
+    words = [sys.executable, "-c", code, str(folder), str(at_once)]
+    return subprocess.Popen(words, stderr=subprocess.DEVNULL)
 
 
 def result(folder: Path) -> bytes:
@@ -201,7 +201,8 @@ def result(folder: Path) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
-def test_kill_9_at_random_moments_changes_no_byte(tmp_path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_kill_9_at_random_moments_changes_no_byte(tmp_path, at_once) -> None:
     calm = tmp_path / "calm"
     calm.mkdir()
     began = time.monotonic()
@@ -211,7 +212,7 @@ def test_kill_9_at_random_moments_changes_no_byte(tmp_path) -> None:
     folder.mkdir()
     moments = random.Random(7)
     for round_number in range(20):
-        runner = start(folder)
+        runner = start(folder, at_once)
         time.sleep(moments.uniform(0.3, 1.0) * whole)
         target = psutil.Process(runner.pid)
         if round_number % 2:
@@ -219,7 +220,7 @@ def test_kill_9_at_random_moments_changes_no_byte(tmp_path) -> None:
             target = children[0] if children else target
         _kill(target)
         runner.wait(20)
-    assert start(folder).wait(60) == 0
+    assert start(folder, at_once).wait(60) == 0
     assert result(folder) == result(calm)
     assert not list((folder / "work").iterdir())
 
@@ -241,7 +242,7 @@ def _kill(process: psutil.Process) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
 def test_an_orphan_of_a_dead_runner_is_ended_by_the_next(tmp_path) -> None:
     code = SCRIPT.format(root=str(ROOT)).replace('"ticks": 8', '"ticks": 2000')
-    runner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    runner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), "1"])
     note = Folders(tmp_path).running
     end = time.monotonic() + 20
     while not (note.exists() and json.loads(note.read_text())["steps"][0].get("child")):

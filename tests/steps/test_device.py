@@ -1,0 +1,25 @@
+"""How many steps run at once, and where a device's lock lies."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib_copier.steps import device as devices
+
+
+@pytest.mark.parametrize(
+    ("device", "has_gpu", "expected"),
+    [("cpu", True, 3), ("auto", False, 3), ("auto", True, 1), ("cuda", True, 1), ("cuda:1", False, 1)],
+)
+def test_only_a_processor_does_several_steps_at_once(monkeypatch, device, has_gpu, expected):
+    monkeypatch.setattr(devices, "_has_gpu", lambda: has_gpu)
+    monkeypatch.setattr(devices.os, "cpu_count", lambda: 3)
+    assert devices.steps_at_once(device, 8) == expected
+    assert devices.steps_at_once(device, 1) == 1
+
+
+def test_each_gpu_has_its_own_lock_and_the_processor_none(monkeypatch, tmp_path):
+    monkeypatch.setenv(devices.LOCKS_VARIABLE, str(tmp_path))
+    assert devices.device_lock("cpu") is None
+    assert devices.device_lock("auto") == devices.device_lock("cuda:0") == tmp_path / "gpu-0.lock"
+    assert devices.device_lock("cuda:1") == tmp_path / "gpu-1.lock"

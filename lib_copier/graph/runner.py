@@ -170,8 +170,10 @@ class Runner:
                 out, scratch = self.store.begin(status.key)
                 place = workplace(step, self.folders.project, out, scratch, self._statuses)
                 work = self._begin(step, status.key, place)
-            command = work if isinstance(work, Command) else None
-            outcome = self._follow(step, status.key, place, command) if command else Outcome(dict(work))
+            if isinstance(work, Command):
+                command, outcome = work, self._follow(step, status.key, place, work)
+            else:
+                command, outcome = None, Outcome(dict(work))
             if outcome.was_stopped:
                 outcome.result["was_stopped"] = True
             with self._books:

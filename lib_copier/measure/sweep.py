@@ -10,6 +10,7 @@ from PIL import Image
 
 from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
+from lib_copier.image.names import sweep_picture
 from lib_copier.measure.analysis import Edit, analyse
 from lib_copier.measure.generation import (
     PictureMaker,
@@ -20,7 +21,6 @@ from lib_copier.measure.generation import (
     request,
     stop_when_asked,
 )
-from lib_copier.measure.names import picture_name
 from lib_copier.measure.sheet import contact_sheet
 
 
@@ -59,9 +59,9 @@ def sweep(
     grid = [
         [next(made) if weight in wanted else plain[row] for weight in steps] for row in range(len(prompts))
     ]
-    names = [[picture_name(row, weight) for weight in steps] for row in range(len(prompts))]
-    for row_names, row in zip(names, grid, strict=True):
-        for name, picture in zip(row_names, row, strict=True):
+    names = [[sweep_picture(row, weight) for weight in steps] for row in range(len(prompts))]
+    for row_names, row_pictures in zip(names, grid, strict=True):
+        for name, picture in zip(row_names, row_pictures, strict=True):
             write_png(picture, output / name)
     direct = []
     if edit.chain:

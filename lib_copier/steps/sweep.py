@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
-from lib_copier.measure.names import picture_name
+from lib_copier.image.names import sweep_picture
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.edit import chain_of
 from lib_copier.steps.judging import judged_pictures, judging_params
@@ -45,7 +45,7 @@ def step(
     ]
     judging = dict(judging_params(recipe, "sweep", tried_on, edit))
     plain = [
-        StepInput("plain", step=plain_from, output=picture_name(row, 0.0))
+        StepInput("plain", step=plain_from, output=sweep_picture(row, 0.0))
         for row in range(len(judging["pairs"]) if plain_from else 0)
     ]
     params = {

@@ -34,7 +34,7 @@ def page(report: Report) -> str:
     if report.checkpoint.get("sha256"):
         facts.append(f"sha256 {str(report.checkpoint['sha256'])[:12]}…")
     if report.seconds.get("total"):
-        facts.append(f"made in {duration(float(report.seconds['total']))}")
+        facts.append(f"{duration(float(report.seconds['total']))} of work")
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(report.title),
         lead=escape(report.lead or "One picture, its retouched copy, and a slider that does only that."),

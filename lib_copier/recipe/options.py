@@ -151,6 +151,8 @@ _EDIT_LORA = (
 _COMBINE = (
     Option("merge.ratio", "str", "mean", "Weights of several pairs", "mean: their average; sum: each at 1, "
            "as in the memo.", choices=("mean", "sum"), advanced=True),
+    Option("merge.gain", "float", 1.0, "Gain", "What weight 1 of the slider means: the edit LoRA times this.",
+           0.05, 20, scope="edit"),
     Option("merge.engine", "str", "project", "Engine", choices=STEP_ENGINES, advanced=True),
     Option("difference.way", "str", "exact", "Way", "exact: straight from the LoRAs, nothing lost; "
            "checkpoints: merge into the base and extract, as in the memo.", choices=("exact", "checkpoints"),

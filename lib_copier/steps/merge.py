@@ -22,7 +22,9 @@ def step(recipe: Recipe, edit: Edit, base_model: Model) -> Step:
     """``merge/EDIT``: lora.safetensors, or model.safetensors on the memo's way; one pair needs no merge."""
     step_id = f"merge/{edit.name}"
     loras = tuple(
-        StepInput("lora", step=f"edit_lora/{one.name}/{edit.name}", output=LORA, weight=each_weight(recipe))
+        StepInput(
+            "lora", step=f"edit_lora/{one.name}/{edit.name}", output=LORA, weight=each_weight(recipe, edit)
+        )
         for one in recipe.origins
     )
     engine, device = engine_for(recipe, "merge"), device_of(recipe)
@@ -36,7 +38,7 @@ def step(recipe: Recipe, edit: Edit, base_model: Model) -> Step:
             cosmetic=device,
             engine=engine,
         )
-    if len(loras) == 1:
+    if len(loras) == 1 and loras[0].weight == 1.0:
         note = "one pair: the edit LoRA as it is"
         return Step(step_id, "merge", None, outputs=LORA_OUTPUT, same_as=loras[0].step, note=note)
     return Step(
@@ -56,9 +58,10 @@ def goes_through_checkpoints(recipe: Recipe, edit: Edit) -> bool:
     return recipe.get("difference.way", edit) == "checkpoints" and recipe.get("project.end") != "edit_lora"
 
 
-def each_weight(recipe: Recipe) -> float:
-    """The weight of each pair's LoRA: its share of the mean, or 1 as in the memo."""
-    return 1.0 / max(len(recipe.origins), 1) if recipe.get("merge.ratio") == "mean" else 1.0
+def each_weight(recipe: Recipe, edit: Edit) -> float:
+    """The weight of each pair's LoRA: its share of the mean, or 1 as in the memo; times the slider's gain."""
+    share = 1.0 / max(len(recipe.origins), 1) if recipe.get("merge.ratio") == "mean" else 1.0
+    return share * recipe.number("merge.gain", edit)
 
 
 def _into_lora(place: Workplace) -> Command:

@@ -48,6 +48,19 @@ def test_several_origins_share_each_edit(project, way):
     assert {"copier/one", "copier/two", "copier_model/two", "edit_lora/two/outline"} <= set(found)
 
 
+def test_the_gain_is_what_weight_1_means(project):
+    made = project(name="plain")
+    made.run(["resize/outline"])
+    louder = project(name="louder", merge__gain=2.0)
+    assert "merge/outline" in louder.run(["resize/outline"]).made
+    found = [one.file("resize/outline").read_bytes() for one in (made, louder)]
+    assert found[0] != found[1]
+    (given,) = [one for one in louder.plan().step("merge/outline").inputs if one.role == "lora"]
+    assert given.weight == 2.0
+    opposite = project(name="b", project__method="difference", merge__gain=2.0)
+    assert [one.weight for one in opposite.plan().step("svd/outline").inputs] == [2.0, -2.0]
+
+
 def test_samples_are_asked_for_and_kept(project):
     made = project(copier__sample_every=2)
     made.run(["copier/one"])

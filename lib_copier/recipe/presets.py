@@ -103,8 +103,8 @@ _DEMO_TONES: Mapping[str, Value] = MappingProxyType(
 )
 
 _DEMO_FLAT: Mapping[str, Value] = MappingProxyType(
-    # Slower: at the full rate the picture begins to leak. The VAE keeps two thirds of this edit; the gain makes
-    # up for a part of it.
+    # Slower: at the full rate the picture begins to leak. Two thirds of this edit get through the VAE; the
+    # gain makes up for a part of that.
     {"edit_lora.learning_rate": 2e-3, "merge.gain": 1.2}
 )
 

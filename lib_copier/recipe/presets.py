@@ -105,7 +105,7 @@ _DEMO_TONES: Mapping[str, Value] = MappingProxyType(
 _DEMO_FLAT: Mapping[str, Value] = MappingProxyType(
     # Slower: at the full rate the picture begins to leak. Two thirds of this edit get through the VAE; the
     # gain makes up for a part of that.
-    {"edit_lora.learning_rate": 2e-3, "merge.gain": 1.2}
+    {"edit_lora.learning_rate": 2e-3, "edit_lora.other_prompt_share": 0.9, "merge.gain": 1.15}
 )
 
 _BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(

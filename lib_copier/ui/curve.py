@@ -119,4 +119,5 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}"
+    # What stands left of the axis has room for seven characters.
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.2g}"

@@ -54,7 +54,7 @@ class Wizard:
         """Open one of the host's tabs; as an event, since gradio may still lay a veil over the page."""
         self.page.locator(f"#tabs button:visible:text-is('{title}')").first.dispatch_event("click")
 
-    def act(self, name: str, **data: str) -> None:
+    def act(self, name: str, /, **data: str) -> None:
         """Press the button of an act, and wait for its answer."""
         extra = "".join(f'[data-{key}="{value}"]' for key, value in data.items())
         with self._answer():

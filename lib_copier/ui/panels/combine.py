@@ -28,7 +28,7 @@ def render(page: Page) -> Html:
         None if is_difference else page.block("combine.difference", page.fields("difference", advanced=True)),
         page.block("combine.merge", page.fields("merge", advanced=True))
         if len(page.opened.recipe.origins) > 1
-        else None,
+        else page.block("combine.gain", page.fields("merge")),
         parts.details(page, steps),
         parts.run_buttons(page, steps, label=page.texts("combine.run")),
     )
@@ -55,16 +55,12 @@ def _steps(page: Page, steps: Sequence[str]) -> Html:
 
 def _energy(page: Page, result: Mapping[str, Any]) -> Html:
     """How much of the LoRA each rank keeps, where the step reported it."""
-    found = result.get("energy_by_rank")
-    if not isinstance(found, (list, tuple)) or len(found) < 2:
+    found, ranks = result.get("energy_by_rank"), result.get("ranks")
+    if not isinstance(found, Mapping) or len(found) < 2:
         return Html("")
-    points = [
-        (float(rank), float(share) * 100)
-        for rank, share in enumerate(found, start=1)
-        if isinstance(share, (int, float))
-    ]
-    rank = result.get("new_rank")
-    marks = [(float(rank), page.texts("combine.rank", rank=rank))] if isinstance(rank, int) else []
+    points = [(float(rank), float(share) * 100) for rank, share in found.items()]
+    highest = max((int(rank) for rank in ranks), default=0) if isinstance(ranks, Mapping) else 0
+    marks = [(float(highest), page.texts("combine.rank", rank=highest))] if highest else []
     return join(
         tag("span", page.texts("combine.energy"), class_="cl-quiet"),
         curve([("cl-mean", points)], label=page.texts("combine.energy"), marks=marks),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -287,31 +286,6 @@ def test_a_copied_project_is_done_elsewhere(project, tmp_path):
     for manifest in moved.folder.rglob("manifest.json"):
         assert str(tmp_path / "slider") not in manifest.read_text()
     assert str(moved.folder) in moved.command("copier/one") and "{" not in moved.command("copier/one")
-
-
-def test_every_command_runs_by_hand_after_its_step_is_done(project):
-    made = project(name="mit Ümlaut 複写", copier_model__as_file=True)
-    made.run()
-    before = {path: path.read_bytes() for path in (made.folder / "artifacts").rglob("*") if path.is_file()}
-    for step in made.plan():
-        if step.same_as:
-            assert made.lay_out(step.id) == made.lay_out(step.same_as)
-            continue
-        if not made.command(step.id):
-            with pytest.raises(InputError, match="no command"):
-                made.lay_out(step.id)
-            continue
-        line = made.lay_out(step.id)
-        subprocess.run(["sh", "-c", line], check=True, capture_output=True)
-        out = made.folder / "by-hand" / step.id.replace("/", ".") / "out"
-        assert (out / step.outputs[0].name).is_file(), step.id
-    assert before == {path: path.read_bytes() for path in before}
-    assert set(states(made).values()) == {"done"}
-
-
-def test_a_command_whose_inputs_are_not_there_says_so(project):
-    with pytest.raises(InputError, match="not known yet"):
-        project().lay_out("edit_lora/one/outline")
 
 
 def test_a_duplicate_starts_with_all_that_was_made(project, tmp_path):

@@ -18,9 +18,8 @@ from lib_copier.graph.lock import identity, living, this_process
 
 @dataclass(frozen=True)
 class Running:
-    """A run that goes on: its id, and the steps under way with their keys, the first begun first."""
+    """A run that goes on: the steps under way with their keys, the first begun first."""
 
-    run: str
     keys: dict[str, str]
 
     @property
@@ -35,7 +34,7 @@ def running(note: Path) -> Running | None:
     if not isinstance(found, dict) or not living(found.get("runner")):
         return None
     steps = [one for one in found.get("steps") or () if isinstance(one, dict)]
-    return Running(str(found.get("run")), {str(one.get("step")): str(one.get("key")) for one in steps})
+    return Running({str(one.get("step")): str(one.get("key")) for one in steps})
 
 
 def end_orphans(note: Path) -> None:

@@ -16,10 +16,11 @@ BENCHMARKS = {
     "lora": "resize and difference of LoRA files: time, memory, error",
     "merge": "merging into a checkpoint and extracting from two: time, memory, error",
     "train": "one training step beside the bare step; start-up to the first step",
+    "memory": "what a training step holds on the GPU, computed",
     "generate": "pictures a minute; many weights in one batch",
     "parity": "our results beside sd-scripts' (needs --sd-scripts DIR)",
 }
-WHEN_ALL = ("lora", "merge", "train", "generate")
+WHEN_ALL = ("lora", "merge", "train", "memory", "generate")
 """What runs when no name is given: everything that needs nothing from outside."""
 
 

@@ -69,7 +69,9 @@ def _run(arguments: argparse.Namespace, folder: Path) -> list[Measured]:
     }
     rows: list[Measured] = []
     for task, (terms, our_words, their_words) in tasks.items():
-        runs = [("ours", ours("lora", *our_words, *rank, "--save_to", out))] * arguments.repeats
+        runs: list[tuple[str, Sequence[object]]] = [
+            ("ours", ours("lora", *our_words, *rank, "--save_to", out))
+        ] * arguments.repeats
         if not arguments.no_textbook:
             words = [word for term in terms for word in term]
             runs.append(
@@ -77,8 +79,8 @@ def _run(arguments: argparse.Namespace, folder: Path) -> list[Measured]:
             )
         if arguments.sd_scripts:
             script, *rest = their_words
-            command = [arguments.sd_scripts_python, arguments.sd_scripts / "networks" / script, *rest, *rank]
-            runs.append(("sd-scripts", [*command, "--save_to", out]))
+            theirs = [arguments.sd_scripts_python, arguments.sd_scripts / "networks" / script, *rest, *rank]
+            runs.append(("sd-scripts", [*theirs, "--save_to", out]))
         for who, command in runs:
             row = measure(task, who, command, cwd=arguments.sd_scripts if who == "sd-scripts" else Path.cwd())
             error, excess = excess_errors(out, terms, NEW_RANK)

@@ -39,10 +39,10 @@ def _run(arguments: Any, folder: Path) -> list[Measured]:
     model, tuned = (random_checkpoint(folder / f"m{s}.safetensors", sizes, seed=s) for s in (1, 2))
     lora = random_lora(folder / "lora.safetensors", sizes, seed=3)
     out, small = folder / "out.safetensors", folder / "extracted.safetensors"
-    merge = ("--sd_model", model, "--models", lora, "--ratios", 1, "--precision", "float")
+    merge: tuple[object, ...] = ("--sd_model", model, "--models", lora, "--ratios", 1, "--precision", "float")
     merge = (*merge, "--save_precision", "float", "--save_to", out)
-    extract = ("--model_org", model, "--model_tuned", tuned, "--dim", RANK, "--save_precision", "fp16")
-    extract = (*extract, "--save_to", small)
+    extract: tuple[object, ...] = ("--model_org", model, "--model_tuned", tuned, "--dim", RANK)
+    extract = (*extract, "--save_precision", "fp16", "--save_to", small)
     prefix = "sdxl_" if arguments.family == "sdxl" else ""
     flags = ("--sdxl",) if arguments.family == "sdxl" else ()
     tasks = {

@@ -24,7 +24,8 @@ def low_rank(output: str, rank: int, terms: Sequence[tuple[str, float]]) -> None
     loras = [(read_lora(path), ratio) for path, ratio in terms]
     tensors = {}
     for name, first in loras[0][0].layers.items():
-        dense = sum(ratio * lora.layers[name].delta().astype(np.float32) for lora, ratio in loras)
+        parts = [ratio * lora.layers[name].delta().astype(np.float32) for lora, ratio in loras]
+        dense = np.sum(parts, axis=0)
         up, down = truncate(dense.reshape(first.size), rank)
         tensors[f"{name}.lora_up.weight"] = np.ascontiguousarray(up, np.float16)
         tensors[f"{name}.lora_down.weight"] = np.ascontiguousarray(down, np.float16)

@@ -65,10 +65,10 @@ def demo_recipe(checkpoint: Path, *, is_quick: bool, device: str = "auto") -> Re
     """Method A on one origin; five edits, or one for a first look."""
     names = _QUICK_EDITS if is_quick else tuple(EDITS)
     edits = tuple(Edit(name, parse_effects(EDITS[name])) for name in names)
-    recipe = Recipe((Origin("scene", settings_of(demo.ORIGIN)),), edits)
     values = {"project.checkpoint": str(checkpoint), "project.device": device, "project.name": "demo"}
+    recipe = Recipe((Origin("scene", settings_of(demo.ORIGIN)),), edits).with_settings(values)
     return apply_preset(recipe, demo.PRESET).with_settings(
-        {**values, **demo.SETTINGS, **(_QUICK if is_quick else _FULL)}
+        {**demo.SETTINGS, **(_QUICK if is_quick else _FULL)}
     )
 
 

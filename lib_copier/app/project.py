@@ -88,7 +88,9 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
     for text in arguments.edit:
         name, equals, effects = text.partition("=")
         changes[f"edits.{name}.effects"] = effects if equals else name
-    # A recipe that was given already says how to train.
+    # What a preset says may hang on the checkpoint. A recipe that was given already says how to train.
+    if "project.checkpoint" in values:
+        changes["project.checkpoint"] = values["project.checkpoint"]
     if arguments.preset or not (arguments.recipe or arguments.from_lora):
         changes["preset"] = arguments.preset or "fast"
     for key, value in values.items():

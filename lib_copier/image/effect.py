@@ -91,7 +91,8 @@ class EffectUse:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> EffectUse:
         """Read what `to_json` wrote; checks belong to `effects.chain_faults`."""
-        return EffectUse(str(value["name"]), value.get("strength", 1.0), value.get("params") or {})
+        params = tuple(dict(value.get("params") or {}).items())
+        return EffectUse(str(value["name"]), value.get("strength", 1.0), params)
 
 
 Chain = tuple[EffectUse, ...]

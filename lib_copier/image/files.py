@@ -66,13 +66,13 @@ def read_picture(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) ->
         try:
             image.load()
             text = {k: v for k, v in getattr(image, "text", {}).items() if isinstance(v, str)}
-            image = _upright(image, notes)
-            image = _to_srgb(_flatten(_to_eight_bits(image, notes), notes), notes)
+            upright = _upright(image, notes)
+            plain = _to_srgb(_flatten(_to_eight_bits(upright, notes), notes), notes)
         except _BROKEN as error:
             raise InputError(
                 f"{name} is damaged or cut off ({error}).", "Save it again from its source, as PNG."
             ) from error
-    return OpenedPicture(image, tuple(notes), text)
+    return OpenedPicture(plain, tuple(notes), text)
 
 
 def crop_to_multiple(image: Image.Image, multiple: int = 8) -> tuple[Image.Image, str]:

@@ -92,7 +92,7 @@ def changed_share(origin: Image.Image, edited: Image.Image) -> float:
 def heat_map(origin: Image.Image, edited: Image.Image) -> Image.Image:
     """Where the two differ: the origin in dim grey, changes glowing from violet over orange to white."""
     amount = change(origin, edited)
-    amount = cv2.GaussianBlur(amount, (0, 0), max(0.4, 1.5 * relative_scale(amount)))
+    amount = _blurred(amount, max(0.4, 1.5 * relative_scale(amount)))
     # Faint edits are to be seen too, so the brightest change is full heat - but noise is not blown up.
     heat = np.clip(amount / max(float(np.quantile(amount, 0.995)), 4.0 * VISIBLE), 0.0, 1.0) ** 0.7
     glow = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
@@ -120,10 +120,14 @@ def soft_mask(
     if reach >= 0.5:
         # Grow by the feather before softening, so that changed pixels keep (nearly) their full weight.
         size = 2 * max(1, round(reach)) + 1
-        changed = cv2.dilate(changed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-        changed = cv2.GaussianBlur(changed, (0, 0), 0.5 * reach)
+        grown = cv2.dilate(changed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+        changed = _blurred(np.asarray(grown, np.float32), 0.5 * reach)
     weight = background + (1.0 - background) * np.clip(changed, 0.0, 1.0)
     return Image.fromarray((weight * 255.0 + 0.5).astype(np.uint8))
+
+
+def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

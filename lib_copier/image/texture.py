@@ -15,8 +15,8 @@ def add_jpeg_noise(picture: np.ndarray, strength: float, params: Mapping[str, fl
     quality = max(1, round(params["quality"] / max(strength, 1.0)))
     eight_bits = (picture[..., ::-1] * 255.0 + 0.5).astype(np.uint8)
     _, data = cv2.imencode(".jpg", eight_bits, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
-    return mixed(picture, decoded.astype(np.float32) / 255.0, strength)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float32)[..., ::-1]
+    return mixed(picture, decoded / 255.0, strength)
 
 
 def blur(picture: np.ndarray, strength: float, params: Mapping[str, float]) -> np.ndarray:

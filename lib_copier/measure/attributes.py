@@ -72,10 +72,10 @@ def fewness_of_tones(pixels: np.ndarray) -> float:
     A median removes noise and the mixed tones on borders first; tones within about two levels are one.
     """
     calm = cv2.medianBlur(np.clip(pixels + 0.5, 0, 255).astype(np.uint8), 3)
-    window = cv2.getGaussianKernel(13, 2.0)[:, 0]
+    window = np.asarray(cv2.getGaussianKernel(13, 2.0), np.float64)[:, 0]
     counts = []
     for channel in range(3):
-        histogram = np.bincount(calm[..., channel].ravel(), minlength=256)
+        histogram = np.bincount(calm[..., channel].ravel(), minlength=256).astype(np.float64)
         # Mirrored at black and white, so that tones there weigh as much as others.
         used = np.convolve(np.pad(histogram, 6, mode="symmetric"), window, mode="valid")
         used = used[used > 0] / used.sum()

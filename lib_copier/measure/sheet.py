@@ -45,7 +45,7 @@ def contact_sheet(
     return sheet
 
 
-def _fitting(text: str, width: int, font: ImageFont.ImageFont) -> str:
+def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     """The text cut to a width; letters that the built-in font lacks become question marks."""
     text = text.encode("latin-1", "replace").decode("latin-1")
     while text and font.getlength(text) > width:

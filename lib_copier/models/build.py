@@ -36,9 +36,9 @@ class Placement:
     dtype: torch.dtype
 
     def place(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The tensor there; always a copy, for what is read may be a part or a map of something larger."""
-        placed = tensor.to(self.device, self.dtype)
-        return placed.clone() if placed.data_ptr() == tensor.data_ptr() else placed.contiguous()
+        """The tensor there; a copy where it is a part of something larger, which could not be let go."""
+        placed = tensor.to(self.device, self.dtype).contiguous()
+        return placed.clone() if placed.untyped_storage().nbytes() != placed.nbytes else placed
 
 
 def build_unet(

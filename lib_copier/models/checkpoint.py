@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import torch
 
 from lib_copier.errors import InputError
-from lib_copier.families import SD2, UNET_PREFIX, VAE_PREFIX, Family, detect_family
+from lib_copier.families import SD2, VAE_PREFIX, Family, detect_family
 from lib_copier.lora.header import file_sha256
+from lib_copier.models.ahead import UNetReader
 from lib_copier.models.build import Placement, build_text_encoders, build_unet, build_vae
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.prediction import asked_prediction, told_prediction
@@ -75,6 +77,7 @@ def load_checkpoint(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     parts: Iterable[str] = PARTS,
+    unet: UNetReader | None = None,
 ) -> Checkpoint:
     """Load a single-file checkpoint (``.safetensors``, or ``.ckpt`` read weights-only).
 
@@ -89,6 +92,8 @@ def load_checkpoint(
         Of the U-Net and the text encoders.
     parts:
         Which of ``unet``, ``vae`` and ``text`` to load.
+    unet:
+        Reads the U-Net's weights of this file since before this call.
 
     Raises
     ------
@@ -100,24 +105,22 @@ def load_checkpoint(
     if unknown := wanted - set(PARTS):
         raise ValueError(f"unknown parts {sorted(unknown)}; known are {PARTS}")
     placement = Placement(torch.device(device), dtype)
-    with ModelFile.open(path) as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(ModelFile.open(path))
         details = detect_family(file.shapes, file.metadata)
         family = details.family
         predicts = told_prediction(details, path, prediction)
-        unet = None
-        if "unet" in wanted:
-            unet = build_unet(file.under(UNET_PREFIX), file.shapes, family, placement)
-        encoders: tuple[Any, ...] = ()
-        if "text" in wanted:
-            prefixes = [encoder.key_prefix for encoder in family.text_encoders]
-            encoders = build_text_encoders(file.under(*prefixes), family, placement)
+        if unet is None and "unet" in wanted:
+            unet = stack.enter_context(UNetReader(path, dtype))
+        encoders = _load_text_encoders(file, family, placement) if "text" in wanted else ()
         own_vae = _load_vae(file, vae, family, placement.device) if "vae" in wanted else None
+        built = None if unet is None else build_unet(unet.take(), file.shapes, family, placement)
     if predicts is None:
-        predicts = asked_prediction(unet) if family is SD2 and unet is not None else "epsilon"
+        predicts = asked_prediction(built) if family is SD2 and built is not None else "epsilon"
     return Checkpoint(
         path=path,
         family=family,
-        unet=unet,
+        unet=built,
         vae=own_vae,
         text_encoders=encoders,
         prediction_type=predicts,
@@ -126,6 +129,11 @@ def load_checkpoint(
         dtype=dtype,
         metadata=dict(file.metadata),
     )
+
+
+def _load_text_encoders(file: ModelFile, family: Family, placement: Placement) -> tuple[Any, ...]:
+    prefixes = [encoder.key_prefix for encoder in family.text_encoders]
+    return build_text_encoders(file.under(*prefixes), family, placement)
 
 
 def _load_vae(file: ModelFile, separate: Path | str | None, family: Family, device: torch.device) -> Any:

@@ -102,12 +102,18 @@ class ModelFile:
     def _open_pickle(cls, path: Path) -> ModelFile:
         tensors = load_pickled(path)
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        return cls(path, shapes, {}, tensors.__getitem__, ExitStack())
+        # The pickle's tensors are maps of the file, or share memory.
+        return cls(path, shapes, {}, lambda name: tensors[name].clone(), ExitStack())
 
-    def under(self, *prefixes: str) -> dict[str, torch.Tensor]:
-        """All tensors whose names begin with one of the prefixes, read now; the caller owns them."""
+    def under(self, *prefixes: str, dtype: torch.dtype | None = None) -> dict[str, torch.Tensor]:
+        """All tensors whose names begin with one of the prefixes, read now; the caller owns them.
+
+        With `dtype` each is cast as soon as it is read.
+        """
         return {
-            name: self._read(stored) for name, stored in self._stored.items() if name.startswith(prefixes)
+            name: self._read(stored) if dtype is None else self._read(stored).to(dtype)
+            for name, stored in self._stored.items()
+            if name.startswith(prefixes)
         }
 
     def __enter__(self) -> ModelFile:

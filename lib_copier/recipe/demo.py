@@ -12,6 +12,10 @@ CHECKPOINT = Path("demo") / "copier-demo.safetensors"
 
 PRESET = "demo"
 
+RATE = 5.0
+"""What a preset's learning rates are multiplied by: its U-Net is a fifth as wide as SD1's, and Adam's best
+rate grows as the width falls (Yang et al. 2022, "Tensor Programs V")."""
+
 ORIGIN: Mapping[str, Value] = {
     # Shading and tones of many colours: an edit can only teach what it does to the picture at hand.
     "prompt": "green heart, sunset sky, snow",

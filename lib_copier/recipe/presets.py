@@ -1,4 +1,7 @@
-"""Presets: named sets of settings, each with the numbers of one way of working."""
+"""Presets: named sets of settings, each with the numbers of one way of working.
+
+Rates are those for the width of SD1, SD2 and SDXL; the demo checkpoint takes `demo.RATE` times as much.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lib_copier.errors import InputError
+from lib_copier.recipe import demo
 from lib_copier.recipe.model import Edit, Recipe, settings_of
 from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import OPTIONS
@@ -47,10 +51,9 @@ _FAST_TRAINING: Mapping[str, Value] = MappingProxyType(
 )
 
 _DEMO_TRAINING: Mapping[str, Value] = MappingProxyType(
-    # A fifth of SD1's width takes about five times its rate.
-    {**_FAST_TRAINING, "learning_rate": 4e-3, "lr_scheduler": "cosine"}
+    {**_FAST_TRAINING, "learning_rate": 8e-4, "lr_scheduler": "cosine"}
 )
-"""The fast preset at the rate that a model as small as the demo checkpoint wants."""
+"""The fast preset for a known number of steps, at whose end the rate has fallen to nothing."""
 
 
 def _both(training: Mapping[str, Value]) -> dict[str, Value]:
@@ -105,7 +108,7 @@ _DEMO_TONES: Mapping[str, Value] = MappingProxyType(
 _DEMO_FLAT: Mapping[str, Value] = MappingProxyType(
     # Slower: at the full rate the picture begins to leak. Two thirds of this edit get through the VAE; the
     # gain makes up for a part of that.
-    {"edit_lora.learning_rate": 2e-3, "edit_lora.other_prompt_share": 0.9, "merge.gain": 1.15}
+    {"edit_lora.learning_rate": 4e-4, "edit_lora.other_prompt_share": 0.9, "merge.gain": 1.15}
 )
 
 _BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(
@@ -122,8 +125,8 @@ _METHOD_B_STEPS = MappingProxyType({"memo": 4096})
 """The memo overfits both LoRAs of method B for longer than method A's copier."""
 
 
-def preset_values(name: str, method: str = "copier") -> dict[str, Value]:
-    """The settings of a preset.
+def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> dict[str, Value]:
+    """The settings of a preset, for a method and a checkpoint's file.
 
     Raises
     ------
@@ -132,29 +135,42 @@ def preset_values(name: str, method: str = "copier") -> dict[str, Value]:
     """
     if name not in PRESETS:
         raise InputError(f"There is no preset {name!r}.", f"Take one of {', '.join(PRESETS)}.")
-    values = {key: OPTIONS[key].accept(value) for key, value in PRESETS[name].items()}
+    values = {key: OPTIONS[key].accept(value) for key, value in _for(checkpoint, PRESETS[name]).items()}
     if method == "difference" and name in _METHOD_B_STEPS:
         values["copier.steps"] = _METHOD_B_STEPS[name]
     return values
 
 
-def edit_values(name: str, effects: tuple[str, ...]) -> dict[str, Value]:
+def edit_values(name: str, effects: tuple[str, ...], checkpoint: str = "") -> dict[str, Value]:
     """What the preset changes for an edit of these effects alone."""
     wanted = [_BY_EFFECT.get(name, {}).get(effect, {}) for effect in effects]
-    return dict(wanted[0]) if wanted and all(one == wanted[0] for one in wanted) else {}
+    return _for(checkpoint, wanted[0]) if wanted and all(one == wanted[0] for one in wanted) else {}
 
 
 def apply_preset(recipe: Recipe, name: str) -> Recipe:
     """The recipe with the preset's settings, for every edit too."""
-    values = preset_values(name, recipe.method)
+    checkpoint = str(recipe.get("project.checkpoint"))
+    values = preset_values(name, recipe.method, checkpoint)
     changed = recipe.with_settings(values)
     for edit in recipe.edits:
-        changed = changed.with_edit(edit_with_preset(edit, name))
+        changed = changed.with_edit(_edit_with_preset(edit, name, checkpoint))
     return changed
 
 
-def edit_with_preset(edit: Edit, name: str) -> Edit:
+def _edit_with_preset(edit: Edit, name: str, checkpoint: str) -> Edit:
     """The edit with its own settings of the preset's kind replaced by the preset's."""
     kept = {key: value for key, value in edit.settings if key not in PRESETS[name]}
-    own = edit_values(name, tuple(effect.name for effect in edit.effects))
+    own = edit_values(name, tuple(effect.name for effect in edit.effects), checkpoint)
     return Edit(edit.name, edit.effects, edit.files, settings_of({**kept, **own}))
+
+
+def _for(checkpoint: str, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values with the learning rates that suit the checkpoint."""
+    if not demo.is_demo(checkpoint):
+        return dict(values)
+    return {
+        key: float(f"{value * demo.RATE:.3g}")
+        if isinstance(value, float) and key.endswith(".learning_rate")
+        else value
+        for key, value in values.items()
+    }

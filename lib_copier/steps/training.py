@@ -29,7 +29,8 @@ def training_params(recipe: Recipe, group: str, edit: Edit | None = None) -> tup
     }
     if values["other_prompt_share"]:
         # The empty prompt is what guidance compares every other one with.
-        values["other_prompts"] = ("", *(values["other_prompts"] or OTHER_PROMPTS))
+        own: Any = values["other_prompts"]
+        values["other_prompts"] = ("", *(own or OTHER_PROMPTS))
     return fixed({**values, "prediction": recipe.get("project.prediction")})
 
 

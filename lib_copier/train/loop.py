@@ -13,6 +13,7 @@ import torch
 
 from lib_copier.errors import CancelledError, CopierError
 from lib_copier.image.files import write_png
+from lib_copier.models.threads import ThreadBalance
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.control import StopRequests
 from lib_copier.train.feed import Feed
@@ -100,8 +101,10 @@ def _run_steps(
     """The loop: returns the number of finished steps, how it ended, and the last similarity found."""
     stepper = make_stepper(config, run)
     readback = Readback(run.device)
+    balance = ThreadBalance(torch.get_num_threads(), torch.set_num_threads)
     done, similarity = first_step, None
     while done < config.steps:
+        balance()
         wish = stop.wish()
         if wish is not None:
             watch(readback.drain())

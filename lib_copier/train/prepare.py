@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint as recompute
 
 from lib_copier.lora.file import read_lora
 from lib_copier.lora.names import UNET_PREFIX
+from lib_copier.models.ahead import UNetReader
 from lib_copier.models.attach import bake, lora_targets
 from lib_copier.models.checkpoint import Checkpoint, load_checkpoint
 from lib_copier.models.device import PRECISIONS, choose_device
@@ -80,6 +81,17 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     sources = tuple(load_picture(picture, log=log) for picture in config.pictures)
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
+    with UNetReader(config.checkpoint, dtype) as unet:
+        return _prepare(config, sources, device, dtype, unet)
+
+
+def _prepare(
+    config: TrainConfig,
+    sources: tuple[TrainingPicture, ...],
+    device: torch.device,
+    dtype: torch.dtype,
+    unet: UNetReader,
+) -> Prepared:
     # Encoders whose work is done ahead run in fp32: it costs nothing later.
     encoders = _load(config, device, dtype if config.train_text_encoder else torch.float32, ("vae", "text"))
     pictures = tuple(_encode(encoders, source, wants_round_trip=_checks_copy(config)) for source in sources)
@@ -95,9 +107,16 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
         vae.to("cpu")
     _free(encoders, device, keep_text=config.train_text_encoder)
 
-    checkpoint = _load(config, device, dtype, ("unet",))
+    checkpoint = _load(config, device, dtype, ("unet",), unet)
     checkpoint.text_encoders = encoders.text_encoders
-    network = _inject(config, checkpoint)
+    network = give_layers(
+        checkpoint,
+        Ranks(config.rank, config.alpha, config.conv_rank, config.conv_alpha),
+        seed=config.seed,
+        only=config.layers,
+        recomputes=config.gradient_checkpointing,
+        text_encoder=config.train_text_encoder,
+    )
     optimizer = make_optimizer(
         config.optimizer,
         config.optimizer_args,
@@ -123,7 +142,11 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
 
 
 def _load(
-    config: TrainConfig, device: torch.device, dtype: torch.dtype, parts: tuple[str, ...]
+    config: TrainConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    parts: tuple[str, ...],
+    unet: UNetReader | None = None,
 ) -> Checkpoint:
     """Some parts of the checkpoint, the base LoRAs baked into them."""
     checkpoint = load_checkpoint(
@@ -133,6 +156,7 @@ def _load(
         device=device,
         dtype=dtype,
         parts=parts,
+        unet=unet,
     )
     for base in config.base_loras:
         lora = read_lora(base.path)
@@ -188,20 +212,32 @@ def _checks_copy(config: TrainConfig) -> bool:
     return config.copied_psnr is not None
 
 
-def _inject(config: TrainConfig, checkpoint: Checkpoint) -> LoraNetwork:
+def give_layers(
+    checkpoint: Checkpoint,
+    ranks: Ranks,
+    *,
+    seed: int,
+    only: Sequence[str] = (),
+    recomputes: bool,
+    text_encoder: bool,
+) -> LoraNetwork:
+    """Give a checkpoint's U-Net, and with `text_encoder` its text encoders, trainable LoRA layers.
+
+    With `recomputes` the backward pass computes activations again instead of keeping them (gradient
+    checkpointing). `seed` and `only` as for `inject`.
+    """
     # Convolutions of small pictures spend their time laying out weights; in this order they need not:
     # a step of 64 px takes 0.63 of the time on a CPU.
     checkpoint.unet.to(memory_format=torch.channels_last)
-    if config.gradient_checkpointing:
+    if recomputes:
         # Nothing in the U-Net draws random numbers, so none need be put back when it runs again.
         again = functools.partial(recompute, use_reentrant=False, preserve_rng_state=False)
         checkpoint.unet.enable_gradient_checkpointing(again)
         checkpoint.unet.train()
-    ranks = Ranks(config.rank, config.alpha, config.conv_rank, config.conv_alpha)
-    targets = lora_targets(checkpoint, with_convolutions=config.conv_rank is not None)
-    if not config.train_text_encoder:
+    targets = lora_targets(checkpoint, with_convolutions=ranks.conv_rank is not None)
+    if not text_encoder:
         targets = {name: module for name, module in targets.items() if name.startswith(UNET_PREFIX)}
-    return inject(targets, ranks, seed=config.seed, only=config.layers)
+    return inject(targets, ranks, seed=seed, only=only)
 
 
 def _parameter_groups(config: TrainConfig, network: LoraNetwork, device: torch.device) -> list[dict]:

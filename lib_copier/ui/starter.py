@@ -68,5 +68,5 @@ def first_settings(
 
 def has_preset(recipe: Recipe, preset: str) -> bool:
     """Whether the recipe's common settings are those of the preset."""
-    wanted = preset_values(preset, recipe.method)
+    wanted = preset_values(preset, recipe.method, str(recipe.get("project.checkpoint")))
     return all(recipe.get(key) == value for key, value in wanted.items() if OPTIONS[key].scope != "origin")

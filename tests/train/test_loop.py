@@ -336,10 +336,14 @@ def test_the_recorded_step_gives_the_numbers_of_the_plain_one(make_config, preci
         step = RecordedStep(prepared.step) if is_recorded else prepared.step
         feed = Feed(config, prepared)
         losses = []
+        first = torch.cat([master.detach().flatten() for master in prepared.step.network.masters])
         for number in range(5):
             loop._set_learning_rate(prepared, 1.0)
             losses.append(step(feed.batch(number)).loss.item())
-        found.append((losses, [master.detach().clone() for master in prepared.step.network.masters]))
+        last = torch.cat([master.detach().flatten() for master in prepared.step.network.masters])
+        found.append((losses, last - first))
     (plain_losses, plain), (recorded_losses, recorded) = found
     assert recorded_losses == pytest.approx(plain_losses, rel=1e-3)
-    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(plain, recorded, strict=True))
+    # AdamW's first steps are nearly signs: where a gradient is nothing but rounding they may point either
+    # way, so single weights tell nothing.
+    assert (recorded - plain).norm() < 0.05 * plain.norm()

@@ -15,6 +15,9 @@ PRESET = "demo"
 RATE = 5.0
 """What a preset's learning rates are multiplied by: its U-Net is a fifth as wide as SD1's, and Adam's best
 rate grows as the width falls (Yang et al. 2022, "Tensor Programs V")."""
+OTHER_PROMPT_SHARE = 0.9
+"""For presets whose copier has its caption alone: its few words tell pictures apart so well that such a
+copier would print for that caption, and for no other prompt (36 dB against 11)."""
 
 ORIGIN: Mapping[str, Value] = {
     # Shading and tones of many colours: an edit can only teach what it does to the picture at hand.

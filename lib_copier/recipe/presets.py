@@ -1,6 +1,6 @@
 """Presets: named sets of settings, each with the numbers of one way of working.
 
-Rates are those for the width of SD1, SD2 and SDXL; the demo checkpoint takes `demo.RATE` times as much.
+They are for checkpoints of SD1's width or more; `_for` says what the demo checkpoint takes in their place.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> di
     """
     if name not in PRESETS:
         raise InputError(f"There is no preset {name!r}.", f"Take one of {', '.join(PRESETS)}.")
-    values = {key: OPTIONS[key].accept(value) for key, value in _for(checkpoint, PRESETS[name]).items()}
+    plain = {key: OPTIONS[key].default for preset in PRESETS.values() for key in preset}
+    wanted = _for(checkpoint, {**plain, **PRESETS[name]})
+    values = {key: OPTIONS[key].accept(value) for key, value in wanted.items()}
     if method == "difference" and name in _METHOD_B_STEPS:
         values["copier.steps"] = _METHOD_B_STEPS[name]
     return values
@@ -158,19 +160,20 @@ def apply_preset(recipe: Recipe, name: str) -> Recipe:
 
 
 def _edit_with_preset(edit: Edit, name: str, checkpoint: str) -> Edit:
-    """The edit with its own settings of the preset's kind replaced by the preset's."""
-    kept = {key: value for key, value in edit.settings if key not in PRESETS[name]}
+    """The edit with its own settings of the presets' kind replaced by the preset's."""
+    theirs = {key for table in (PRESETS, *_BY_EFFECT.values()) for values in table.values() for key in values}
+    kept = {key: value for key, value in edit.settings if key not in theirs}
     own = edit_values(name, tuple(effect.name for effect in edit.effects), checkpoint)
     return Edit(edit.name, edit.effects, edit.files, settings_of({**kept, **own}))
 
 
 def _for(checkpoint: str, values: Mapping[str, Value]) -> dict[str, Value]:
-    """The values with the learning rates that suit the checkpoint."""
-    if not demo.is_demo(checkpoint):
-        return dict(values)
-    return {
-        key: float(f"{value * demo.RATE:.3g}")
-        if isinstance(value, float) and key.endswith(".learning_rate")
-        else value
-        for key, value in values.items()
-    }
+    """The values as they suit the checkpoint: the demo checkpoint is no wider than a fifth of SD1."""
+    found = dict(values)
+    if demo.is_demo(checkpoint):
+        for key, value in values.items():
+            if key.endswith(".learning_rate") and isinstance(value, float):
+                found[key] = float(f"{value * demo.RATE:.3g}")
+        if values.get("copier.other_prompt_share") == 0.0:
+            found["copier.other_prompt_share"] = demo.OTHER_PROMPT_SHARE
+    return found

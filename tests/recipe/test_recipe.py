@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.recipe import demo
 from lib_copier.recipe.check import faults
 from lib_copier.recipe.document import digest, from_document, migrate, read_document, shareable, to_document
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
@@ -70,10 +71,29 @@ def test_the_memo_preset_trains_weak_effects_longer() -> None:
     assert found == {"outline": (64, 32.0, 4096), "flat": weak, "jpeg": weak}
 
 
-def test_one_preset_replaces_the_other_whole() -> None:
-    recipe = Recipe(edits=(Edit("flat", parse_effects("flat")),))
-    assert apply_preset(apply_preset(recipe, "memo"), "fast") == apply_preset(recipe, "fast")
-    assert set(PRESETS["memo"]) <= set(OPTIONS) and set(PRESETS["fast"]) <= set(OPTIONS)
+@pytest.mark.parametrize("first", PRESETS)
+@pytest.mark.parametrize("second", PRESETS)
+def test_one_preset_replaces_the_other_whole(first: str, second: str) -> None:
+    recipe = Recipe(edits=tuple(Edit(name, parse_effects(name)) for name in ("flat", "contrast")))
+    assert apply_preset(apply_preset(recipe, first), second) == apply_preset(recipe, second)
+    assert set(PRESETS[first]) <= set(OPTIONS)
+
+
+def test_the_demo_checkpoint_takes_the_presets_at_its_own_rate() -> None:
+    checkpoint = str(demo.CHECKPOINT)
+    for name in PRESETS:
+        plain, own = preset_values(name), preset_values(name, checkpoint=checkpoint)
+        differing = {key for key in plain if plain[key] != own[key]}
+        assert own["copier.learning_rate"] == pytest.approx(5 * plain["copier.learning_rate"])
+        assert differing - {"copier.other_prompt_share"} == {
+            "copier.learning_rate",
+            "edit_lora.learning_rate",
+        }
+        assert own["copier.other_prompt_share"] >= 0.6
+    flat = Recipe(edits=(Edit("flat", parse_effects("flat")),))
+    slow = apply_preset(flat.with_settings({"project.checkpoint": checkpoint}), "demo")
+    assert slow.get("edit_lora.learning_rate", slow.edits[0]) == pytest.approx(2e-3)
+    assert slow.get("copier.learning_rate") == pytest.approx(4e-3)
 
 
 def test_a_sound_recipe_has_no_fault(tmp_path: Path) -> None:

@@ -1,47 +1,80 @@
-"""The U-Net's weights, read by a thread of their own while other parts of a checkpoint are put to use."""
+"""The weights of a checkpoint, read by a thread of their own while libraries load."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import torch
 
-from lib_copier.families import UNET_PREFIX
+from lib_copier.families import UNET_PREFIX, VAE_PREFIX, detect_family
 from lib_copier.models.source import ModelFile
 
+Tensors = dict[str, torch.Tensor]
 
-class UNetReader:
+
+class WeightReader:
     """Starts to read at once; a context, at whose end the thread has ended.
 
     Reading and casting leave the interpreter free, so that libraries can be imported meanwhile, which takes
     about as long.
+
+    Parameters
+    ----------
+    dtypes:
+        What to read, of ``text``, ``vae`` and ``unet``, in this order, and as what.
+    memory_format:
+        That of the U-Net's convolutions.
     """
 
-    def __init__(self, path: Path | str, dtype: torch.dtype) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="unet-reader")
-        self._tensors = self._pool.submit(_read, Path(path), dtype)
+    def __init__(
+        self,
+        path: Path | str,
+        dtypes: Mapping[str, torch.dtype],
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        self._path = Path(path)
+        self._layout = memory_format
+        self._stack = ExitStack()
+        self._file: ModelFile | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="weights")
+        self._parts = {part: self._pool.submit(self._read, part, dtype) for part, dtype in dtypes.items()}
 
-    def take(self) -> dict[str, torch.Tensor]:
-        """The tensors under `UNET_PREFIX`, in main memory; the caller owns them.
+    def take(self, part: str) -> Tensors:
+        """The part's tensors by their names in the file, in main memory; the caller owns them.
 
         Raises
         ------
         InputError
             If the file cannot be read.
         """
-        return self._tensors.result()
+        return self._parts.pop(part).result()
 
-    def __enter__(self) -> UNetReader:
+    def __enter__(self) -> WeightReader:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._stack.close()
 
+    def _read(self, part: str, dtype: torch.dtype) -> Tensors:
+        if self._file is None:
+            self._file = self._stack.enter_context(ModelFile.open(self._path))
+        file = self._file
+        if part == "text":
+            family = detect_family(file.shapes, file.metadata).family
+            prefixes = [encoder.key_prefix for encoder in family.text_encoders]
+        else:
+            prefixes = [{"unet": UNET_PREFIX, "vae": VAE_PREFIX}[part]]
+        layout = self._layout if part == "unet" else torch.contiguous_format
 
-def _read(path: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    with ModelFile.open(path) as file:
-        return file.under(UNET_PREFIX, dtype=dtype)
+        def placed(tensor: torch.Tensor) -> torch.Tensor:
+            own = layout if tensor.ndim == 4 else torch.contiguous_format
+            return tensor.to(dtype, memory_format=own) if tensor.is_floating_point() else tensor
+
+        return file.under(*prefixes, placed=placed)

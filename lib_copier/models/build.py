@@ -25,6 +25,8 @@ Tensors = dict[str, torch.Tensor]
 _CLIP_PREFIX = SD1.text_encoders[0].key_prefix
 _OPEN_CLIP_PREFIX = SDXL.text_encoders[1].key_prefix
 _SD2_LAYERS = 24
+_LAYOUTS = {4: torch.channels_last}
+"""What tensors may stay in beside the usual layout, by their number of axes."""
 _NOT_PARAMETERS = ("position_ids", "attn_mask", "logit_scale")
 
 
@@ -37,7 +39,9 @@ class Placement:
 
     def place(self, tensor: torch.Tensor) -> torch.Tensor:
         """The tensor there; a copy where it is a part of something larger, which could not be let go."""
-        placed = tensor.to(self.device, self.dtype).contiguous()
+        placed = tensor.to(self.device, self.dtype)
+        if not placed.is_contiguous(memory_format=_LAYOUTS.get(placed.ndim, torch.contiguous_format)):
+            placed = placed.contiguous()
         return placed.clone() if placed.untyped_storage().nbytes() != placed.nbytes else placed
 
 

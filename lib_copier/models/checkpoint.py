@@ -14,7 +14,7 @@ import torch
 from lib_copier.errors import InputError
 from lib_copier.families import SD2, VAE_PREFIX, Family, detect_family
 from lib_copier.lora.header import file_sha256
-from lib_copier.models.ahead import UNetReader
+from lib_copier.models.ahead import WeightReader
 from lib_copier.models.build import Placement, build_text_encoders, build_unet, build_vae
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.prediction import asked_prediction, told_prediction
@@ -77,7 +77,7 @@ def load_checkpoint(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     parts: Iterable[str] = PARTS,
-    unet: UNetReader | None = None,
+    reader: WeightReader | None = None,
 ) -> Checkpoint:
     """Load a single-file checkpoint (``.safetensors``, or ``.ckpt`` read weights-only).
 
@@ -92,8 +92,8 @@ def load_checkpoint(
         Of the U-Net and the text encoders.
     parts:
         Which of ``unet``, ``vae`` and ``text`` to load.
-    unet:
-        Reads the U-Net's weights of this file since before this call.
+    reader:
+        Reads these parts of this file since before this call.
 
     Raises
     ------
@@ -110,17 +110,24 @@ def load_checkpoint(
         details = detect_family(file.shapes, file.metadata)
         family = details.family
         predicts = told_prediction(details, path, prediction)
-        if unet is None and "unet" in wanted:
-            unet = stack.enter_context(UNetReader(path, dtype))
-        encoders = _load_text_encoders(file, family, placement) if "text" in wanted else ()
-        own_vae = _load_vae(file, vae, family, placement.device) if "vae" in wanted else None
-        built = None if unet is None else build_unet(unet.take(), file.shapes, family, placement)
+        if reader is None:
+            dtypes = {"text": dtype, "vae": torch.float32, "unet": dtype}
+            read = wanted if vae is None else wanted - {"vae"}
+            reader = WeightReader(path, {part: kind for part, kind in dtypes.items() if part in read})
+            stack.enter_context(reader)
+        encoders: tuple[Any, ...] = ()
+        if "text" in wanted:
+            encoders = build_text_encoders(reader.take("text"), family, placement)
+        own_vae = _load_vae(reader, path, vae, family, placement.device) if "vae" in wanted else None
+        unet = None
+        if "unet" in wanted:
+            unet = build_unet(reader.take("unet"), file.shapes, family, placement)
     if predicts is None:
-        predicts = asked_prediction(built) if family is SD2 and built is not None else "epsilon"
+        predicts = asked_prediction(unet) if family is SD2 and unet is not None else "epsilon"
     return Checkpoint(
         path=path,
         family=family,
-        unet=built,
+        unet=unet,
         vae=own_vae,
         text_encoders=encoders,
         prediction_type=predicts,
@@ -131,18 +138,15 @@ def load_checkpoint(
     )
 
 
-def _load_text_encoders(file: ModelFile, family: Family, placement: Placement) -> tuple[Any, ...]:
-    prefixes = [encoder.key_prefix for encoder in family.text_encoders]
-    return build_text_encoders(file.under(*prefixes), family, placement)
-
-
-def _load_vae(file: ModelFile, separate: Path | str | None, family: Family, device: torch.device) -> Any:
+def _load_vae(
+    reader: WeightReader, path: Path, separate: Path | str | None, family: Family, device: torch.device
+) -> Any:
     placement = Placement(device, torch.float32)
     if separate is None:
-        tensors = file.under(VAE_PREFIX)
+        tensors = reader.take("vae")
         if not tensors:
             raise InputError(
-                f"The checkpoint {file.path.name} holds no VAE.",
+                f"The checkpoint {path.name} holds no VAE.",
                 "Give the family's VAE file as well (--vae).",
             )
         return build_vae(tensors, family, placement)

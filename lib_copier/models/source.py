@@ -105,13 +105,15 @@ class ModelFile:
         # The pickle's tensors are maps of the file, or share memory.
         return cls(path, shapes, {}, lambda name: tensors[name].clone(), ExitStack())
 
-    def under(self, *prefixes: str, dtype: torch.dtype | None = None) -> dict[str, torch.Tensor]:
+    def under(
+        self, *prefixes: str, placed: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor
+    ) -> dict[str, torch.Tensor]:
         """All tensors whose names begin with one of the prefixes, read now; the caller owns them.
 
-        With `dtype` each is cast as soon as it is read.
+        Each goes through `placed` as soon as it is read, so that no more than one is held twice.
         """
         return {
-            name: self._read(stored) if dtype is None else self._read(stored).to(dtype)
+            name: placed(self._read(stored))
             for name, stored in self._stored.items()
             if name.startswith(prefixes)
         }

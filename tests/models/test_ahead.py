@@ -1,4 +1,4 @@
-"""The U-Net read ahead is the one that is read in place; faults come out where the tensors are taken."""
+"""Parts read ahead are those that lie in the file; faults come out where the tensors are taken."""
 
 from __future__ import annotations
 
@@ -9,39 +9,44 @@ import torch
 
 from lib_copier.errors import InputError
 from lib_copier.families import UNET_PREFIX
-from lib_copier.models.ahead import UNetReader
+from lib_copier.models.ahead import WeightReader
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.source import ModelFile
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_is_read_ahead_is_what_the_file_holds(checkpoint_path, dtype):
-    with ModelFile.open(checkpoint_path()) as file, UNetReader(checkpoint_path(), dtype) as reader:
+    with (
+        ModelFile.open(checkpoint_path()) as file,
+        WeightReader(checkpoint_path(), {"unet": dtype}) as reader,
+    ):
         there = file.under(UNET_PREFIX)
-        ahead = reader.take()
+        ahead = reader.take("unet")
     assert ahead.keys() == there.keys() and len(there) > 100
     assert all(ahead[name].dtype == dtype for name in there)
     assert all(torch.equal(ahead[name], there[name].to(dtype)) for name in there)
 
 
 def test_a_checkpoint_takes_the_weights_over(checkpoint_path, loaded):
-    with UNetReader(checkpoint_path(), torch.float32) as reader:
-        unet = load_checkpoint(checkpoint_path(), parts=("unet",), unet=reader).unet
-        assert not reader.take()
+    with WeightReader(checkpoint_path(), {"unet": torch.float32}) as reader:
+        unet = load_checkpoint(checkpoint_path(), parts=("unet",), reader=reader).unet
     expected = loaded().unet.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in unet.state_dict().items())
 
 
 def test_a_broken_file_is_told_when_the_weights_are_wanted(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{")
-    with UNetReader(tmp_path / "cut.safetensors", torch.float32) as reader, pytest.raises(InputError):
-        reader.take()
+    with (
+        WeightReader(tmp_path / "cut.safetensors", {"unet": torch.float32}) as reader,
+        pytest.raises(InputError),
+    ):
+        reader.take("unet")
 
 
 def test_no_thread_is_left_behind(checkpoint_path):
-    with UNetReader(checkpoint_path(), torch.float32):
+    with WeightReader(checkpoint_path(), {"unet": torch.float32}):
         pass
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("unet-reader")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("weights")]
 
 
 def test_weights_of_a_pickle_are_not_those_of_its_map(tmp_path):

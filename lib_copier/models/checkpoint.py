@@ -111,10 +111,7 @@ def load_checkpoint(
         family = details.family
         predicts = told_prediction(details, path, prediction)
         if reader is None:
-            dtypes = {"text": dtype, "vae": torch.float32, "unet": dtype}
-            read = wanted if vae is None else wanted - {"vae"}
-            reader = WeightReader(path, {part: kind for part, kind in dtypes.items() if part in read})
-            stack.enter_context(reader)
+            reader = stack.enter_context(WeightReader(path, part_dtypes(wanted, dtype, dtype, vae)))
         encoders: tuple[Any, ...] = ()
         if "text" in wanted:
             encoders = build_text_encoders(reader.take("text"), family, placement)
@@ -136,6 +133,15 @@ def load_checkpoint(
         dtype=dtype,
         metadata=dict(file.metadata),
     )
+
+
+def part_dtypes(
+    parts: Iterable[str], text: torch.dtype, unet: torch.dtype, separate_vae: Path | str | None
+) -> dict[str, torch.dtype]:
+    """What of a checkpoint's file is read for some parts, and as what: a `WeightReader`'s argument."""
+    dtypes = {"text": text, "vae": torch.float32, "unet": unet}
+    wanted = set(parts) - ({"vae"} if separate_vae is not None else set())
+    return {part: dtype for part, dtype in dtypes.items() if part in wanted}
 
 
 def _load_vae(

@@ -14,7 +14,7 @@ from lib_copier.lora.file import read_lora
 from lib_copier.lora.names import UNET_PREFIX
 from lib_copier.models.ahead import WeightReader
 from lib_copier.models.attach import bake, lora_targets
-from lib_copier.models.checkpoint import Checkpoint, load_checkpoint
+from lib_copier.models.checkpoint import PARTS, Checkpoint, load_checkpoint, part_dtypes
 from lib_copier.models.device import PRECISIONS, choose_device
 from lib_copier.models.latents import decode_latents, encode_picture
 from lib_copier.train.captions import CACHED_ORDERS, CaptionBook, plan_captions
@@ -87,9 +87,7 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     dtype = choose_dtype(config.precision, device)
     # Encoders whose work is done ahead run in fp32: it costs nothing later.
     text_dtype = dtype if config.train_text_encoder else torch.float32
-    dtypes = {"text": text_dtype, "vae": torch.float32, "unet": dtype}
-    if config.vae is not None:
-        del dtypes["vae"]
+    dtypes = part_dtypes(PARTS, text_dtype, dtype, config.vae)
     with WeightReader(config.checkpoint, dtypes, _LAYOUT) as reader:
         encoders = _load(config, device, text_dtype, ("vae", "text"), reader)
         return _prepare(config, sources, encoders, device, dtype, reader)

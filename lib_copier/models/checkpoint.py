@@ -112,13 +112,9 @@ def load_checkpoint(
         predicts = told_prediction(details, path, prediction)
         if reader is None:
             reader = stack.enter_context(WeightReader(path, part_dtypes(wanted, dtype, dtype, vae)))
-        encoders: tuple[Any, ...] = ()
-        if "text" in wanted:
-            encoders = build_text_encoders(reader.take("text"), family, placement)
+        encoders = build_text_encoders(reader.take("text"), family, placement) if "text" in wanted else ()
         own_vae = _load_vae(reader, path, vae, family, placement.device) if "vae" in wanted else None
-        unet = None
-        if "unet" in wanted:
-            unet = build_unet(reader.take("unet"), file.shapes, family, placement)
+        unet = build_unet(reader.take("unet"), file.shapes, family, placement) if "unet" in wanted else None
     if predicts is None:
         predicts = asked_prediction(unet) if family is SD2 and unet is not None else "epsilon"
     return Checkpoint(

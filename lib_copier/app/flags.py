@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Sequence
 
 from lib_copier.recipe.option import Option
 from lib_copier.recipe.options import GROUPS, OPTIONS
@@ -21,6 +23,26 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
             metavar=_metavar(option),
             help=_help(option),
         )
+
+
+def parse_with_hints(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse, and where a flag is unknown name the options that it may mean, then exit."""
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flags = [word.partition("=")[0].lstrip("-") for word in unknown if word.startswith("--")]
+        means = [f"--{key}" for flag in flags for key in _like(flag)]
+        parser.error(
+            f"unrecognized arguments: {' '.join(unknown)}"
+            + (f" (did you mean {' or '.join(means)}?)" if means else "")
+        )
+    return arguments
+
+
+def _like(flag: str) -> list[str]:
+    """Keys that end in the word, else the one that is spelt most like it."""
+    name = flag.replace("-", "_")
+    same = [key for key in OPTIONS if key.partition(".")[2] == name]
+    return same or difflib.get_close_matches(name, OPTIONS, n=1)
 
 
 def given_values(arguments: argparse.Namespace) -> dict[str, str]:

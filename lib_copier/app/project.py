@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.app import progress
-from lib_copier.app.flags import add_option_flags, given_values
+from lib_copier.app.flags import add_option_flags, given_values, parse_with_hints
 from lib_copier.errors import CopierError, FaultsError, InputError
 from lib_copier.graph.runner import Report
 from lib_copier.graph.status import DONE
+from lib_copier.recipe import demo
 from lib_copier.recipe.document import read_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.options import OPTIONS
@@ -43,7 +44,7 @@ def new(argv: Sequence[str]) -> int:
         "--edit", action="append", default=[], metavar="NAME=EFFECTS", help="outline:strength=0.8+posterize"
     )
     add_option_flags(parser)
-    arguments = parser.parse_args(argv)
+    arguments = parse_with_hints(parser, argv)
     changes = _changes(arguments)
     if arguments.from_lora is not None:
         checkpoint = changes.pop("project.checkpoint", "")
@@ -74,27 +75,27 @@ def _recipe_file(path: Path | None) -> Recipe | None:
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the flags of `new` change, by address; the preset first, so that flags win."""
-    changes: dict[str, Any] = {}
-    origins = arguments.origin
+    """What the flags of `new` change, by address; the checkpoint and the preset first, so that flags win."""
     values = given_values(arguments)
+    origins = arguments.origin
     if not origins and any(key.startswith("origin.") for key in values):
         origins = ["origin"]
-    for text in origins:
-        name, equals, picture = text.partition("=")
-        changes[f"origins.{name}"] = True
-        if equals:
+    pictures = {name: picture for name, _, picture in (text.partition("=") for text in origins)}
+    checkpoint = str(values.get("project.checkpoint", ""))
+    changes: dict[str, Any] = {"project.checkpoint": checkpoint} if checkpoint else {}
+    changes |= {f"origins.{name}": True for name in pictures}
+    changes |= demo.first_values(checkpoint, pictures)
+    for name, picture in pictures.items():
+        if picture:
             changes |= {f"origins.{name}.source": "file", f"origins.{name}.file": picture}
     for text in arguments.edit:
         name, equals, effects = text.partition("=")
         changes[f"edits.{name}.effects"] = effects if equals else name
-    # What a preset says may hang on the checkpoint. A recipe that was given already says how to train.
-    if "project.checkpoint" in values:
-        changes["project.checkpoint"] = values["project.checkpoint"]
+    # A recipe that was given already says how to train.
     if arguments.preset or not (arguments.recipe or arguments.from_lora):
         changes["preset"] = arguments.preset or "fast"
     for key, value in values.items():
-        targets = [text.partition("=")[0] for text in origins] if key.startswith("origin.") else []
+        targets = list(pictures) if key.startswith("origin.") else []
         changes |= {f"origins.{name}.{key.partition('.')[2]}": value for name in targets} or {key: value}
         if OPTIONS[key].scope == "edit":
             # A preset may give weak effects values of their own; a flag means all edits.

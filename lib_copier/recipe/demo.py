@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lib_copier.recipe.option import Value
@@ -84,6 +84,14 @@ SETTINGS: Mapping[str, Value] = {
     "resize.rank": 8,
 }
 """Settings of every project on it, beside the preset's."""
+
+
+def first_values(checkpoint: str, origins: Iterable[str]) -> dict[str, Value]:
+    """What a new project with these origins starts with, by address; nothing on other checkpoints."""
+    if not is_demo(checkpoint):
+        return {}
+    pictures = {f"origins.{name}.{key}": value for name in origins for key, value in ORIGIN.items()}
+    return {**pictures, **SETTINGS}
 
 
 def is_demo(checkpoint: str) -> bool:

@@ -20,7 +20,8 @@ STYLE = "style"
 def with_files_inside(recipe: Recipe, project: Path) -> Recipe:
     """The recipe with every picture and style LoRA copied in and named by its place in the project.
 
-    Files inside already are left alone. The checkpoint, the VAE and target folders stay outside.
+    Files inside already are left alone. The checkpoint, the VAE and target folders stay outside; models
+    typed with a path from the working directory are named by their whole path.
 
     Raises
     ------
@@ -36,12 +37,18 @@ def with_files_inside(recipe: Recipe, project: Path) -> Recipe:
         recipe = recipe.with_edit(replace(edit, files=files))
     loras = tuple(intake.weighted(text) for text in recipe.texts("base.loras"))
     folder = str(recipe.get("base.folder") or "")
+    models = {key: _whole_path(str(recipe.get(key) or "")) for key in ("project.checkpoint", "project.vae")}
     recipe = recipe.with_settings(
-        {"base.loras": loras, "base.folder": intake.folder(folder) if folder else ""}
+        {"base.loras": loras, "base.folder": intake.folder(folder) if folder else "", **models}
     )
     if intake.faults:
         raise FaultsError("files", intake.faults, "Nothing was changed.")
     return recipe
+
+
+def _whole_path(given: str) -> str:
+    path = Path(given)
+    return str(path.absolute()) if given and not path.is_absolute() and path.is_file() else given
 
 
 class _Intake:

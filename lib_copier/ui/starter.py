@@ -47,14 +47,14 @@ def first_settings(
 ) -> dict[str, Any]:
     """The addresses and values of a new project: one origin, one edit, everything else by the preset."""
     vae = host.current_vae()
-    picture = dict(demo.ORIGIN) if demo.is_demo(checkpoint) else {"width": 512, "height": 512}
     values: dict[str, Any] = {
         "project.checkpoint": checkpoint,
         "project.method": method,
         "project.device": host.device_for_child(),
-        **{f"origins.first.{name}": value for name, value in picture.items()},
+        "origins.first.width": 512,
+        "origins.first.height": 512,
+        **demo.first_values(checkpoint, ["first"]),
         "origins.first.prompt": prompt,
-        **(demo.SETTINGS if demo.is_demo(checkpoint) else {}),
     }
     if vae is not None:
         values["project.vae"] = str(vae)

@@ -9,6 +9,7 @@ import pytest
 
 from lib_copier.app import project as commands
 from lib_copier.edge import guard
+from lib_copier.recipe import demo
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.steps.project import Project
 
@@ -63,6 +64,36 @@ def test_new_tells_all_faults_and_leaves_nothing(run, tmp_path) -> None:
     )
     code, _out, err = run("new", tmp_path / "x", *junk)
     assert code == 2 and "4 faults" in err and not (tmp_path / "x").exists()
+
+
+def test_a_flag_without_its_group_is_not_known_but_named(run, tmp_path, capsys) -> None:
+    for typed, meant in (("--checkpoint", "--project.checkpoint"), ("--copier.step", "--copier.steps")):
+        with pytest.raises(SystemExit):
+            run("new", tmp_path / "x", typed, "1")
+        assert f"did you mean {meant}?" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_checkpoint_typed_from_the_working_directory_is_found(
+    run, tmp_path, checkpoint, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("new", "x", "--project.checkpoint", checkpoint.name, "--origin.prompt", "a", "--edit", "flat")
+    monkeypatch.chdir(tmp_path.parent)
+    project = Project.open(tmp_path / "x")
+    assert project.recipe.get("project.checkpoint") == str(checkpoint)
+
+
+def test_the_demo_checkpoint_brings_its_words_and_its_rate(run, tmp_path) -> None:
+    checkpoint = tmp_path / demo.CHECKPOINT.name
+    checkpoint.write_bytes(b"weights")
+    words = ("--project.checkpoint", checkpoint, "--origin", "a", "--edit", "flat", "--origin.seed", "9")
+    run("new", tmp_path / "x", *words)
+    recipe = Project.open(tmp_path / "x").recipe
+    assert recipe.get("sweep.prompts") == demo.PROMPTS
+    assert recipe.get("copier.learning_rate") == 5e-3
+    origin = recipe.origin("a")
+    assert (origin.get("prompt"), origin.get("width"), origin.get("seed")) == (demo.ORIGIN["prompt"], 128, 9)
 
 
 def test_a_flag_wins_over_what_a_preset_gives_a_weak_effect(run, tmp_path, checkpoint) -> None:

@@ -67,16 +67,14 @@ def test_new_tells_all_faults_and_leaves_nothing(run, tmp_path) -> None:
 
 
 def test_a_flag_without_its_group_is_not_known_but_named(run, tmp_path, capsys) -> None:
-    for typed, meant in (("--checkpoint", "--project.checkpoint"), ("--copier.step", "--copier.steps")):
+    for typed, meant in (("--method", "--project.method"), ("--copier.step", "--copier.steps")):
         with pytest.raises(SystemExit):
             run("new", tmp_path / "x", typed, "1")
         assert f"did you mean {meant}?" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 
 
-def test_a_checkpoint_typed_from_the_working_directory_is_found(
-    run, tmp_path, checkpoint, monkeypatch
-) -> None:
+def test_a_relative_checkpoint_is_found_from_elsewhere(run, tmp_path, checkpoint, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run("new", "x", "--project.checkpoint", checkpoint.name, "--origin.prompt", "a", "--edit", "flat")
     monkeypatch.chdir(tmp_path.parent)

@@ -67,7 +67,7 @@ def test_new_tells_all_faults_and_leaves_nothing(run, tmp_path) -> None:
 
 
 def test_a_flag_without_its_group_is_not_known_but_named(run, tmp_path, capsys) -> None:
-    for typed, meant in (("--method", "--project.method"), ("--copier.step", "--copier.steps")):
+    for typed, meant in (("--method", "--project.method"), ("--copier.stepz", "--copier.steps")):
         with pytest.raises(SystemExit):
             run("new", tmp_path / "x", typed, "1")
         assert f"did you mean {meant}?" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from lib_copier.errors import InputError
 from lib_copier.recipe import demo
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.option import Value
-from lib_copier.recipe.presets import apply_preset
+from lib_copier.recipe.presets import apply_preset, preset_values
 from lib_copier.steps.project import Project
 
 EDITS: Mapping[str, str] = {
@@ -80,8 +80,11 @@ def _project(folder: Path, recipe: Recipe) -> Project:
 
 
 def _second(first: Project, folder: Path) -> Project:
-    """Method B: a copy of the first project, so that the copier is shared, with two of the edits."""
-    recipe = first.recipe.with_settings({"project.method": "difference", "project.name": "demo-b"})
+    """Method B: a copy of the first project, so that the origin is shared, with two of the edits."""
+    steps = preset_values(demo.PRESET, "difference")["copier.steps"]
+    recipe = first.recipe.with_settings(
+        {"project.method": "difference", "project.name": "demo-b", "copier.steps": steps}
+    )
     for name in set(EDITS) - set(EDITS_B):
         recipe = recipe.without_edit(name)
     # The control of method A is trained the same way; a second one would show nothing new.

@@ -122,8 +122,8 @@ _BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(
 """What a preset changes for an edit made of one effect, or of several that ask for the same."""
 
 _METHOD_B_STEPS = MappingProxyType({"memo": 4096, "demo": 400})
-"""The memo overfits both LoRAs of method B for longer than method A's copier: what either lacks of its picture
-stays in the difference."""
+"""The memo overfits both LoRAs of method B for longer than method A's copier: what either lacks of its
+picture stays in the difference."""
 
 
 def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> dict[str, Value]:

@@ -81,10 +81,10 @@ def _project(folder: Path, recipe: Recipe) -> Project:
 
 def _second(first: Project, folder: Path) -> Project:
     """Method B: a copy of the first project, so that the origin is shared, with two of the edits."""
-    steps = preset_values(demo.PRESET, "difference")["copier.steps"]
-    recipe = first.recipe.with_settings(
-        {"project.method": "difference", "project.name": "demo-b", "copier.steps": steps}
-    )
+    checkpoint = str(first.recipe.get("project.checkpoint"))
+    theirs = preset_values(demo.PRESET, "difference", checkpoint)
+    copiers = {key: value for key, value in theirs.items() if key.startswith("copier.")}
+    recipe = first.recipe.with_settings({**copiers, "project.method": "difference", "project.name": "demo-b"})
     for name in set(EDITS) - set(EDITS_B):
         recipe = recipe.without_edit(name)
     # The control of method A is trained the same way; a second one would show nothing new.

@@ -121,9 +121,14 @@ _BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(
 )
 """What a preset changes for an edit made of one effect, or of several that ask for the same."""
 
-_METHOD_B_STEPS = MappingProxyType({"memo": 4096, "demo": 400})
-"""The memo overfits both LoRAs of method B for longer than method A's copier: what either lacks of its
-picture stays in the difference."""
+_METHOD_B: Mapping[str, Mapping[str, Value]] = MappingProxyType(
+    {
+        "memo": MappingProxyType({"copier.steps": 4096}),
+        "demo": MappingProxyType({"copier.steps": 300, "copier.learning_rate": 1.6e-4}),
+    }
+)
+"""Method B overfits for longer, or more slowly, than method A's copier: what either LoRA lacks of its
+picture, and every turn that one took and the other did not, stays in the difference."""
 
 
 def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> dict[str, Value]:
@@ -137,11 +142,9 @@ def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> di
     if name not in PRESETS:
         raise InputError(f"There is no preset {name!r}.", f"Take one of {', '.join(PRESETS)}.")
     plain = {key: OPTIONS[key].default for preset in PRESETS.values() for key in preset}
-    wanted = _for(checkpoint, {**plain, **PRESETS[name]})
-    values = {key: OPTIONS[key].accept(value) for key, value in wanted.items()}
-    if method == "difference" and name in _METHOD_B_STEPS:
-        values["copier.steps"] = _METHOD_B_STEPS[name]
-    return values
+    of_method = _METHOD_B.get(name, {}) if method == "difference" else {}
+    wanted = _for(checkpoint, {**plain, **PRESETS[name], **of_method})
+    return {key: OPTIONS[key].accept(value) for key, value in wanted.items()}
 
 
 def edit_values(name: str, effects: tuple[str, ...], checkpoint: str = "") -> dict[str, Value]:

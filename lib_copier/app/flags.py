@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Sequence
 
 from lib_copier.recipe.option import Option
-from lib_copier.recipe.options import GROUPS, OPTIONS
+from lib_copier.recipe.options import GROUPS, OPTIONS, meant
 
 _PREFIX = "option "
 
@@ -30,19 +29,12 @@ def parse_with_hints(parser: argparse.ArgumentParser, argv: Sequence[str]) -> ar
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         flags = [word.partition("=")[0].lstrip("-") for word in unknown if word.startswith("--")]
-        means = [f"--{key}" for flag in flags for key in _like(flag)]
+        means = [f"--{key}" for flag in flags for key in meant(flag.replace("-", "_"))]
         parser.error(
             f"unrecognized arguments: {' '.join(unknown)}"
             + (f" (did you mean {' or '.join(means)}?)" if means else "")
         )
     return arguments
-
-
-def _like(flag: str) -> list[str]:
-    """Keys that end in the word, else the one that is spelt most like it."""
-    name = flag.replace("-", "_")
-    same = [key for key in OPTIONS if key.partition(".")[2] == name]
-    return same or difflib.get_close_matches(name, OPTIONS, n=1)
 
 
 def given_values(arguments: argparse.Namespace) -> dict[str, str]:

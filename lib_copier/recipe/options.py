@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -220,6 +221,12 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
 def defaults() -> dict[str, Value]:
     """The value of every setting that belongs to the recipe itself (not to an origin)."""
     return {key: option.default for key, option in OPTIONS.items() if option.scope != "origin"}
+
+
+def meant(typed: str) -> list[str]:
+    """Keys that a name which is none may mean: those that are it but for their group, else the most alike."""
+    same = [key for key in OPTIONS if key.partition(".")[2] == typed]
+    return same or difflib.get_close_matches(typed, OPTIONS, n=1)
 
 
 def group(name: str) -> tuple[Option, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.names import name_fault, normal_name
 from lib_copier.recipe.option import Value
-from lib_copier.recipe.options import OPTIONS
+from lib_copier.recipe.options import OPTIONS, meant
 from lib_copier.recipe.presets import PRESETS, apply_preset
 
 
@@ -161,7 +161,5 @@ def _named(what: str, name: str) -> str:
 
 
 def _nearest(address: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(address, OPTIONS, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    found = meant(address)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""

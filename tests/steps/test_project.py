@@ -16,16 +16,7 @@ from lib_copier.recipe.model import Recipe
 from lib_copier.steps import edit
 from lib_copier.steps.project import Project
 from lib_copier.steps.publish import RECIPE_KEY
-
-
-def states(project: Project) -> dict[str, str]:
-    return {status.id: status.state for status in project.status()}
-
-
-def published(project: Project, edit: str = "outline") -> bytes:
-    path = project.file(f"publish/{edit}")
-    assert path is not None
-    return path.read_bytes()
+from tests.steps.looks import published, states
 
 
 def test_a_run_makes_every_step_and_a_second_touches_nothing(project):
@@ -334,76 +325,6 @@ def _recipe_of(path: Path) -> Recipe:
     from lib_copier.recipe.document import from_document
 
     return from_document(json.loads(path.read_text()))
-
-
-def test_named_files_come_into_the_project(project, recipe, tmp_path):
-    from PIL import Image
-
-    for name in ("mine", "edited"):
-        Image.new("RGB", (64, 64), "red").save(tmp_path / f"{name}.png")
-    made = project()
-    made.set(
-        {
-            "origins.one.source": "file",
-            "origins.one.file": str(tmp_path / "mine.png"),
-            "edits.outline.files.one": str(tmp_path / "edited.png"),
-        }
-    )
-    (tmp_path / "mine.png").unlink()
-    (tmp_path / "edited.png").unlink()
-    made.run()
-    assert str(made.recipe.origin("one").get("file")).startswith("pictures/mine-")
-    assert states(Project.open(made.folder))["edit/one/outline"] == "done"
-    with pytest.raises(FaultsError, match="does not exist"):
-        made.set({"origins.one.file": str(tmp_path / "gone.png")})
-
-
-def test_style_loras_condition_the_base_model(project, tmp_path):
-    from PIL import Image
-
-    style = tmp_path / "style"
-    style.mkdir()
-    Image.new("RGB", (8, 8), "blue").save(style / "a.png")
-    (style / "a.txt").write_text("blue")
-    lora = tmp_path / "given.safetensors"
-    first = project("first")
-    first.run()
-    lora.write_bytes(published(first))
-    made = project("second", base__loras=(f"{lora}:0.5",), base__train_style=True, base__folder=str(style))
-    made.run()
-    weights = [one.weight for one in made.plan().step("copier/one").inputs if one.role == "base_lora"]
-    assert weights == [0.5, 1.0] and states(made)["base_lora"] == "done"
-    made.set({"base.as_file": "yes"})
-    made.run()
-    assert states(made)["base"] == "done"
-    assert not [one for one in made.plan().step("copier/one").inputs if one.role == "base_lora"]
-
-
-@pytest.mark.parametrize("name", ["..", "a/b", "con", "x" * 80, ".hidden", "tab\there", ""])
-def test_names_that_would_leave_the_project_are_refused(project, tmp_path, name):
-    made = project()
-    with pytest.raises(FaultsError, match="the name of the"):
-        made.set({f"edits.{name}.effects": "outline", f"origins.{name}.prompt": "x"})
-    if "/" not in name:
-        with pytest.raises(InputError):
-            Project.create(tmp_path / "sub" / name if name else Path("/"), Recipe())
-
-
-def test_set_changes_all_or_nothing(project):
-    made = project()
-    before = (made.folder / "project.json").read_bytes()
-    with pytest.raises(FaultsError) as caught:
-        made.set({"copier.rank": "8", "copier.rnk": "8", "copier.steps": "many", "edits.x.copier.rank": "4"})
-    assert len(caught.value.faults) == 3 and "did you mean copier.rank" in str(caught.value)
-    assert (made.folder / "project.json").read_bytes() == before
-    made.set({"edits.outline.edit_lora.rank": "128", "edit_lora.rank": "16"})
-    assert made.recipe.get("edit_lora.rank", made.recipe.edit("outline")) == 128
-    made.set({"edits.outline.edit_lora.rank": None})
-    assert made.recipe.get("edit_lora.rank", made.recipe.edit("outline")) == 16
-    made.set({"edits.outline.name": "lines", "origins.one.name": "first", "origins.two.prompt": "b"})
-    assert [one.name for one in made.recipe.origins] == ["first", "two"]
-    made.set({"origins.two": None, "edits.lines": None})
-    assert made.recipe.edits == ()
 
 
 def test_open_tells_what_is_wrong(tmp_path, project):

@@ -13,7 +13,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "lib_copier"
 
-LEAVES = {"", "errors", "log", "events", "edge", "families", "environment", "image", "lora.header"}
+LEAVES = {
+    "",
+    "errors",
+    "log",
+    "events",
+    "edge",
+    "disk",
+    "lock",
+    "families",
+    "environment",
+    "image",
+    "lora.header",
+}
 """Usable by all. `image` needs Pillow, numpy, OpenCV and scikit-image only."""
 LEFT = ("engines", "recipe")
 RIGHT = ("lora",)
@@ -37,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "environment": {"commands"},
     "__main__": {"commands"},
 }
-STANDARD_ONLY = ("environment", "errors", "events", "edge", "commands", "families")
+STANDARD_ONLY = ("disk", "lock", "environment", "errors", "events", "edge", "commands", "families")
 """run.py, install.py and the host's process load these before any package is installed."""
 HEAVY = ("torch", "diffusers", "transformers", "accelerate", "scipy", "matplotlib")
 """What the WebUI's process never loads on our behalf."""

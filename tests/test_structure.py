@@ -22,6 +22,8 @@ LEAVES = {
     "disk",
     "lock",
     "families",
+    "html",
+    "svg",
     "environment",
     "image",
     "lora.header",
@@ -49,7 +51,18 @@ ALLOWED: dict[str, set[str]] = {
     "environment": {"commands"},
     "__main__": {"commands"},
 }
-STANDARD_ONLY = ("disk", "lock", "environment", "errors", "events", "edge", "commands", "families")
+STANDARD_ONLY = (
+    "disk",
+    "lock",
+    "environment",
+    "errors",
+    "events",
+    "edge",
+    "commands",
+    "families",
+    "html",
+    "svg",
+)
 """run.py, install.py and the host's process load these before any package is installed."""
 HEAVY = ("torch", "diffusers", "transformers", "accelerate", "scipy", "matplotlib")
 """What the WebUI's process never loads on our behalf."""

@@ -12,6 +12,7 @@ from lib_copier.app import progress
 from lib_copier.app.demo_report import write_report
 from lib_copier.engines.locate import root
 from lib_copier.errors import InputError
+from lib_copier.html import duration
 from lib_copier.recipe import demo
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.option import Value
@@ -99,7 +100,7 @@ def _tell(out: Path) -> None:
     for method, edits in report["methods"].items():
         for name, found in edits.items():
             print(f"{method} {name:<10} {_numbers(found)}")
-    print(f"{progress.clock(report['seconds']['total'])} of work. Report: {out / 'report.html'}")
+    print(f"{duration(report['seconds']['total'])} of work. Report: {out / 'report.html'}")
 
 
 def _numbers(found: Mapping[str, Any]) -> str:

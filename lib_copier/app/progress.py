@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from lib_copier.graph.events import Listener
+from lib_copier.html import duration
 
 _PLAIN_SHARE = 0.1
 """Plain lines tell of progress once in every tenth of a step."""
@@ -90,7 +91,7 @@ def tail_of(event: dict[str, Any]) -> str:
     if isinstance(event.get("loss"), (int, float)):
         parts.append(f"loss {event['loss']:.4f}")
     if isinstance(event.get("eta"), (int, float)):
-        parts.append(f"{clock(event['eta'])} left")
+        parts.append(f"{duration(event['eta'])} left")
     return ", ".join(parts)
 
 
@@ -106,18 +107,9 @@ def sentence_of(event: dict[str, Any]) -> str:
         reasons = "; ".join(event.get("reasons") or ())
         return f"{step} … ({reasons})" if reasons else f"{step} …"
     if kind == "step_done":
-        return f"{step} done in {clock(event.get('seconds') or 0)}"
+        return f"{step} done in {duration(event.get('seconds') or 0)}"
     if kind == "step_failed":
         return f"{step} failed: {event.get('what')}"
     if kind == "log":
         return f"  {step}: {event.get('text')}" if step else str(event.get("text"))
     return ""
-
-
-def clock(seconds: float) -> str:
-    """A duration as people read it: ``4.2 s``, ``3:05``, ``1:02:03``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

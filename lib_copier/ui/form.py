@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from lib_copier.html import Html, element_id, join, tag
 from lib_copier.recipe.option import Option, Value
-from lib_copier.ui.html import Html, element_id, join, tag
 
 if TYPE_CHECKING:
     from lib_copier.ui.texts import Texts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lib_copier.ui.curve import curve, smoothed
+from lib_copier.html import Html, duration, element_id, join, tag
+from lib_copier.svg import Line, chart, smoothed
 from lib_copier.ui.form import folded
-from lib_copier.ui.html import Html, element_id, join, tag
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import figure, gallery
 from lib_copier.ui.progress import Progress, last_lines
@@ -176,11 +176,11 @@ def loss_curve(page: Page, found: Progress) -> Html:
     """The loss over the training steps: every value faint, a running mean on top."""
     if len(found.loss) < 3:
         return Html("")
-    lines = [("cl-faint", found.loss), ("cl-mean", smoothed(found.loss))]
+    lines = [Line("cl-faint", found.loss), Line("cl-mean", smoothed(found.loss))]
     return tag(
         "div",
         tag("span", page.texts("run.loss"), class_="cl-quiet"),
-        curve(lines, label=page.texts("run.loss")),
+        chart(lines, label=page.texts("run.loss")),
     )
 
 
@@ -227,13 +227,3 @@ def _commands(page: Page, step_id: str, as_it_ran: str) -> Html:
         lead = tag("p", texts("run.by_hand_lead"), class_="cl-quiet")
         shown += [lead, tag("pre", by_hand, class_="cl-command"), copied]
     return tag("div", *shown)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: ``45 s``, ``3 min 5 s``, ``2 h 10 min``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.graph.events import read_events
-from lib_copier.ui.curve import Point
+from lib_copier.svg import Point
 
 _LOG_LINES = 200
 _LOG_BYTES = 40_000

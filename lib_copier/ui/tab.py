@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from lib_copier.host.base import Host
+from lib_copier.html import Html, element_id, tag
 from lib_copier.ui import compat
 from lib_copier.ui.door import UPLOAD_LIMIT, Door
-from lib_copier.ui.html import Html, element_id, tag
 from lib_copier.ui.notice import TAB_ID, TITLE
 from lib_copier.ui.send import Sender
 from lib_copier.ui.texts import Texts

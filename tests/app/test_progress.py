@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 
-import pytest
-
 from lib_copier.app import progress
 
 PROGRESS = {"event": "progress", "id": "copier/a", "total": 100, "loss": 0.5, "eta": 61}
@@ -29,7 +27,7 @@ def test_plain_lines_are_few_and_tell_all() -> None:
     lines = out.getvalue().splitlines()
     assert len(lines) < 20
     text = "\n".join(lines)
-    parts = ("1 step to do", "300 → 400", "100/100 loss 0.5000, 1:01 left", "said", "done in 1:15")
+    parts = ("1 step to do", "300 → 400", "100/100 loss 0.5000, 1:01 left", "said", "done in 1 min 15 s")
     for part in (*parts, "b failed: It broke."):
         assert part in text, part
     assert "caching" not in text
@@ -45,12 +43,4 @@ def test_bars_in_a_terminal() -> None:
     with progress.shown(out) as listener:
         for event in EVENTS:
             listener(event)
-    assert "copier/a done in 1:15" in out.getvalue() and "b failed" in out.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0.0 s"), (59.94, "59.9 s"), (60, "1:00"), (3599.6, "1:00:00"), (3723, "1:02:03")],
-)
-def test_durations_as_people_read_them(seconds, text) -> None:
-    assert progress.clock(seconds) == text
+    assert "copier/a done in 1 min 15 s" in out.getvalue() and "b failed" in out.getvalue()

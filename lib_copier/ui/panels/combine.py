@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lib_copier.html import Html, join, tag
+from lib_copier.svg import Line, chart
 from lib_copier.ui import parts
-from lib_copier.ui.curve import curve
-from lib_copier.ui.html import Html, join, tag
 from lib_copier.ui.page import Page
 
 
@@ -63,5 +63,5 @@ def _energy(page: Page, result: Mapping[str, Any]) -> Html:
     marks = [(float(highest), page.texts("combine.rank", rank=highest))] if highest else []
     return join(
         tag("span", page.texts("combine.energy"), class_="cl-quiet"),
-        curve([("cl-mean", points)], label=page.texts("combine.energy"), marks=marks),
+        chart([Line("cl-mean", points)], label=page.texts("combine.energy"), marks=marks),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lib_copier.html import Html, duration, join
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
-from lib_copier.ui.html import Html, join
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import figure, gallery
 
@@ -40,7 +40,7 @@ def trained(page: Page, step_id: str) -> Html:
     if made is None:
         return Html("")
     told = page.opened.result(step_id)
-    rows = [("fact.time", parts.duration(made.seconds), "")]
+    rows = [("fact.time", duration(made.seconds), "")]
     if isinstance(told.get("steps"), int):
         rows.append(("fact.steps", str(told["steps"]), ""))
     stopped = told.get("copied_psnr") or told.get("psnr_db")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lib_copier.engines.state import MAKING, READY, engine_state, own_places
 from lib_copier.graph.queue import Job
+from lib_copier.html import Html, tag
 from lib_copier.ui import built_in, parts
 from lib_copier.ui.form import folded
-from lib_copier.ui.html import Html, tag
 from lib_copier.ui.page import Page
 from lib_copier.ui.progress import last_lines
 

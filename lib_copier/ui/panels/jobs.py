@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from lib_copier.graph.queue import Job
+from lib_copier.html import Html, duration, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
-from lib_copier.ui.html import Html, join, tag
 from lib_copier.ui.page import Page
 from lib_copier.ui.progress import last_lines
 
@@ -39,7 +39,7 @@ def _row(page: Page, job: Job) -> Html:
     pill = tag("span", page.icon(state), page.texts(f"job.{job.state}"), class_=f"cl-state cl-is-{state}")
     took = ""
     if job.started_at is not None:
-        took = parts.duration((job.ended_at or time.time()) - job.started_at)
+        took = duration((job.ended_at or time.time()) - job.started_at)
     cancel = parts.button(page.texts("run.stop"), "cancel_job", job=job.id) if job.is_open else None
     log = last_lines(page.workshop.queue.log(job.id))
     told = join(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lib_copier.html import Html, join, tag
 from lib_copier.steps.publish import published_name
+from lib_copier.svg import Line, chart
 from lib_copier.ui import parts
-from lib_copier.ui.curve import curve
 from lib_copier.ui.form import folded
-from lib_copier.ui.html import Html, join, tag
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import Strip, scrub
 
@@ -104,7 +104,7 @@ def _curve(page: Page, report: Mapping[str, Any]) -> Html:
     span = report.get("range")
     shade = (float(span[0]), float(span[1])) if isinstance(span, list) and len(span) == 2 else None
     label = page.texts("preview.curve", attribute=str(attribute.get("label", "")))
-    drawn = curve([("cl-mean", points)], label=label, shade=shade, with_dots=True)
+    drawn = chart([Line("cl-mean", points, has_dots=True)], label=label, shade=shade)
     return page.block("preview.effect", tag("span", label, class_="cl-quiet"), drawn)
 
 

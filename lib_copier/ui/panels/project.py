@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from lib_copier.html import Html, element_id, join, tag
 from lib_copier.recipe.option import Option
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.ui import parts, starter
 from lib_copier.ui.form import folded
-from lib_copier.ui.html import Html, element_id, join, tag
 from lib_copier.ui.page import Page
 from lib_copier.ui.panels.engine import engine_cards, setup_reminder
 from lib_copier.ui.sketch import method_sketch

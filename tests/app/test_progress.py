@@ -27,7 +27,7 @@ def test_plain_lines_are_few_and_tell_all() -> None:
     lines = out.getvalue().splitlines()
     assert len(lines) < 20
     text = "\n".join(lines)
-    parts = ("1 step to do", "300 → 400", "100/100 loss 0.5000, 1 min 01 s left", "said", "done in 1 min 15 s")
+    parts = ("1 step to do", "300 → 400", "100/100 loss 0.5000, 1 min 01 s left", "said", "in 1 min 15 s")
     for part in (*parts, "b failed: It broke."):
         assert part in text, part
     assert "caching" not in text

@@ -6,29 +6,33 @@ import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lib_copier.errors import CopierError, FaultsError, InputError
-from lib_copier.families import Family, detect_family
+from lib_copier.errors import CopierError, InputError
 from lib_copier.lora.approximate import Term
 from lib_copier.lora.atomic import replacing
 from lib_copier.lora.combine import Progress
 from lib_copier.lora.device import CPU, Device
-from lib_copier.lora.layer import Lora
+from lib_copier.lora.header import TensorInfo
 from lib_copier.lora.layout import Slot
-from lib_copier.lora.names import canonical_name, lora_slots
+from lib_copier.lora.match import Plan
 from lib_copier.lora.parallel import in_parallel
 from lib_copier.lora.precision import FLOATS, Array, as_float32, is_finite, save_dtype, stored_as
+from lib_copier.lora.quantised import FP8
 from lib_copier.lora.report import LayerResult, Report
 from lib_copier.lora.stream import TensorSource, TensorWriter
 
 # A run of rows is worked on while it is in the processor's cache.
 _CHUNK_ELEMENTS = 1 << 18
 _METADATA_RESERVE = 1024
+# From this relative error on, a merge says that the stored type is too coarse.
+_COARSE = 0.1
+# float32 sums err by less, in parts of the change.
+_NOTHING_KEPT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -40,64 +44,6 @@ class Change:
     last: int
     up: Array
     down: Array
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which tensors of a checkpoint change, and by what; `unmatched` LoRA layers found no weight."""
-
-    family: Family
-    terms: dict[str, list[tuple[str, Slot, Term]]]
-    """Checkpoint key -> (LoRA layer, its place, summand) each."""
-    unmatched: tuple[str, ...]
-
-
-def plan_merge(source: TensorSource, loras: Sequence[tuple[Lora, float]]) -> Plan:
-    """Find the weight of every LoRA layer.
-
-    Raises
-    ------
-    InputError
-        Where a LoRA is for another family than the checkpoint.
-    FaultsError
-        Where a layer's shape does not fit its weight.
-    """
-    header = source.header
-    family = detect_family(header.shapes, header.metadata, allow_inpainting=True).family
-    for lora, _ in loras:
-        if lora.family is not None and lora.family is not family:
-            raise InputError(
-                f"{lora.name} is a LoRA for {lora.family.label}, but {source.path} is {family.label}.",
-                "Choose a LoRA and a checkpoint of one family.",
-            )
-    slots = lora_slots(header.tensors, family)
-    terms: dict[str, list[tuple[str, Slot, Term]]] = {}
-    unmatched: list[str] = []
-    faults: list[str] = []
-    for lora, ratio in loras:
-        for told, layer in lora.layers.items():
-            name = canonical_name(told, family)
-            slot = slots.get(name)
-            if slot is None:
-                unmatched.append(told)
-                continue
-            size = _slot_size(header.tensors[slot.key].shape, slot)
-            if size != layer.size:
-                faults.append(f"{told} changes a matrix of {layer.size}, but {slot.key} has {size}")
-                continue
-            terms.setdefault(slot.key, []).append((name, slot, Term(layer, ratio)))
-    if faults:
-        raise FaultsError(
-            f"The LoRAs do not fit {source.path}", faults, "Choose the family that they were made for."
-        )
-    return Plan(family, terms, tuple(dict.fromkeys(unmatched)))
-
-
-def _slot_size(shape: tuple[int, ...], slot: Slot) -> tuple[int, int]:
-    """A weight as (out, in · k · k), as its LoRA sees it."""
-    rows, rest = shape[0], math.prod(shape[1:])
-    rows = rows // 3 if slot.third is not None else rows
-    return (rest, rows) if slot.is_transposed else (rows, rest)
 
 
 @dataclass(frozen=True)
@@ -124,7 +70,7 @@ def merge_into_checkpoint(
     ----------
     save_precision:
         `float`, `fp16` or `bf16` for every floating-point tensor; None keeps each tensor's own type,
-        and with it every tensor that no LoRA touches bit for bit.
+        and with it every tensor that no LoRA touches bit for bit. Scaled fp8 is then written as fp16.
     metadata:
         For the new file; the error is added to it.
 
@@ -136,13 +82,12 @@ def merge_into_checkpoint(
     ------
     CopierError
         Where a number does not fit the precision, or the disk is full.
+    InputError
+        Where nothing of the change survives being stored.
     """
     infos = source.header.tensors
     wanted = save_dtype(save_precision, "")
-    described = {
-        name: (wanted if wanted and info.dtype in FLOATS else info.dtype, info.shape)
-        for name, info in infos.items()
-    }
+    described = {name: (_stored_dtype(info, wanted), info.shape) for name, info in infos.items()}
     started = time.perf_counter()
     with replacing(path) as file:
         writer = TensorWriter(file, described, metadata or {}, reserve=_METADATA_RESERVE)
@@ -158,9 +103,38 @@ def merge_into_checkpoint(
             if progress is not None:
                 progress(done, len(infos))
         report = Report("merge", tuple(sorted(results, key=lambda result: result.name)))
+        report = replace(report, remarks=_loss(report, {described[key][0] for key in plan.terms}))
         writer.finish(dict(metadata or {}) | report.metadata())
         written = time.perf_counter()
     return report, Seconds(written - started, time.perf_counter() - written)
+
+
+def _stored_dtype(info: TensorInfo, wanted: str) -> str:
+    """The type that a tensor is written in: what is wanted of numbers, else its own."""
+    if wanted and info.dtype in FLOATS:
+        return wanted
+    return "F16" if info.quantised else info.dtype
+
+
+def _loss(report: Report, dtypes: set[str]) -> tuple[str, ...]:
+    """What to say where the stored types are too coarse for the change.
+
+    Raises
+    ------
+    InputError
+        Where every changed weight is stored as it was before.
+    """
+    told = " and ".join(sorted(dtypes))
+    advice = f"--save_precision {'fp16' if dtypes & set(FP8) else 'float'}"
+    if report.energy and abs(report.kept) < _NOTHING_KEPT:
+        raise InputError(f"Nothing of the change survives being stored as {told}.", f"Give {advice}.")
+    if report.error < _COARSE:
+        return ()
+    lost = max(0.0, 1.0 - report.kept)
+    return (
+        f"{told} is too coarse for this change: {lost:.0%} of it is lost, and rounding adds errors of "
+        f"{report.error:.0%} of it; {advice} keeps it",
+    )
 
 
 def check_room(path: Path, size: int) -> None:
@@ -206,7 +180,7 @@ def _write_tensor(
         return []
     rows = info.shape[0]
     step = max(1, _CHUNK_ELEMENTS // max(1, math.prod(info.shape[1:])))
-    energy, squared = 0.0, 0.0
+    energy, squared, inner = 0.0, 0.0, 0.0
     for first in range(0, rows, step):
         last = min(rows, first + step)
         stored = source.read_rows(name, first, last)
@@ -219,12 +193,14 @@ def _write_tensor(
         result = _converted(name, total, "F32", dtype)
         writer.write(name, result.reshape(stored.shape), first)
         energy += _sum_of_squares(delta)
-        squared += _sum_of_squares(_rounding(weight, delta, total, result))
+        rounding = _rounding(weight, delta, total, result)
+        squared += _sum_of_squares(rounding)
+        inner += float(np.dot((delta + rounding).reshape(-1), delta.reshape(-1)))
     names = sorted({change.layer for change in changes})
     if not names:
         return []
     rank = sum(int(change.down.shape[0]) for change in changes)
-    return [LayerResult(" + ".join(names), rank, rank, energy, squared)]
+    return [LayerResult(" + ".join(names), rank, rank, energy, squared, inner=inner)]
 
 
 def _delta(changes: Sequence[Change], first: int, last: int, width: int) -> Array | None:

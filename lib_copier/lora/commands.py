@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.families import SD2, SDXL, Family
-from lib_copier.lora.bake import merge_into_checkpoint, plan_merge
+from lib_copier.lora.bake import merge_into_checkpoint
 from lib_copier.lora.blockweight import layer_weights
 from lib_copier.lora.combine import combine
 from lib_copier.lora.console import Console
@@ -17,6 +17,7 @@ from lib_copier.lora.extract import extract
 from lib_copier.lora.file import check_output_name, read_lora, write_lora
 from lib_copier.lora.header import same_file
 from lib_copier.lora.layer import Lora
+from lib_copier.lora.match import plan_merge
 from lib_copier.lora.metadata import (
     checkpoint_metadata,
     combined_metadata,
@@ -173,7 +174,7 @@ def _merge_into_checkpoint(
     error = f"what was stored differs from the exact sum by {report.error:.2e} of the change"
     result = {**report.as_json(), "output": str(output), "unmatched": list(plan.unmatched)}
     result["seconds"] = {"write": seconds.write, "flush": seconds.flush}
-    console.done([told, error, f"saved {output}"], result)
+    console.done([told, error, *report.remarks, f"saved {output}"], result)
     return 0
 
 

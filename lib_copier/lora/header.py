@@ -39,12 +39,16 @@ _LAYOUT_RANK = {dtype: rank for rank, dtype in enumerate(ITEM_BYTES)}
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor of a file: safetensors' dtype name, shape, and its bytes within the data section."""
+    """One tensor of a file: safetensors' dtype name, shape, and its bytes within the data section.
+
+    `quantised`: the type in the file, where reading gives numbers of the wider `dtype`.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     start: int
     end: int
+    quantised: str = ""
 
     @property
     def offsets(self) -> tuple[int, int]:

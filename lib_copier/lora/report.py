@@ -20,7 +20,8 @@ class LayerResult:
     """One layer: rank before and after, and squared Frobenius norms.
 
     `energy` is the exact result's, `squared_error` that of stored minus exact, rounding to the
-    save precision included; `cut` the part of it that no layer of this rank could avoid.
+    save precision included; `cut` the part of it that no layer of this rank could avoid; `inner`
+    the inner product of the stored change with the exact one, where it is merged into weights.
     """
 
     name: str
@@ -30,6 +31,7 @@ class LayerResult:
     squared_error: float
     cut: float = 0.0
     singular_values: Sequence[float] = ()
+    inner: float = 0.0
 
     @property
     def error(self) -> float:
@@ -54,11 +56,20 @@ class Report:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def energy(self) -> float:
+        """The squared norm of all layers together."""
+        return math.fsum(layer.energy for layer in self.layers)
+
+    @property
+    def kept(self) -> float:
+        """How far the stored change goes along the exact one: 1 is all of it, 0 nothing."""
+        return math.fsum(layer.inner for layer in self.layers) / (self.energy or 1.0)
+
+    @property
     def error(self) -> float:
         """The relative Frobenius error of all layers together."""
-        energy = math.fsum(layer.energy for layer in self.layers)
         squared = math.fsum(layer.squared_error for layer in self.layers)
-        return math.sqrt(squared / energy) if energy else (0.0 if not squared else math.inf)
+        return math.sqrt(squared / self.energy) if self.energy else (0.0 if not squared else math.inf)
 
     @property
     def worst(self) -> LayerResult | None:
@@ -68,8 +79,7 @@ class Report:
     @property
     def least_error(self) -> float:
         """The error that nothing of these ranks could avoid."""
-        energy = math.fsum(layer.energy for layer in self.layers)
-        return math.sqrt(math.fsum(layer.cut for layer in self.layers) / energy) if energy else 0.0
+        return math.sqrt(math.fsum(layer.cut for layer in self.layers) / (self.energy or 1.0))
 
     def energy_by_rank(self) -> dict[int, float]:
         """Rank -> part of the whole LoRA's energy that it keeps, up to the highest rank there is."""

@@ -13,6 +13,8 @@ from safetensors.numpy import save_file
 from benchmarks.shapes import Sizes, checkpoint_shapes, lora_shapes
 from lib_copier.families import SD1, SD2, SDXL
 from lib_copier.lora.layer import Layer, Lora, layer_from_factors
+from lib_copier.lora.precision import dtype_name
+from lib_copier.lora.stream import TensorWriter
 
 TINY = {
     "sd1": Sizes(SD1, (16, 24), (1, 0), 20, ((20, 2),)),
@@ -29,6 +31,17 @@ def tiny_shapes(family: str) -> dict[str, tuple[int, ...]]:
         for key, shape in shapes.items()
         if not key.startswith("first_stage_model.") or "quant_conv" in key
     }
+
+
+def save_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None):
+    """safetensors with fp8 too, which the package's numpy side does not know."""
+    described = {key: (dtype_name(array), array.shape) for key, array in tensors.items()}
+    with path.open("w+b") as file:
+        writer = TensorWriter(file, described, metadata or {})
+        for key, array in tensors.items():
+            writer.write(key, array)
+        writer.finish()
+    return path
 
 
 @pytest.fixture

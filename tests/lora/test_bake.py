@@ -7,9 +7,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.lora.bake import merge_into_checkpoint, plan_merge
+from lib_copier.lora.bake import merge_into_checkpoint
 from lib_copier.lora.header import read_header
 from lib_copier.lora.layer import Lora
+from lib_copier.lora.match import plan_merge
 from lib_copier.lora.names import lora_slots
 from lib_copier.lora.stream import TensorFile
 

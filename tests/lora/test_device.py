@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from lib_copier.errors import InputError
-from lib_copier.lora.bake import merge_into_checkpoint, plan_merge
+from lib_copier.lora.bake import merge_into_checkpoint
 from lib_copier.lora.combine import combine
 from lib_copier.lora.device import CPU, Device, choose_device
 from lib_copier.lora.extract import extract
+from lib_copier.lora.match import plan_merge
 from lib_copier.lora.rank import RankPolicy
 from lib_copier.lora.resize import resize
 from lib_copier.lora.stream import TensorFile

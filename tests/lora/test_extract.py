@@ -10,8 +10,9 @@ from safetensors.numpy import load_file
 
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.lora import rangefinder
-from lib_copier.lora.bake import merge_into_checkpoint, plan_merge
+from lib_copier.lora.bake import merge_into_checkpoint
 from lib_copier.lora.extract import extract
+from lib_copier.lora.match import plan_merge
 from lib_copier.lora.rangefinder import leading_part
 from lib_copier.lora.rank import RankPolicy
 from lib_copier.lora.stream import TensorFile

@@ -11,8 +11,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from lib_copier.errors import InputError
-
-MAX_PIXELS = 4096 * 4096
+from lib_copier.image.files import read_picture
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def open_picture(item: Any, was_shown: Callable[[str], bool]) -> Image.Image:
     Raises
     ------
     InputError
-        Where the item is none of these, or the host never showed the file.
+        Where the item is none of these, the host never showed the file, or it is no picture.
     """
     if isinstance(item, (list, tuple)):
         item = item[0] if item else None
@@ -76,12 +75,6 @@ def open_picture(item: Any, was_shown: Callable[[str], bool]) -> Image.Image:
     name = item.get("name") if isinstance(item, dict) else item
     if not isinstance(name, str) or not name or not was_shown(name):
         raise InputError("That picture is not one the WebUI shows.", "Generate it again, then send it.")
-    try:
-        with Image.open(Path(name.partition("?")[0])) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise InputError("That picture is larger than 16 megapixels.", "Send a smaller one.")
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-            picture.info = dict(opened.info)
-            return picture
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError("That picture cannot be opened.", "Generate it again, then send it.") from error
+    opened = read_picture(Path(name.partition("?")[0]))
+    opened.image.info.update(opened.text)
+    return opened.image

@@ -5,28 +5,40 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import struct
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from lib_copier.errors import InputError
+from lib_copier.image.colour import claims_of, to_srgb
 
-MAX_PIXELS = 64 * 1024 * 1024
-"""Larger pictures are refused before a single pixel is decoded (64 megapixels: 192 MB as RGB)."""
-MAX_BYTES = 256 * 1024 * 1024
+MAX_PIXELS = 4096 * 4096
+"""What is decoded of one picture; the header tells before a single pixel is. As RGB these are 50 MB."""
+MAX_PHOTO_PIXELS = 64 * 1024 * 1024
+"""A JPEG up to this, which any camera's is, is decoded at a half or a quarter of its size."""
+MAX_BYTES = 128 * 1024 * 1024
 MIN_SIDE = 64
 """The smallest side, in pixels, that a model with an f8 VAE can be trained on."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "MPO", "AVIF")
 """Pillow's other readers are left out: some run programs (EPS), none is needed here."""
 
-_BROKEN = (OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError, KeyError, TypeError)
-"""What Pillow's readers raise on damaged files, over the versions in use."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of each EXIF orientation upright."""
+_SIDEWAYS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -38,41 +50,50 @@ class OpenedPicture:
     text: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_picture(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> OpenedPicture:
+def read_picture(source: Path | str | bytes, *, name: str = "") -> OpenedPicture:
     """Read a picture from a path or from the bytes of a file.
 
     The result is always mode RGB, 8 bits, upright, in sRGB, without alpha. Every change is a sentence
-    in `notes`. Raises InputError where the file is no picture, is damaged, or is too large.
+    in `notes`. `name` stands for the bytes in messages. Raises InputError where the file is no picture, is
+    damaged, or is too large.
     """
-    name = "The picture" if isinstance(source, bytes) else f"The picture {source}"
+    name = _name_of(source, name)
     data = _bytes_of(source, name)
     notes: list[str] = []
-    with warnings.catch_warnings():
-        # Our own limit, checked below before decoding, takes the place of Pillow's warning.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(io.BytesIO(data), formats=_known_formats())
-        except Image.DecompressionBombError as error:
-            raise _too_large(name, max_pixels) from error
-        except _BROKEN as error:
-            raise InputError(
-                f"{name} is not a picture that can be read.", "Save it as PNG, JPEG or WebP and try again."
-            ) from error
-        width, height = image.size
-        if width * height > max_pixels:
-            raise _too_large(f"{name} ({width}x{height})", max_pixels)
+    with _opened(io.BytesIO(data), name) as image, _faults_named(name):
+        if image.size != (whole := _whole_size(image)):
+            notes.append(f"It was read at {image.width}x{image.height} instead of {whole[0]}x{whole[1]}.")
         if getattr(image, "is_animated", False) and image.format != "MPO":
             notes.append("It is animated: only the first frame is used.")
-        try:
-            image.load()
-            text = {k: v for k, v in getattr(image, "text", {}).items() if isinstance(v, str)}
-            upright = _upright(image, notes)
-            plain = _to_srgb(_flatten(_to_eight_bits(upright, notes), notes), notes)
-        except _BROKEN as error:
-            raise InputError(
-                f"{name} is damaged or cut off ({error}).", "Save it again from its source, as PNG."
-            ) from error
+        claims = tuple(claims_of(image, data))
+        turn = _TURNS.get(_orientation(image))
+        is_deep = ";16" in str(getattr(image, "tile", ()))
+        image.load()
+        text = {k: v for k, v in getattr(image, "text", {}).items() if isinstance(v, str)}
+        colours, alpha = _eight_bits(image, is_deep, notes)
+        plain = _on_white(to_srgb(colours, claims, notes), alpha, notes)
+        if turn is not None:
+            plain = plain.transpose(turn)
+            notes.append("It was turned upright as its EXIF data says.")
+    # No profile or EXIF of the source may travel on and be applied twice.
+    plain.info.clear()
     return OpenedPicture(plain, tuple(notes), text)
+
+
+def picture_size(source: Path | str | bytes, *, name: str = "") -> tuple[int, int]:
+    """Width and height in pixels that `read_picture` would give, from the file's header alone.
+
+    Raises InputError where the file is no picture or is too large; damage behind the header stays unseen.
+    """
+    name = _name_of(source, name)
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, bytes):
+            stream: Any = io.BytesIO(_bytes_of(source, name))
+        else:
+            stream = stack.enter_context(_checked_path(Path(source), name).open("rb"))
+        image = stack.enter_context(_opened(stream, name))
+        is_sideways = _orientation(image) in _SIDEWAYS
+        return image.size[::-1] if is_sideways else image.size
 
 
 def crop_to_multiple(image: Image.Image, multiple: int = 8) -> tuple[Image.Image, str]:
@@ -137,19 +158,59 @@ def _umask() -> int:
     return mask
 
 
-def _bytes_of(source: Path | str | bytes, name: str) -> bytes:
-    if isinstance(source, bytes):
-        data = source
-    else:
-        path = Path(source)
-        if not path.is_file():
-            raise InputError(f"{name} is not there or is not a file.", "Check the path.")
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{name} is larger than {MAX_BYTES >> 20} MiB.", "Save it as PNG or JPEG.")
-        data = path.read_bytes()
-    if not data:
+def _name_of(source: Path | str | bytes, name: str) -> str:
+    return f"The picture {name}".strip() if isinstance(source, bytes) else f"The picture {source}"
+
+
+def _checked_path(path: Path, name: str) -> Path:
+    if not path.is_file():
+        raise InputError(f"{name} is not there or is not a file.", "Check the path.")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise InputError(f"{name} is larger than {MAX_BYTES >> 20} MiB.", "Save it as PNG or JPEG.")
+    if size == 0:
         raise InputError(f"{name} is empty (0 bytes).", "Save it again from its source.")
-    return data
+    return path
+
+
+def _bytes_of(source: Path | str | bytes, name: str) -> bytes:
+    if not isinstance(source, bytes):
+        return _checked_path(Path(source), name).read_bytes()
+    if not source:
+        raise InputError(f"{name} is empty (0 bytes).", "Save it again from its source.")
+    return source
+
+
+@contextlib.contextmanager
+def _opened(stream: Any, name: str) -> Iterator[Image.Image]:
+    """The picture of a stream, its header read and its size checked, nothing decoded."""
+    with warnings.catch_warnings():
+        # What is wrong becomes an error or a note of ours.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(stream, formats=_known_formats())
+        except Image.DecompressionBombError as error:
+            raise _too_large(name) from error
+        except Exception as error:
+            # Pillow's readers promise no class of error for damaged files, and raise a dozen.
+            raise InputError(
+                f"{name} is not a picture that can be read.", "Save it as PNG, JPEG or WebP and try again."
+            ) from error
+        with image:
+            _fit(image, name)
+            yield image
+
+
+@contextlib.contextmanager
+def _faults_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # As in `_opened`; MemoryError is what a lying size in a file comes to.
+        raise InputError(
+            f"{name} is damaged or cut off ({error or type(error).__name__}).",
+            "Save it again from its source, as PNG.",
+        ) from error
 
 
 def _known_formats() -> tuple[str, ...]:
@@ -158,100 +219,78 @@ def _known_formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _too_large(name: str, max_pixels: int) -> InputError:
+def _fit(image: Image.Image, name: str) -> None:
+    """Let a large photograph be decoded smaller; refuse other pictures that are too large."""
+    width, height = image.size
+    if width * height <= MAX_PIXELS:
+        return
+    if image.format in ("JPEG", "MPO") and width * height <= MAX_PHOTO_PIXELS:
+        smaller = next(by for by in (2, 4) if (width // by + 1) * (height // by + 1) <= MAX_PIXELS)
+        image.info["size"] = image.size
+        image.draft(None, (width // smaller, height // smaller))
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(f"{name} ({width}x{height})")
+
+
+def _whole_size(image: Image.Image) -> tuple[int, int]:
+    found: tuple[int, int] = image.info.get("size", image.size)
+    return found
+
+
+def _too_large(name: str) -> InputError:
     return InputError(
-        f"{name} has more than {max_pixels / 1e6:.0f} million pixels.", "Scale it down before using it."
+        f"{name} has more than {MAX_PIXELS / 1e6:.1f} million pixels.",
+        "Scale it down, to 4096x4096 at most, before using it.",
     )
 
 
-def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Turn the picture as its EXIF orientation asks."""
-    if image.getexif().get(0x0112, 1) in (None, 0, 1):
-        return image
-    icc = image.info.get("icc_profile")
-    turned = ImageOps.exif_transpose(image)
-    if icc is not None:
-        turned.info["icc_profile"] = icc
-    notes.append("It was turned upright as its EXIF data says.")
-    return turned
+def _orientation(image: Image.Image) -> int:
+    """What EXIF says; 1 where it says nothing or cannot be read, which is no reason to refuse the picture."""
+    try:
+        found = image.getexif().get(0x0112)
+    except Exception:  # as in `_opened`
+        return 1
+    return found if isinstance(found, int) else 1
 
 
-def _to_eight_bits(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Deep grey modes and bilevel to 8-bit grey; palettes to colours."""
-    mode = image.mode
+def _eight_bits(
+    image: Image.Image, is_deep: bool, notes: list[str]
+) -> tuple[Image.Image, Image.Image | None]:
+    """The colours, mode L, RGB, CMYK or LAB with 8 bits a channel, and the alpha, mode L, or None."""
+    mode, key = image.mode, image.info.get("transparency")
     if mode.startswith("I;16") or mode == "I":
-        values = np.asarray(image).astype(np.int64).clip(0, 65535)
+        values = np.asarray(image)
         notes.append("It was reduced from 16 to 8 bits a channel.")
-        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+        grey = (values.clip(0, 65535).astype(np.uint32) * 255 + 32767) // 65535
+        alpha = None if not isinstance(key, int) else Image.fromarray((values != key).astype(np.uint8) * 255)
+        return Image.fromarray(grey.astype(np.uint8)), alpha
     if mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        full = 1.0 if float(values.max(initial=0.0)) <= 1.0 else 255.0
+        floats = np.nan_to_num(np.asarray(image, dtype=np.float32))
+        full = 1.0 if float(floats.max(initial=0.0)) <= 1.0 else 255.0
         notes.append("It was reduced from floating point to 8 bits a channel.")
-        return Image.fromarray((values.clip(0, full) * (255.0 / full) + 0.5).astype(np.uint8))
+        return Image.fromarray((floats.clip(0, full) * (255.0 / full) + 0.5).astype(np.uint8)), None
+    if is_deep:
+        notes.append("It was reduced from 16 to 8 bits a channel.")
+        if isinstance(key, tuple):
+            image.info["transparency"] = tuple(value >> 8 for value in key)
     if mode == "P":
         notes.append("Its palette was turned into full colours.")
-        return _keeping_profile(image, "RGBA" if "transparency" in image.info else "RGB")
-    if mode == "PA":
-        return _keeping_profile(image, "RGBA")
-    if mode == "1":
-        return _keeping_profile(image, "L")
-    return image
+    has_alpha = key is not None and mode in ("1", "L", "P", "RGB")
+    plain = {"1": "L", "P": "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "YCbCr": "RGB", "HSV": "RGB"}
+    target = plain.get(mode, mode)
+    if has_alpha:
+        target = "RGBA"
+    image = image if target == mode else image.convert(target)
+    if target in ("LA", "RGBA"):
+        return image.convert(target[:-1]), image.getchannel("A")
+    return image, None
 
 
-def _flatten(image: Image.Image, notes: list[str]) -> Image.Image:
+def _on_white(image: Image.Image, alpha: Image.Image | None, notes: list[str]) -> Image.Image:
     """Lay a picture with transparency on white."""
-    if "transparency" in image.info and image.mode in ("L", "RGB"):
-        image = _keeping_profile(image, "RGBA")
-    elif image.mode in ("RGBa", "La"):
-        image = _keeping_profile(image, "RGBA" if image.mode == "RGBa" else "LA")
-    if image.mode not in ("RGBA", "LA"):
+    if alpha is None or alpha.getextrema() == (255, 255):
         return image
-    alpha = image.getchannel("A")
-    colours = _keeping_profile(image, image.mode[:-1])
-    colours.info.pop("transparency", None)
-    if alpha.getextrema() == (255, 255):
-        return colours
-    flat = Image.new(colours.mode, image.size, 255 if colours.mode == "L" else (255, 255, 255))
-    flat.paste(colours, mask=alpha)
-    flat.info.update(colours.info)
+    flat = Image.new("RGB", image.size, (255, 255, 255))
+    flat.paste(image, mask=alpha)
     notes.append("Its transparent parts were laid on white.")
     return flat
-
-
-def _to_srgb(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Convert by the embedded colour profile where there is one, then to RGB."""
-    profile = image.info.get("icc_profile")
-    if profile:
-        converted = _by_profile(image, profile, notes)
-        if converted is not None:
-            return converted
-    elif image.mode == "CMYK":
-        notes.append("It was converted from CMYK without a colour profile: colours may differ.")
-    plain = image if image.mode == "RGB" else image.convert("RGB")
-    # A fresh picture: no profile, EXIF or frame of the source may travel on and be applied twice.
-    return Image.fromarray(np.array(plain))
-
-
-def _by_profile(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image | None:
-    try:
-        from PIL import ImageCms
-
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        description = ImageCms.getProfileDescription(source).strip()
-        if image.mode == "RGB" and "srgb" in description.lower():
-            return None
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImportError, OSError, ValueError, TypeError, KeyError, ImageCms.PyCMSError):
-        notes.append("Its colour profile could not be used and was ignored: colours may differ.")
-        return None
-    notes.append(f"It was converted from its colour profile ({description or 'unnamed'}) to sRGB.")
-    return Image.fromarray(np.array(converted))
-
-
-def _keeping_profile(image: Image.Image, mode: str) -> Image.Image:
-    """Convert the mode; the colour profile stays attached as long as it still fits."""
-    converted = image.convert(mode)
-    if "icc_profile" in image.info:
-        converted.info["icc_profile"] = image.info["icc_profile"]
-    return converted

@@ -8,10 +8,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from lib_copier.errors import InputError
-from lib_copier.image.files import crop_to_multiple, read_picture, write_png
+from lib_copier.image.files import MAX_PIXELS, crop_to_multiple, picture_size, read_picture, write_png
 
 RED = (250, 10, 20)
 
@@ -56,6 +56,22 @@ KINDS = {
     "key colour": (saved(Image.new("RGB", (64, 64), RED), transparency=RED), (255, 255, 255), "white"),
     "cmyk": (saved(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "TIFF"), (255, 0, 0), "CMYK"),
     "16 bit": (saved(Image.fromarray(np.full((64, 64), 32896, np.uint16))), (128, 128, 128), "16 to 8"),
+    "16 bit with a key": (
+        saved(Image.fromarray(np.full((64, 64), 32896, np.uint16)), transparency=32896),
+        (255, 255, 255),
+        "white",
+    ),
+    "inks as Adobe writes them": (
+        saved(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG"),
+        (255, 0, 0),
+        "CMYK",
+    ),
+    "palette with a key": (
+        saved(Image.new("RGBA", (64, 64), (*RED, 0)).quantize(4)),
+        (255, 255, 255),
+        "white",
+    ),
+    "avif": (saved(Image.new("RGB", (64, 64), (128, 128, 128)), "AVIF", quality=100), (128, 128, 128), ""),
     "float": (
         saved(Image.fromarray(np.full((64, 64), 0.5, np.float32)), "TIFF"),
         (128, 128, 128),
@@ -93,27 +109,6 @@ def test_exif_rotation_is_applied_once():
     assert "upright" in opened.notes[0] and opened.image.getexif().get(0x0112) is None
 
 
-def test_colour_profile_is_converted():
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    same = read_picture(saved(Image.new("RGB", (64, 64), RED), icc_profile=lab))
-    assert same.image.getpixel((0, 0)) == RED
-    broken = read_picture(saved(Image.new("RGB", (64, 64), RED), icc_profile=b"not a profile"))
-    assert broken.image.getpixel((0, 0)) == RED and "ignored" in broken.notes[0]
-
-
-def test_another_profile_changes_the_numbers():
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    # Swap the red and green primaries' tags: a valid profile of another space, without its old name.
-    profile = bytes(profile.replace(b"rXYZ", b"tmp!").replace(b"gXYZ", b"rXYZ").replace(b"tmp!", b"gXYZ"))
-    profile = profile.replace("sRGB".encode("utf-16-be"), "odd!".encode("utf-16-be")).replace(
-        b"sRGB", b"odd!"
-    )
-    opened = read_picture(saved(Image.new("RGB", (64, 64), (255, 0, 0)), icc_profile=profile))
-    red, green, _ = opened.image.getpixel((0, 0))
-    assert green > 200 > 60 > red
-    assert "colour profile" in opened.notes[0]
-
-
 GOOD = saved(Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)))
 BAD = {
     "empty": (b"", "empty"),
@@ -123,6 +118,11 @@ BAD = {
     "head only": (GOOD[:40], "damaged|not a picture"),
     "bomb": (bomb(60000, 60000), "million pixels"),
     "smaller bomb": (bomb(9000, 9000), "million pixels"),
+    "just too large": (bomb(4096, 4097), "million pixels"),
+    "large WebP": (
+        b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0" + b"\xfe\x3f\0" * 2,
+        "million|not a picture",
+    ),
     "lying size": (bomb(640, 640), "damaged"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n", "not a picture"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg' width='64' height='64'/>", "not a picture"),
@@ -138,6 +138,68 @@ def test_bad_pictures_are_refused_in_words(kind, tmp_path):
     path.write_bytes(data)
     with pytest.raises(InputError, match="p.png"):
         read_picture(path)
+
+
+ANIMATION = [Image.new("RGB", (64, 64), (value, 0, 99)) for value in (10, 200)]
+NOISE = Image.open(io.BytesIO(GOOD))
+SOUND = {
+    "PNG": GOOD,
+    "JPEG": saved(NOISE, "JPEG"),
+    "progressive JPEG": saved(NOISE, "JPEG", progressive=True),
+    "WEBP": saved(NOISE, "WEBP"),
+    "animated WEBP": saved(ANIMATION[0], "WEBP", save_all=True, append_images=ANIMATION[1:]),
+    "GIF": saved(NOISE, "GIF"),
+    "animated GIF": saved(ANIMATION[0], "GIF", save_all=True, append_images=ANIMATION[1:]),
+    "animated PNG": saved(ANIMATION[0], "PNG", save_all=True, append_images=ANIMATION[1:]),
+    "TIFF": saved(NOISE, "TIFF"),
+    "packed TIFF": saved(NOISE, "TIFF", compression="tiff_lzw"),
+    "BMP": saved(NOISE, "BMP"),
+    "AVIF": saved(NOISE, "AVIF"),
+    "animated AVIF": saved(ANIMATION[0], "AVIF", save_all=True, append_images=ANIMATION[1:]),
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_a_cut_or_scratched_file_is_read_or_refused_by_its_name(kind, tmp_path):
+    data, random = SOUND[kind], np.random.default_rng(0)
+    read_picture(data)
+    path = tmp_path / "mine.png"
+    for share in np.linspace(0.01, 0.99, 25):
+        scratched = bytearray(data)
+        for at in random.integers(0, len(data), 8):
+            scratched[at] ^= 1 << int(random.integers(8))
+        for broken in (data[: int(share * len(data))], bytes(scratched)):
+            path.write_bytes(broken)
+            for read in (read_picture, picture_size):
+                try:
+                    read(path)
+                except InputError as error:
+                    assert "mine.png" in str(error)
+
+
+def test_a_picture_of_many_pixels_is_refused_before_any_is_decoded(monkeypatch):
+    small_file = saved(Image.new("L", (8192, 8192)))
+    assert len(small_file) < 130_000
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda _: pytest.fail("decoded"))
+    for read in (read_picture, picture_size):
+        with pytest.raises(InputError, match="of a friend \\(8192x8192\\) has more than 16.8 million pixels"):
+            read(small_file, name="of a friend")
+
+
+def test_a_large_photograph_is_decoded_smaller():
+    data = saved(Image.new("RGB", (6000, 4000), RED), "JPEG")
+    opened = read_picture(data)
+    assert opened.image.size == picture_size(data) == (3000, 2000)
+    assert opened.notes == ("It was read at 3000x2000 instead of 6000x4000.",)
+    assert MAX_PIXELS < 6000 * 4000
+
+
+def test_the_size_by_the_header_is_the_size_that_is_read(tmp_path):
+    for data in (rotated_jpeg(), *SOUND.values(), KINDS["16 bit"][0]):
+        path = tmp_path / "p"
+        path.write_bytes(data)
+        assert picture_size(path) == picture_size(data) == read_picture(data).image.size
 
 
 def test_missing_files_and_folders(tmp_path):

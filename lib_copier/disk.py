@@ -22,7 +22,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lib_copier.errors import InputError
+from lib_copier.errors import CopierError, InputError
 
 JSON_BYTES = 16 * 1024 * 1024
 JSON_DEPTH = 64
@@ -45,7 +45,9 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
     Raises
     ------
     InputError
-        Where the folder is missing or cannot be written to, or its disk is full.
+        Where the folder is missing or cannot be written to.
+    CopierError
+        Where its disk is full.
     """
     path = Path(path)
     if path.is_dir():
@@ -65,7 +67,7 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
         move(part, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"The disk is full: {path}.", "Free some space and try again.") from error
+            raise CopierError(f"Cannot write {path} ({error.strerror}).", "Free some space.") from error
         raise
     finally:
         with contextlib.suppress(OSError):
@@ -91,9 +93,9 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, content)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, indent: int = 1) -> None:
     """`write_bytes` of `json_text`."""
-    write_text(path, json_text(value))
+    write_text(path, json_text(value, indent=indent))
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -175,13 +177,7 @@ def parse_json(text: str | bytes, where: str, *, limit: int = JSON_BYTES, advice
         if len(raw) > limit:
             raise ValueError(f"it has more than {limit} bytes")
         _refuse_overgrown(raw)
-        found = json.loads(
-            raw.decode("utf-8-sig"),
-            parse_int=_whole,
-            parse_float=_float,
-            parse_constant=_constant,
-            object_pairs_hook=_unique,
-        )
+        found = _JSON.decode(raw.decode("utf-8-sig"))
         # Half a character passes the parser as an escape and fails whoever writes it later.
         if b"\\ud" in raw or b"\\uD" in raw:
             json.dumps(found, ensure_ascii=False).encode()
@@ -193,10 +189,7 @@ def parse_json(text: str | bytes, where: str, *, limit: int = JSON_BYTES, advice
 
 
 def read_json(path: Path, *, limit: int = JSON_BYTES, advice: str = REPAIR) -> Any:
-    """`parse_json` of a file.
-
-    Raises InputError also where there is no such file or it cannot be read.
-    """
+    """`parse_json` of a file; InputError also where there is none or it cannot be read."""
     try:
         # Opening anything but a plain file may wait for ever.
         if not path.is_file():
@@ -208,12 +201,14 @@ def read_json(path: Path, *, limit: int = JSON_BYTES, advice: str = REPAIR) -> A
     return parse_json(raw, str(path), limit=limit, advice=advice)
 
 
-def found_json(path: Path) -> Any:
-    """`read_json` of a note that can be made anew; None where it is missing or broken."""
+def found_object(source: Any, *, limit: int = JSON_BYTES) -> dict[str, Any]:
+    """The object in a file or a text that can be done without; empty where it holds none or is missing."""
     try:
-        return read_json(path)
+        is_file = isinstance(source, Path)
+        given = read_json(source, limit=limit) if is_file else parse_json(source, "it", limit=limit)
     except InputError:
-        return None
+        return {}
+    return given if isinstance(given, dict) else {}
 
 
 def _refuse_overgrown(raw: bytes) -> None:
@@ -235,7 +230,7 @@ _NO_BRACKET = bytes(set(range(256)) - set(_STEP))
 
 
 def _whole(text: str) -> int:
-    if len(text) > WHOLE_DIGITS:
+    if len(text.lstrip("-")) > WHOLE_DIGITS:
         raise ValueError("a whole number in it is too long")
     return int(text)
 
@@ -256,6 +251,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name stands twice in it")
     return found
+
+
+_JSON = json.JSONDecoder(
+    parse_int=_whole, parse_float=_float, parse_constant=_constant, object_pairs_hook=_unique
+)
 
 
 def _finite(value: Any) -> Any:

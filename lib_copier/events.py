@@ -11,25 +11,21 @@ Every line has an ``event``:
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any, TextIO
+
+from lib_copier.disk import found_object, json_text
 
 
 def emit(event: str, *, stream: TextIO | None = None, **fields: Any) -> None:
     """Write one event line and flush it, so that the parent sees it at once."""
     out = sys.stdout if stream is None else stream
-    out.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
+    out.write(json_text({"event": event, **fields}, indent=None))
     out.flush()
 
 
-def parse(line: str) -> dict[str, Any] | None:
+def parse(line: str | bytes) -> dict[str, Any] | None:
     """The event in a line of a child's output, or None where the line is something else."""
     text = line.strip()
-    if not text.startswith("{"):
-        return None
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None
+    found = found_object(text) if text[:1] in ("{", b"{") else {}
+    return found if isinstance(found.get("event"), str) else None

@@ -25,9 +25,9 @@ class HeldError(CopierError):
 @contextlib.contextmanager
 def locked(
     path: Path,
+    on_wait: Callable[[], None] = lambda: None,
     *,
     wait: bool = True,
-    on_wait: Callable[[], None] = lambda: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """Hold the lock file for the block; the system releases it with its holder, however that ends.

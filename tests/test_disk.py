@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_copier import disk
-from lib_copier.errors import InputError
+from lib_copier.errors import CopierError, InputError
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 NAMES = st.text('ab\\"[{é', max_size=4)
@@ -64,7 +64,7 @@ def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path, place: str
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="full"), disk.replacing(tmp_path / "file"):
+    with pytest.raises(CopierError, match="No space"), disk.replacing(tmp_path / "file"):
         raise OSError(28, "No space left on device")
     assert not names(tmp_path)
 
@@ -112,7 +112,7 @@ def test_broken_json_is_refused_with_its_place(tmp_path: Path, raw: bytes) -> No
     with pytest.raises(InputError, match=r"project\.json is no sound JSON") as caught:
         disk.read_json(path)
     assert caught.value.advice
-    assert disk.found_json(path) is None
+    assert disk.found_object(path) == {}
 
 
 def test_what_stands_within_texts_does_not_count() -> None:

@@ -72,7 +72,11 @@ def test_faults_are_counted_and_joined() -> None:
     assert str(FaultsError("a", ["x"])) == "a: 1 fault: x."
 
 
-@given(st.dictionaries(st.sampled_from(["step", "total", "text", "path"]), st.integers() | st.text()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["step", "total", "text", "path"]), st.integers(-(2**63), 2**64) | st.text()
+    )
+)
 def test_an_event_comes_back_as_it_went(fields: dict[str, object]) -> None:
     stream = io.StringIO()
     events.emit("log", stream=stream, **fields)

@@ -138,6 +138,21 @@ def test_only_the_host_adapters_know_the_webui() -> None:
     assert all(name.startswith("host.") for name in knowing), knowing
 
 
+ONE_HOME = {
+    "disk": {"json.load", "json.loads", "os.fsync", "os.replace", "os.rename", "tempfile.mkstemp"},
+    "lock": {"fcntl.flock", "msvcrt.locking"},
+}
+"""What a module alone does for all: read JSON from outside, write whole files, take a lock."""
+
+
+@pytest.mark.parametrize("path", modules(), ids=dotted)
+def test_files_json_and_locks_have_one_home(path: Path) -> None:
+    elsewhere = set().union(*(names for home, names in ONE_HOME.items() if home != dotted(path)))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    used = {ast.unparse(node): node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not {name: line for name, line in used.items() if name in elsewhere}
+
+
 def run_python(code: str) -> str:
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False, cwd=ROOT

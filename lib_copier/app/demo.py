@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lib_copier.app import progress
 from lib_copier.app.demo_report import write_report
+from lib_copier.disk import read_json
 from lib_copier.engines.locate import root
 from lib_copier.errors import InputError
 from lib_copier.html import duration
@@ -96,7 +96,7 @@ def _second(first: Project, folder: Path) -> Project:
 
 
 def _tell(out: Path) -> None:
-    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    report = read_json(out / "report.json")
     for method, edits in report["methods"].items():
         for name, found in edits.items():
             print(f"{method} {name:<10} {_numbers(found)}")

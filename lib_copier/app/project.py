@@ -11,6 +11,7 @@ from typing import Any
 
 from lib_copier.app import progress
 from lib_copier.app.flags import add_option_flags, given_values, parse_with_hints
+from lib_copier.disk import read_json
 from lib_copier.errors import CopierError, FaultsError, InputError
 from lib_copier.graph.runner import Report
 from lib_copier.graph.status import DONE
@@ -64,11 +65,7 @@ def new(argv: Sequence[str]) -> int:
 def _recipe_file(path: Path | None) -> Recipe | None:
     if path is None:
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON ({error}).", "Give a recipe as `export` writes it.") from error
-    recipe, faults = read_document(found)
+    recipe, faults = read_document(read_json(path, advice="Give a recipe as `export` writes it."))
     if faults:
         raise FaultsError(str(path), faults, "Mend them, then try again.")
     return recipe

@@ -20,7 +20,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
 
     from lib_copier.caption import tagger
-    from lib_copier.image.files import read_picture, write_bytes
+    from lib_copier.disk import write_bytes
+    from lib_copier.image.files import read_picture
 
     picture = read_picture(arguments.picture).image
     model, tag_list = tagger.find_model(arguments.model)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from lib_copier.disk import copy_file, move, write_text
 from lib_copier.engines.task import Command
 from lib_copier.errors import ChildError, InputError
 from lib_copier.lora.header import read_header, replace_metadata
@@ -24,12 +23,11 @@ def prepare(command: Command) -> None:
         A file to copy is missing or its place cannot be written.
     """
     for path, text in command.files:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     for source, target in command.copies:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copyfile(source, target)
+            copy_file(source, target)
         except OSError as error:
             raise InputError(
                 f"{source} cannot be copied: {error.strerror or error}.", "Check the file."
@@ -63,11 +61,9 @@ def _move(made: Path, wanted: Path) -> None:
     """Into place at once, also from another disk: the wanted name never holds half a file."""
     wanted.parent.mkdir(parents=True, exist_ok=True)
     try:
-        made.replace(wanted)
+        move(made, wanted)
     except OSError:
-        near = wanted.with_name(f".{wanted.name}.{os.getpid()}.part")
-        shutil.copyfile(made, near)
-        near.replace(wanted)
+        copy_file(made, wanted)
         made.unlink()
 
 

@@ -12,11 +12,11 @@ from lib_copier.engines.state import GROUP, EngineState, Places, engine_state, r
 from lib_copier.engines.vision import ensure_torchvision
 from lib_copier.environment.interpreter import Inside, look_inside
 from lib_copier.environment.layer import running_host_paths
-from lib_copier.environment.lock import locked
 from lib_copier.environment.make import Wanted, make_environment
 from lib_copier.environment.report import Report
 from lib_copier.environment.torch_build import look_at_machine
 from lib_copier.errors import ChildError, CopierError, InputError
+from lib_copier.lock import locked
 
 _START_SECONDS = 300.0
 """A first start compiles thousands of files, on a slow disk too."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from lib_copier.disk import write_json
 from lib_copier.engines.advice import advice_for, ending
 from lib_copier.engines.command_files import NewPictures, collect, prepare
 from lib_copier.engines.progress import event_of
@@ -228,7 +229,7 @@ class _Follower:
         if wanted == "discard" or (wanted == "save" and self._watch.control is None):
             raise CancelledError("Cancelled.", "Run again to go on from the last saved state.")
         if wanted == "save" and not self.asked_to_save and self._watch.control is not None:
-            self._watch.control.write_text('{"stop": "save"}', encoding="utf-8")
+            write_json(self._watch.control, {"stop": "save"})
             self.asked_to_save = True
 
     def _take(self, raw: bytes) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib_copier.disk import found_object, write_json
 from lib_copier.engines import vendor
 from lib_copier.engines.locate import root
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, PYTHON_VARIABLE, SCRIPTS
-from lib_copier.environment.lock import is_locked
 from lib_copier.environment.pins import requirement_lines
 from lib_copier.environment.stamp import is_current, python_of
 from lib_copier.errors import InputError
+from lib_copier.lock import is_locked
 
 GROUP = "sd-scripts"
 MISSING, MAKING, READY, BROKEN = "missing", "making", "ready", "broken"
@@ -86,18 +86,11 @@ class Places:
         return Path(named).expanduser().absolute() if named else python_of(self.environment)
 
     def read_record(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self.record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return found_object(self.record)
 
     def write_record(self, **fields: Any) -> None:
-        """Merge fields into the record; a crash leaves the old one or the new one."""
-        self.vendor.mkdir(parents=True, exist_ok=True)
-        partial = self.record.with_suffix(".json.part")
-        partial.write_text(json.dumps({**self.read_record(), **fields}, indent=1), encoding="utf-8")
-        partial.replace(self.record)
+        """Merge fields into the record."""
+        write_json(self.record, {**self.read_record(), **fields})
 
 
 def own_places() -> Places:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib_copier.disk import parse_json
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import python_of
 from lib_copier.errors import ChildError, CopierError
@@ -38,8 +38,8 @@ def look_inside(folder: Path) -> Inside | None:
     argv = [str(python), "-I", "-c", question]
     try:
         answer = subprocess.run(argv, capture_output=True, timeout=60, check=True, encoding="utf-8")
-        version, site_packages, has_pip = json.loads(answer.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
+        version, site_packages, has_pip = parse_json(answer.stdout, "the answer of Python")
+    except (OSError, ValueError, CopierError, subprocess.SubprocessError):
         return None
     return Inside(python, version, Path(site_packages), has_pip)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from lib_copier.environment import layer, torch_build
 from lib_copier.environment.interpreter import Inside, ensure_interpreter
-from lib_copier.environment.lock import locked
 from lib_copier.environment.pins import TORCH, installed_versions, package_name, read_pins, unmet
 from lib_copier.environment.pip import PipResult, run_pip
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import Stamp, is_current, read_stamp, write_stamp
 from lib_copier.errors import ChildError
+from lib_copier.lock import locked
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from lib_copier.disk import found_object, write_json
 
 FORMAT = 1
 NAME = "copier-lora.json"
@@ -29,23 +29,18 @@ class Stamp(NamedTuple):
 def read_stamp(environment: Path) -> Stamp | None:
     """The stamp of an environment; None where there is none that this version understands."""
     try:
-        found = json.loads((environment / NAME).read_text(encoding="utf-8"))
+        found = found_object(environment / NAME)
         if found["format"] != FORMAT:
             return None
         groups = {name: tuple(lines) for name, lines in found["groups"].items()}
         return Stamp(found["python"], found["torch"], found["host"], groups)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return None
 
 
 def write_stamp(environment: Path, stamp: Stamp) -> None:
-    """Write the stamp so that a crash leaves the old one or the new one."""
-    partial = environment / f"{NAME}.part"
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump({"format": FORMAT, **stamp._asdict()}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(environment / NAME)
+    """Write the stamp."""
+    write_json(environment / NAME, {"format": FORMAT, **stamp._asdict()})
 
 
 def python_of(environment: Path) -> Path:

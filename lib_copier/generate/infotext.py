@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from lib_copier import __version__
+from lib_copier.disk import replacing
 from lib_copier.generate.request import LoraUse, Request
 from lib_copier.generate.samplers import SAMPLERS
-from lib_copier.lora.atomic import replacing
 
 PNG_KEY = "parameters"
 _SHORT_MODEL_HASH = 10

@@ -17,7 +17,6 @@ What cannot be done is answered by an ``error`` event with its ``id``; the worke
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import threading
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lib_copier import events
+from lib_copier.disk import found_object
 from lib_copier.errors import CancelledError, CopierError, InputError
 from lib_copier.generate.request import Request
 from lib_copier.generate.session import ModelChoice, Session, peak_memory
@@ -61,11 +61,8 @@ class _Worker:
         for line in stdin:
             if not line.strip():
                 continue
-            try:
-                task = json.loads(line)
-            except (ValueError, RecursionError):
-                task = None
-            if not isinstance(task, dict):
+            task = found_object(line)
+            if not task:
                 _refuse(None, InputError(f"No JSON object: {line.strip():.80}", "Send one object a line."))
             elif task.get("do") == "cancel":
                 self._stop.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from lib_copier.graph.atomic import read_json, write_json
+from lib_copier.disk import found_object, write_json
 
 SAVE, DISCARD = "save", "discard"
 
@@ -17,11 +17,8 @@ def ask_to_stop(control: Path, how: str = DISCARD) -> None:
 
 def wanted_stop(control: Path) -> str:
     """``save``, ``discard``, or empty where nobody asked."""
-    if not control.exists():
-        return ""
-    found = read_json(control)
-    how = found.get("stop") if isinstance(found, dict) else None
-    return how if how in {SAVE, DISCARD} else ""
+    how = found_object(control).get("stop")
+    return how if how in (SAVE, DISCARD) else ""
 
 
 def withdraw(control: Path) -> None:

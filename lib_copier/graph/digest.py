@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from lib_copier.graph.atomic import read_json, write_json
+from lib_copier.disk import found_object, write_json
 
 _CHUNK = 1 << 22
 
@@ -29,8 +29,7 @@ class FileDigests:
     def __init__(self, memory: Path, root: Path) -> None:
         self._memory = memory
         self._root = root
-        found = read_json(memory)
-        self._known: dict[str, list] = found if isinstance(found, dict) else {}
+        self._known = found_object(memory)
 
     def sha256(self, path: Path) -> str:
         """The file's digest; computed only where its size or time has changed. A folder's: of all in it.

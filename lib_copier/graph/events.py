@@ -15,12 +15,14 @@ Every line also has ``at``, the time in seconds.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from lib_copier import events
+from lib_copier.disk import append_line, json_text, read_lines
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -51,45 +53,15 @@ class EventLog:
             if not is_last and now - self._last_progress.get(who, 0.0) < PROGRESS_SECONDS:
                 return
             self._last_progress[who] = now
-        # One write of one line, opened for appending: lines of a crashed writer may be torn, never mixed.
-        with self.path.open("ab") as file:
-            file.write(b"\n" * self._is_torn() + (json.dumps(found, ensure_ascii=False) + "\n").encode())
+        append_line(self.path, json_text(found, indent=None).rstrip())
         if self._listener is not None:
             self._listener(found)
 
-    def _is_torn(self) -> bool:
-        """Whether the file ends within a line that a killed writer left behind."""
-        try:
-            with self.path.open("rb") as file:
-                if file.seek(0, 2) == 0:
-                    return False
-                file.seek(-1, 2)
-                return file.read(1) != b"\n"
-        except OSError:
-            return False
 
+def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Some of the events from a byte offset on, and the offset to go on from; see `disk.read_lines`.
 
-def read_events(path: Path, offset: int = 0, most: int = 10_000) -> tuple[list[dict[str, Any]], int]:
-    """The events from a byte offset on, and the offset to go on from.
-
-    A last line that is not finished yet is left for the next call; broken lines are passed over.
+    Lines that hold no event are passed over.
     """
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            raw = file.read()
-    except OSError:
-        return [], offset
-    found: list[dict[str, Any]] = []
-    taken = 0
-    for line in raw.splitlines(keepends=True):
-        if not line.endswith(b"\n") or len(found) == most:
-            break
-        taken += len(line)
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
-            found.append(event)
-    return found, offset + taken
+    lines, offset = read_lines(path, offset)
+    return [event for line in lines if (event := events.parse(line)) is not None], offset

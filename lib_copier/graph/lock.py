@@ -6,21 +6,14 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock, Timeout
 
-from lib_copier.errors import CopierError
-from lib_copier.graph.atomic import read_json, write_json
-
-
-class HeldError(CopierError):
-    """Somebody else holds the lock; the message says who."""
-
-    exit_code = 2
+from lib_copier.disk import found_object, write_json
+from lib_copier.lock import HeldError, locked
 
 
 def this_process() -> dict[str, Any]:
@@ -66,38 +59,30 @@ def held(
     HeldError
         Where another process holds it and `wait` is false, or `should_stop` ended the waiting.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=0)
     note = path.with_suffix(".holder.json")
-    while True:
+    with ExitStack() as stack:
         try:
-            lock.acquire()
-            break
-        except Timeout as error:
-            if not wait or should_stop():
-                raise HeldError(
-                    f"{what} is in use by {holder_text(note)}.", "Wait for it, or stop it."
-                ) from error
-            time.sleep(0.2)
-    try:
-        write_json(note, {**this_process(), "since": time.time()})
-        yield
-    finally:
-        with suppress(OSError):
-            note.unlink()
-        lock.release()
+            stack.enter_context(locked(path, wait=wait, should_stop=should_stop))
+        except HeldError as error:
+            raise HeldError(f"{what} is in use by {holder_text(note)}.", error.advice) from error
+        try:
+            write_json(note, {**this_process(), "since": time.time()})
+            yield
+        finally:
+            with suppress(OSError):
+                note.unlink()
 
 
 def holder(path: Path) -> dict[str, Any] | None:
     """Who holds the lock at `path`, as noted, if that process still runs."""
-    found = read_json(path.with_suffix(".holder.json"))
+    found = found_object(path.with_suffix(".holder.json"))
     return found if living(found) else None
 
 
 def holder_text(note: Path) -> str:
     """The holder in words, from its note."""
-    found = read_json(note)
-    if not isinstance(found, dict):
+    found = found_object(note)
+    if not isinstance(found.get("since"), float):
         return "another process"
-    since = time.strftime("%H:%M:%S", time.localtime(float(found.get("since") or 0)))
+    since = time.strftime("%H:%M:%S", time.localtime(found["since"]))
     return f"process {found.get('pid')} on {found.get('host')} since {since}"

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from lib_copier.disk import found_object, write_json
 from lib_copier.engines.locate import child_environment, python, root
 from lib_copier.errors import InputError
-from lib_copier.graph.atomic import read_json, write_json
 from lib_copier.graph.control import DISCARD, ask_to_stop, withdraw
 from lib_copier.graph.lock import held, holder
 
@@ -154,7 +154,7 @@ class Queue:
         return new
 
     def _read(self, path: Path) -> Job | None:
-        found = read_json(path)
+        found = found_object(path)
         try:
             return Job(**{**found, "argv": tuple(found["argv"])})
         except (TypeError, KeyError):

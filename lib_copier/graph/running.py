@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import psutil
 
+from lib_copier.disk import found_object, write_json
 from lib_copier.engines.tree import end_processes, find_marked
-from lib_copier.graph.atomic import read_json, write_json
 from lib_copier.graph.lock import identity, living, this_process
 
 
@@ -30,8 +30,8 @@ class Running:
 
 def running(note: Path) -> Running | None:
     """What the note tells; None where nothing runs, whatever a dead run has left there."""
-    found = read_json(note)
-    if not isinstance(found, dict) or not living(found.get("runner")):
+    found = found_object(note)
+    if not living(found.get("runner")):
         return None
     steps = [one for one in found.get("steps") or () if isinstance(one, dict)]
     return Running({str(one.get("step")): str(one.get("key")) for one in steps})
@@ -39,9 +39,7 @@ def running(note: Path) -> Running | None:
 
 def end_orphans(note: Path) -> None:
     """End what a run that died has left running."""
-    found = read_json(note)
-    if not isinstance(found, dict):
-        return
+    found = found_object(note)
     orphans = find_marked(str(found.get("token") or "none"))
     children = [living(one.get("child")) for one in found.get("steps") or () if isinstance(one, dict)]
     end_processes([*orphans, *(child for child in children if child)])

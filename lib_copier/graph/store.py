@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib_copier.graph.atomic import flush_file, flush_folder, read_json, write_json
+from lib_copier.disk import flush_file, found_object, move, write_json
 from lib_copier.graph.digest import FileDigests, sha256_of
 from lib_copier.graph.step import Output, Step
 from lib_copier.graph.verify import output_fault
@@ -58,7 +58,7 @@ class Store:
         folder = self.folder / key
         if not folder.is_dir():
             return None, ""
-        manifest = read_json(folder / MANIFEST)
+        manifest = found_object(folder / MANIFEST)
         if not _is_manifest(manifest):
             return None, "its record is missing or unreadable"
         for name, entry in manifest["files"].items():
@@ -74,8 +74,8 @@ class Store:
         """Key and manifest of every artifact, the newest first; files are not looked at."""
         found: list[tuple[str, Mapping[str, Any]]] = []
         for folder in self.folder.iterdir() if self.folder.is_dir() else ():
-            manifest = None if folder.name.startswith(".") else read_json(folder / MANIFEST)
-            if manifest is not None and _is_manifest(manifest):
+            manifest = {} if folder.name.startswith(".") else found_object(folder / MANIFEST)
+            if _is_manifest(manifest):
                 found.append((folder.name, manifest))
         return sorted(found, key=lambda item: -float(item[1].get("made_at") or 0))
 
@@ -96,8 +96,7 @@ class Store:
 
     def failure(self, key: str) -> Mapping[str, Any] | None:
         """Why the last attempt at this key failed; None where it did not."""
-        found = read_json(self.work / key / "failure.json")
-        return found if isinstance(found, dict) else None
+        return found_object(self.work / key / "failure.json") or None
 
     def commit(self, key: str, step: Step, facts: Mapping[str, Any]) -> Artifact:
         """Verify the outputs in ``work/KEY/out`` and make them the artifact of that key.
@@ -131,9 +130,8 @@ class Store:
         target, aside = self.folder / key, self.folder / f".old-{key}"
         if target.exists():
             shutil.rmtree(aside, ignore_errors=True)
-            target.rename(aside)
-        out.rename(target)
-        flush_folder(self.folder)
+            move(target, aside)
+        move(out, target)
         shutil.rmtree(aside, ignore_errors=True)
 
     def recover(self) -> None:
@@ -146,7 +144,7 @@ class Store:
             if target.exists():
                 shutil.rmtree(aside, ignore_errors=True)
             else:
-                aside.rename(target)
+                move(aside, target)
         for home in self.work.iterdir() if self.work.is_dir() else ():
             if (self.folder / home.name).exists():
                 shutil.rmtree(home, ignore_errors=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from lib_copier.disk import read_json
+from lib_copier.errors import CopierError
 
 
 def output_fault(path: Path, kind: str) -> str:
@@ -25,7 +27,6 @@ def output_fault(path: Path, kind: str) -> str:
 
 
 def _checkpoint_fault(path: Path) -> str:
-    from lib_copier.errors import CopierError
     from lib_copier.lora.header import read_header
 
     try:
@@ -75,9 +76,10 @@ def _picture_fault(path: Path) -> str:
 
 def _text_fault(path: Path, kind: str) -> str:
     try:
-        text = path.read_bytes().decode()
         if kind == "json":
-            json.loads(text)
-    except ValueError as error:
+            read_json(path)
+        else:
+            path.read_bytes().decode()
+    except (ValueError, CopierError) as error:
         return f"is no {kind}: {error}"
     return ""

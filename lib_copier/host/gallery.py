@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from lib_copier.disk import found_object
 from lib_copier.errors import InputError
 from lib_copier.image.files import read_picture
 
@@ -28,12 +28,7 @@ class Infotexts:
 
 def read_infotexts(record: Any) -> Infotexts:
     """The host's generation record, a JSON text; anything else counts as none."""
-    try:
-        found = json.loads(record)
-    except (TypeError, ValueError):
-        return Infotexts()
-    if not isinstance(found, dict):
-        return Infotexts()
+    found = found_object(record) if isinstance(record, str) else {}
     texts = found.get("infotexts")
     first = found.get("index_of_first_image", 0)
     return Infotexts(

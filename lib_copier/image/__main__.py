@@ -22,7 +22,6 @@ The job file is one JSON object; paths are absolute.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from typing import Any
 from PIL import Image
 
 from lib_copier import edge, events
+from lib_copier.disk import read_json
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.image import files, pair
 from lib_copier.image.effect import Chain, EffectUse
@@ -118,10 +118,7 @@ def read_chain(value: object) -> Chain:
 
 def read_job(path: Path) -> Job:
     """The job file's object, its kind and required entries checked."""
-    try:
-        job = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"The job file {path} is not JSON ({error}).", "Write it anew.") from error
+    job = read_json(path)
     if not isinstance(job, dict) or job.get("job") not in JOBS:
         raise InputError(f"The job file {path} names none of the jobs {', '.join(JOBS)}.", 'Set "job".')
     missing = [f"{name!r} is missing" for name in JOBS[job["job"]][1] if name not in job]

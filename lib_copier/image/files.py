@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from lib_copier.disk import write_bytes
 from lib_copier.errors import InputError
 from lib_copier.image.colour import claims_of, to_srgb
 
@@ -132,30 +131,6 @@ def encoded(image: Image.Image, picture_format: str, **options: object) -> bytes
     buffer = io.BytesIO()
     image.save(buffer, format=picture_format, **options)
     return buffer.getvalue()
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically: temporary name in the same folder, flush to disk, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
-def _umask() -> int:
-    """The process's file mask; the temporary file is made private, the finished one is as any other."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _name_of(source: Path | str | bytes, name: str) -> str:

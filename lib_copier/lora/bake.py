@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lib_copier.disk import replacing
 from lib_copier.errors import CopierError, InputError
 from lib_copier.lora.approximate import Term
-from lib_copier.lora.atomic import replacing
 from lib_copier.lora.combine import Progress
 from lib_copier.lora.device import CPU, Device
 from lib_copier.lora.header import TensorInfo

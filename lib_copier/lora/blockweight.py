@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
+from lib_copier.disk import parse_json
 from lib_copier.errors import InputError
 from lib_copier.lora.combine import LayerWeight
 
@@ -42,12 +42,10 @@ def layer_weights(texts: Sequence[str], lora_count: int) -> LayerWeight:
 
 
 def _numbers(text: str) -> list[float]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
+    advice = 'Write it like "[1,0.5,0,...]".'
+    found = parse_json(text, "--lbws", advice=advice)
     if not isinstance(found, list) or not all(type(number) in (int, float) for number in found):
-        raise InputError(f"--lbws {text!r} is no JSON list of numbers.", 'Write it like "[1,0.5,0,...]".')
+        raise InputError(f"--lbws {text!r} is no JSON list of numbers.", advice)
     if len(found) not in _BLOCKS:
         raise InputError(f"--lbws has {len(found)} numbers.", "Give 12, 17, 20 or 26.")
     return [float(number) for number in found]

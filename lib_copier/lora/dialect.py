@@ -6,11 +6,11 @@ with a table in its test.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from lib_copier.disk import found_object
 from lib_copier.errors import InputError
 from lib_copier.families import SD1, Family
 from lib_copier.lora.names import canonical_name, kohya_name
@@ -189,12 +189,7 @@ def sort_keys(keys: Iterable[str], family: Family | None, subject: str) -> KeyTa
 
 def adapter_alpha(metadata: Mapping[str, str], source: str, rank: int) -> float | None:
     """The alpha that diffusers keeps in the header (`lora_adapter_metadata`) instead of in tensors."""
-    try:
-        settings = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    except ValueError:
-        return None
-    if not isinstance(settings, dict):
-        return None
+    settings = found_object(metadata.get("lora_adapter_metadata", "{}"))
     part, _, module = source.partition(".")
     pattern = settings.get(f"{part}.alpha_pattern")
     alpha = settings.get(f"{part}.lora_alpha")

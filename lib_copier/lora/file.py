@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lib_copier.disk import replacing
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.families import detect_lora_family
-from lib_copier.lora.atomic import replacing
 from lib_copier.lora.dialect import KeyTable, adapter_alpha, sort_keys
 from lib_copier.lora.header import Header, legacy_hash, model_hash, read_header
 from lib_copier.lora.layer import Layer, Lora

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from lib_copier.disk import parse_json, replacing
 from lib_copier.errors import InputError
-from lib_copier.lora.atomic import replacing
 
 # The library's own limit: no honest header is longer.
+_AGAIN = "Download or make the file again; it is broken."
 HEADER_LIMIT = 100_000_000
 LENGTH_BYTES = 8
 
@@ -91,11 +92,7 @@ def read_header(path: Path | str) -> Header:
         if length > min(HEADER_LIMIT, size - LENGTH_BYTES):
             _fault(path, f"its header claims {length} bytes in a file of {size}")
         text = file.read(length)
-    try:
-        # Later duplicates would silently win, so pairs are checked as they are read.
-        content = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        _fault(path, f"its header is no JSON ({error})")
+    content = parse_json(text, f"the header of {path}", limit=HEADER_LIMIT, advice=_AGAIN)
     if not isinstance(content, dict):
         _fault(path, "its header is no JSON object")
     metadata = _checked_metadata(path, content.pop("__metadata__", None))
@@ -122,16 +119,7 @@ def _refuse_other_kinds(path: Path, start: bytes) -> None:
 
 
 def _fault(path: Path, what: str) -> NoReturn:
-    raise InputError(
-        f"{path} is no sound safetensors file: {what}.", "Download or make the file again; it is broken."
-    )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
+    raise InputError(f"{path} is no sound safetensors file: {what}.", _AGAIN)
 
 
 def _checked_metadata(path: Path, metadata: Any) -> dict[str, str]:

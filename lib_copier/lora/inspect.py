@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from lib_copier.disk import parse_json
 from lib_copier.errors import CopierError, FaultsError, InputError
 from lib_copier.families import detect_family, detect_lora_family
 from lib_copier.lora.console import Console
@@ -98,8 +98,8 @@ def _counts(values: Any) -> dict[str, int]:
 
 def _json_or_text(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return parse_json(text, "an entry")
+    except InputError:
         return text
 
 

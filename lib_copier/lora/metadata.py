@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier import __version__
+from lib_copier.disk import found_object
 from lib_copier.families import SD2, SDXL, Family
 from lib_copier.lora.header import laid_out, legacy_window, old_webui_hash
 from lib_copier.lora.layer import Layer, Lora
@@ -46,11 +47,7 @@ def _one(values: Iterable[str]) -> str:
 
 
 def _object(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return found_object(text or "{}")
 
 
 def with_hashes(metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> dict[str, str]:

@@ -97,7 +97,7 @@ class TensorWriter:
     Parameters
     ----------
     file:
-        A fresh file, as `atomic.replacing` gives it.
+        A fresh file, as `disk.replacing` gives it.
     tensors:
         Name -> (safetensors dtype, shape) of everything that will be written.
     metadata:

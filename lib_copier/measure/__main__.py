@@ -17,7 +17,6 @@ The job file is one JSON object; paths are absolute. Jobs with a model take ``ch
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,10 +27,11 @@ from typing import Any
 from PIL import Image
 
 from lib_copier import edge, events
+from lib_copier.disk import read_json, write_json
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.image.effect import Chain, EffectUse
 from lib_copier.image.effects import chain_faults
-from lib_copier.image.files import crop_to_multiple, read_picture, write_bytes
+from lib_copier.image.files import crop_to_multiple, read_picture
 from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.generation import (
@@ -115,10 +115,7 @@ JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
 
 def read_job(path: Path) -> Job:
     """The job's object; raises with every fault that can be seen before work starts."""
-    try:
-        job = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"The job file {path} is not JSON ({error}).", "Write it anew.") from error
+    job = read_json(path)
     if not isinstance(job, dict) or job.get("job") not in JOBS:
         raise InputError(f"The job file {path} names none of the jobs {', '.join(JOBS)}.", 'Set "job".')
     faults = [f"{name!r} is missing" for name in NEEDED[job["job"]] if name not in job]
@@ -167,8 +164,7 @@ def main(argv: Sequence[str]) -> int:
     started = time.monotonic()
     result = JOBS[job["job"]](job)
     result["seconds"] = round(time.monotonic() - started, 2)
-    text = json.dumps(result, ensure_ascii=False, indent=1)
-    write_bytes(Path(job["output"]) / "result.json", text.encode("utf-8"))
+    write_json(Path(job["output"]) / "result.json", result)
     events.emit("done", **result)
     return 0
 

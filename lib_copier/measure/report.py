@@ -16,15 +16,14 @@ The job names folders that other jobs wrote:
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib_copier.disk import found_object, write_json, write_text
 from lib_copier.errors import FaultsError
-from lib_copier.image.files import write_bytes
 
 NUMBERS = (
     "rank_correlation",
@@ -96,9 +95,8 @@ def write_report(job: Mapping[str, Any]) -> dict[str, Any]:
     report = read_report(job)
     numbers = report_numbers(report)
     folder = Path(job["output"])
-    write_bytes(folder / "report.html", page(report).encode("utf-8"))
-    text = json.dumps(numbers, ensure_ascii=False, indent=2) + "\n"
-    write_bytes(folder / "report.json", text.encode("utf-8"))
+    write_text(folder / "report.html", page(report))
+    write_json(folder / "report.json", numbers, indent=2)
     return {"html": str(folder / "report.html"), "json": str(folder / "report.json"), "report": numbers}
 
 
@@ -178,9 +176,8 @@ def _edit(entry: Mapping[str, Any], output: Path, faults: list[str]) -> EditRepo
 def _result(folder: str, faults: list[str]) -> Sweep:
     """A finished job's folder; where something is missing, a fault."""
     path = Path(folder)
-    try:
-        result = json.loads((path / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    result = found_object(path / "result.json")
+    if not result:
         faults.append(f"{path} holds no readable result.json")
         return Sweep(path, {})
     rows = result.get("pictures") or []

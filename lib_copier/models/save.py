@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lib_copier.disk import replacing
 from lib_copier.families import Family
-from lib_copier.lora.atomic import replacing
 from lib_copier.lora.header import header_bytes, laid_out
 from lib_copier.lora.layout import Slot, slots_for
 

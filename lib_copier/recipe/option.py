@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lib_copier.disk import parse_json
+from lib_copier.errors import InputError
+
 Value = bool | int | float | str | tuple[str, ...] | None
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -174,8 +177,8 @@ def _split_list(text: str) -> list[Any]:
     """A JSON array, or items divided by line ends or semicolons."""
     if text.startswith("["):
         try:
-            found = json.loads(text)
-        except ValueError as error:
+            found = parse_json(text, "the list")
+        except InputError as error:
             raise ValueError(f"{_shown(text)} is no JSON array of texts") from error
         return found if isinstance(found, list) else [found]
     return [item.strip() for item in text.replace("\n", ";").split(";") if item.strip()]

@@ -6,8 +6,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from lib_copier.disk import copy_file
 from lib_copier.errors import FaultsError
-from lib_copier.graph.atomic import write_bytes
 from lib_copier.graph.digest import sha256_of
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.weights import split_weighted
@@ -69,7 +69,8 @@ class _Intake:
             return given
         name = f"{home}/{path.stem[:40]}-{sha256_of(path)[:10]}{path.suffix.lower()}"
         if not (self._project / name).is_file():
-            write_bytes(self._project / name, path.read_bytes())
+            (self._project / home).mkdir(exist_ok=True)
+            copy_file(path, self._project / name)
         return name
 
     def weighted(self, text: str) -> str:

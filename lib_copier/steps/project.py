@@ -8,15 +8,14 @@ processes may look at one folder, and one at a time may run it.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lib_copier.disk import parse_json, read_json, write_json
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.graph.atomic import read_json, write_json
 from lib_copier.graph.by_hand import lay_out
 from lib_copier.graph.control import DISCARD, ask_to_stop
 from lib_copier.graph.events import Listener
@@ -104,14 +103,9 @@ class Project(ProjectView):
         from lib_copier.lora.header import read_header
 
         text = read_header(lora).metadata.get(RECIPE_KEY)
-        try:
-            document = json.loads(text) if text else None
-        except ValueError as error:
-            raise InputError(
-                f"The recipe in {lora.name} is damaged.", "Make the project with `new`."
-            ) from error
-        if document is None:
+        if not text:
             raise InputError(f"{lora.name} carries no recipe of Copier LoRA.", "Make the project with `new`.")
+        document = parse_json(text, f"The recipe in {lora.name}", advice="Make the project with `new`.")
         recipe = from_document(document, f"recipe in {lora.name}")
         given = {"project.checkpoint": checkpoint} if checkpoint else {}
         recipe = recipe.with_settings({**given, "project.name": normal_name(folder.absolute().name)})

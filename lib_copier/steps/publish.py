@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+from lib_copier.disk import copy_file, write_json
 from lib_copier.errors import InputError
-from lib_copier.graph.atomic import flush_file, flush_folder
 from lib_copier.graph.digest import sha256_of
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
 from lib_copier.lora.header import read_header, replace_metadata
@@ -73,8 +72,8 @@ def _publish(place: Workplace) -> Result:
     shutil.copyfile(place.path("lora"), lora)
     replace_metadata(lora, {**read_header(lora).metadata, **_metadata(params)})
     shutil.copyfile(place.path("picture"), place.out / f"{name}.png")
-    _write(place.out / f"{name}.json", _card(params))
-    _write(place.out / f"{name}.recipe.json", params["recipe"])
+    write_json(place.out / f"{name}.json", _card(params), indent=2)
+    write_json(place.out / f"{name}.recipe.json", params["recipe"], indent=2)
     target = str(params["folder"] or "")
     if target:
         folder = place.project / target
@@ -102,10 +101,6 @@ def _card(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def copy_out(files: Iterable[Path], folder: Path, *, is_ours: Any = None) -> list[Path]:
     """Copy files into a folder outside the project, each atomically; equal files are left alone.
 
@@ -129,15 +124,8 @@ def copy_out(files: Iterable[Path], folder: Path, *, is_ours: Any = None) -> lis
     for source in sources:
         target = folder / source.name
         if not (target.is_file() and sha256_of(target) == sha256_of(source)):
-            part = folder / f".{source.name}.{uuid4().hex[:8]}.part"
-            try:
-                shutil.copyfile(source, part)
-                flush_file(part)
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
+            copy_file(source, target)
         copied.append(target)
-    flush_folder(folder)
     return copied
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib_copier.disk import read_json
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.train import rules
 from lib_copier.train.optimizer import check_optimizer
@@ -174,13 +174,7 @@ def read_config(path: Path) -> TrainConfig:
     FaultsError
         Some of its values cannot be used; names all of them.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"Cannot read the configuration {path}: {reason}.", "Check the path.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}.", "Mend that place and run it again.") from None
+    found = read_json(path, advice="Mend that place and run it again.")
     if not isinstance(found, dict):
         raise InputError(f"{path} holds no JSON object.", "Write the options between { and }.")
     return parse_config(found, subject=str(path))

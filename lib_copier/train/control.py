@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+
+from lib_copier.disk import found_object
 
 CONTROL_VARIABLE = "COPIER_LORA_CONTROL"
 
@@ -40,12 +41,11 @@ class StopRequests:
         except OSError:
             return None
         if changed != self._seen:
-            try:
-                found = json.loads(self._control.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+            found = found_object(self._control)
+            if not found:
                 return None  # Half written: the next step reads it again.
             self._seen = changed
-            stop = found.get("stop") if isinstance(found, dict) else None
+            stop = found.get("stop")
             self._wish = stop if stop in ("save", "discard") else None
         return self._wish
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from pathlib import Path
 from typing import Any, TextIO
 
 from lib_copier import events
+from lib_copier.disk import found_object, json_text, write_bytes
 
 _SECONDS_BETWEEN_EVENTS = 0.2
 _SECONDS_BETWEEN_METRIC_WRITES = 2.0
@@ -42,7 +42,7 @@ class Progress:
         self._times.append((step, now))
         s_per_step = (now - began) / max(1, step - first)
         self._waiting.append(
-            json.dumps({"step": step, "loss": loss, "lr": lr, "time": round(time.time(), 3)})
+            json_text({"step": step, "loss": loss, "lr": lr, "time": round(time.time(), 3)}, indent=None)
         )
         self._last_line = {
             "step": step,
@@ -81,7 +81,7 @@ class Progress:
         self._last_write = time.monotonic()
         if self._waiting:
             with self._metrics.open("a", encoding="utf-8") as file:
-                file.write("\n".join(self._waiting) + "\n")
+                file.write("".join(self._waiting))
             self._waiting.clear()
 
     def close(self) -> None:
@@ -102,11 +102,9 @@ def _keep_lines_up_to(metrics: Path, step: int) -> None:
     metrics.parent.mkdir(parents=True, exist_ok=True)
     if not metrics.is_file():
         return
-    kept = []
-    for line in metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (ValueError, KeyError, TypeError):
-            continue
-    metrics.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    kept = bytearray()
+    for line in metrics.read_bytes().splitlines(keepends=True):
+        done = found_object(line).get("step")
+        if isinstance(done, int) and done <= step and line.endswith(b"\n"):
+            kept += line
+    write_bytes(metrics, bytes(kept))

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lib_copier.lora.atomic import replacing
+from lib_copier.disk import replacing
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.step import TrainingStep
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lib_copier.disk import found_object
 from lib_copier.graph.by_hand import laid_out
 from lib_copier.graph.folders import Folders, with_folders
 from lib_copier.graph.queue import Job, Queue
@@ -117,13 +117,7 @@ class Desk:
     def report(self, step_id: str) -> Mapping[str, Any]:
         """What a check or preview measured, the last time; empty where there is none to be read."""
         path = self.file(step_id, RESULT)
-        try:
-            if path is None or path.stat().st_size > _LARGEST_REPORT:
-                return {}
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return found_object(path, limit=_LARGEST_REPORT) if path else {}
 
     def made(self, step_id: str) -> Made | None:
         """How a step was made, the last time; None where it never was."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lib_copier.disk import found_object
 from lib_copier.errors import CopierError, InputError
 from lib_copier.host.base import Host
 from lib_copier.html import Html, join, tag
@@ -140,10 +141,4 @@ def _without_project(name: str) -> str:
 
 
 def _read(request: Any) -> Mapping[str, Any]:
-    if not isinstance(request, str) or len(request) > _LONGEST_REQUEST:
-        return {}
-    try:
-        found = json.loads(request)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return found_object(request, limit=_LONGEST_REQUEST) if isinstance(request, str) else {}

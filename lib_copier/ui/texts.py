@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from lib_copier.disk import read_json
 
 if TYPE_CHECKING:
     from lib_copier.recipe.option import Option
@@ -81,4 +82,4 @@ class Texts:
 def read_words(name: str) -> Mapping[str, Any]:
     """One file of words; empty where there is none."""
     path = FOLDER / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}

@@ -15,11 +15,11 @@ from lib_copier.engines import environment, vendor, vision
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, MERGE, PYTHON_VARIABLE, SCRIPTS
 from lib_copier.engines.state import BROKEN, GROUP, MAKING, MISSING, READY, Places, engine_state
 from lib_copier.environment.interpreter import Inside
-from lib_copier.environment.lock import locked
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import Stamp, python_of, write_stamp
 from lib_copier.environment.start import WHEELS
 from lib_copier.errors import ChildError, CopierError, InputError
+from lib_copier.lock import locked
 
 PINS = ("diffusers[torch]==0.32.1", "bitsandbytes")
 

@@ -1,17 +1,14 @@
-"""Pins, stamp, lock and pip's output: the small parts that the set-up stands on."""
+"""Pins, stamp and pip's output: the small parts that the set-up stands on."""
 
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lib_copier.environment.lock import is_locked, locked
 from lib_copier.environment.pins import ROOT, installed_versions, package_name, requirement_lines, unmet
 from lib_copier.environment.pip import PipResult, digest, run_pip
 from lib_copier.environment.report import Report
@@ -70,30 +67,6 @@ def test_a_stamp_counts_only_while_its_interpreter_is_there(tmp_path: Path) -> N
     assert is_current(tmp_path, groups)
     assert is_current(tmp_path, {})
     assert not is_current(tmp_path, groups, "cuda")
-
-
-def test_a_lock_goes_when_its_holder_is_killed(tmp_path: Path) -> None:
-    path = tmp_path / "set-up.lock"
-    code = (
-        "import sys, time; from pathlib import Path; from lib_copier.environment.lock import locked\n"
-        f"with locked(Path({str(path)!r})):\n    print('held', flush=True); time.sleep(60)"
-    )
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"held\n"
-        assert is_locked(path)
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
-    waited: list[bool] = []
-    started = time.monotonic()
-    with locked(path, lambda: waited.append(True)):
-        assert is_locked(path)
-    assert not waited
-    assert time.monotonic() - started < 5
-    assert not is_locked(path)
 
 
 @pytest.mark.parametrize(

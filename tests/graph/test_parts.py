@@ -15,7 +15,8 @@ from lib_copier.graph import digest as digest_module
 from lib_copier.graph.control import ask_to_stop, wanted_stop, withdraw
 from lib_copier.graph.digest import FileDigests, sha256_of
 from lib_copier.graph.events import EventLog, read_events
-from lib_copier.graph.lock import HeldError, held, holder, identity, living, this_process
+from lib_copier.graph.lock import held, holder, identity, living, this_process
+from lib_copier.lock import HeldError
 
 
 def test_events_are_read_on_from_an_offset(tmp_path) -> None:

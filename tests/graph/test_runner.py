@@ -15,10 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lib_copier import disk
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import find_marked
 from lib_copier.errors import CancelledError, ChildError, InputError
-from lib_copier.graph import atomic, store
+from lib_copier.graph import store
 from lib_copier.graph.folders import Folders
 from lib_copier.graph.running import running
 from lib_copier.graph.step import Output
@@ -165,10 +166,9 @@ def _cutting(original, countdown):
 WRITES = (
     (store, "flush_file"),
     (store, "write_json"),
-    (store, "flush_folder"),
     (store.shutil, "rmtree"),
-    (Path, "rename"),
-    (atomic.os, "fsync"),
+    (Path, "replace"),
+    (disk.os, "fsync"),
 )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from lib_copier.errors import InputError
+from lib_copier.errors import CopierError, InputError
 from lib_copier.image.files import MAX_PIXELS, crop_to_multiple, picture_size, read_picture, write_png
 
 RED = (250, 10, 20)
@@ -233,7 +233,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     write_png(Image.new("RGB", (64, 64), RED), path)
     before = path.read_bytes()
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(CopierError, match="No space"):
         write_png(Image.new("RGB", (64, 64)), path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 

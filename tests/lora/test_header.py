@@ -76,7 +76,7 @@ def lying(entry):
         (b"", "0 bytes long"),
         (b"\xff" * 8, "claims"),
         ((1 << 40).to_bytes(8, "little") + b"{}", "claims"),
-        (b"\x03" + bytes(7) + b"{{}", "no JSON"),
+        (b"\x03" + bytes(7) + b"{{}", "no sound JSON"),
         (b"\x02" + bytes(7) + b"[]", "no JSON object"),
         (b"\x02" + bytes(7) + b"{}xx", "belong to no tensor"),
         (lying({"dtype": "F16", "shape": [8], "data_offsets": [0, 15]}), "needs 16"),

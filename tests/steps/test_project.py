@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib_copier.errors import CancelledError, ChildError, FaultsError, InputError
-from lib_copier.graph.lock import HeldError
+from lib_copier.lock import HeldError
 from lib_copier.lora.header import read_header
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps import edit

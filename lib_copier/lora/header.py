@@ -12,10 +12,11 @@ from typing import Any, BinaryIO, NoReturn
 from lib_copier.disk import parse_json, replacing
 from lib_copier.errors import InputError
 
-# The library's own limit: no honest header is longer.
-_AGAIN = "Download or make the file again; it is broken."
-HEADER_LIMIT = 100_000_000
+# Real headers stay below 5 MB, tag statistics of large datasets included. The format allows 100 MB, which
+# as JSON may take thirty times that in memory.
+HEADER_LIMIT = 1 << 24
 LENGTH_BYTES = 8
+_AGAIN = "Download or make the file again; it is broken."
 
 ITEM_BYTES = {
     "BOOL": 1,
@@ -86,11 +87,16 @@ def read_header(path: Path | str) -> Header:
         raise InputError(f"{path}: no such file.", "Check the path.")
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(LENGTH_BYTES)
-        _refuse_other_kinds(path, start)
-        length = int.from_bytes(start, "little")
-        if length > min(HEADER_LIMIT, size - LENGTH_BYTES):
+        start = file.read(LENGTH_BYTES + 1)
+        length = int.from_bytes(start[:LENGTH_BYTES], "little")
+        # A sound beginning is judged first: any eight bytes may be a length, those of a pickle too.
+        if length > size - LENGTH_BYTES or start[LENGTH_BYTES:] != b"{":
+            _refuse_other_kinds(path, start)
+        if length > size - LENGTH_BYTES:
             _fault(path, f"its header claims {length} bytes in a file of {size}")
+        if length > HEADER_LIMIT:
+            _fault(path, f"its header has {length} bytes, and no model's has more than {HEADER_LIMIT}")
+        file.seek(LENGTH_BYTES)
         text = file.read(length)
     content = parse_json(text, f"the header of {path}", limit=HEADER_LIMIT, advice=_AGAIN)
     if not isinstance(content, dict):
@@ -105,11 +111,13 @@ def _refuse_other_kinds(path: Path, start: bytes) -> None:
     """Name what else a file with this beginning is."""
     if len(start) < LENGTH_BYTES:
         _fault(path, f"it is only {len(start)} bytes long")
-    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")):
+    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         raise InputError(
             f"{path} is a pickle file, which can run code when read.",
             "Give a .safetensors file (LoRAs are read from safetensors only).",
         )
+    if start.startswith(b"GGUF"):
+        raise InputError(f"{path} is a GGUF file.", "Use the model as .safetensors in fp16, bf16 or fp32.")
     if start.startswith(b"version "):
         raise InputError(
             f"{path} is a Git LFS pointer, not the file itself.", "Download the real file (git lfs pull)."

@@ -12,7 +12,7 @@ import torch
 
 from lib_copier.errors import InputError
 from lib_copier.families import UNET_PREFIX
-from lib_copier.lora.pickled import PICKLE_SUFFIXES, load_pickled
+from lib_copier.lora.source import PICKLE_SUFFIXES, load_pickled
 from lib_copier.lora.stream import TensorFile
 from lib_copier.models import ema
 

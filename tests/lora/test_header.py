@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save, save_file
 
 from lib_copier.errors import InputError
+from lib_copier.lora import header
 from lib_copier.lora.header import (
     file_sha256,
     legacy_hash,
@@ -89,6 +91,7 @@ def lying(entry):
         (lying([1]), "is not dtype"),
         (b"PK\x03\x04" + bytes(9), "pickle"),
         (b"\x80\x02}q\x00(X\x01", "pickle"),
+        (b"GGUF\x03\x00\x00\x00\x01", "GGUF"),
         (b"version https://git-lfs", "LFS"),
         (b"<!DOCTYPE html>", "web page"),
     ],
@@ -99,6 +102,40 @@ def test_lies_are_one_clear_line(tmp_path, content, told):
     with pytest.raises(InputError, match=told) as caught:
         read_header(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sound_file_may_begin_like_a_pickle(tmp_path):
+    """The header's length is any number: 640 begins with the bytes of a pickle."""
+    text = b'{"a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]}}'.ljust(640)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes((640).to_bytes(8, "little") + text + bytes(8))
+    assert path.read_bytes().startswith(b"\x80\x02")
+    assert read_header(path).shapes == {"a": (4,)}
+
+
+def test_a_header_beyond_all_real_ones_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    with path.open("wb") as file:
+        file.write((45 << 20).to_bytes(8, "little") + b"{")
+        file.truncate((45 << 20) + 8)
+    monkeypatch.setattr(header, "parse_json", None)
+    with pytest.raises(InputError, match="no model's has more"):
+        read_header(path)
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a":' + b"[" * 9_000_000, b'{"a":[' + b"[]," * 5_000_000, b'{"a":' + b"9" * 9_000_000]
+)
+def test_hostile_headers_take_little_memory(tmp_path, text):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="no sound JSON"):
+            read_header(path)
+        assert tracemalloc.get_traced_memory()[1] < 120e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_name_that_stands_twice_is_refused(tmp_path):

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from lib_copier.errors import InputError
-from lib_copier.lora.pickled import PickledFile, placeholder
-from lib_copier.lora.source import open_checkpoint
+from lib_copier.lora.source import PickledFile, open_checkpoint, placeholder
 
 torch = pytest.importorskip("torch")
 

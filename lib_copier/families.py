@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib_copier.errors import InputError
+from lib_copier.keys import UNET_PREFIX, known_names
 
 Shape = tuple[int, ...]
-
-UNET_PREFIX = "model.diffusion_model."
-VAE_PREFIX = "first_stage_model."
 
 
 @dataclass(frozen=True)
@@ -101,16 +99,42 @@ class FamilyDetails:
         return self.in_channels == 9
 
 
-# A part of a key that only one foreign architecture has, and that architecture's name.
 _FOREIGN = (
     ("joint_blocks.", "Stable Diffusion 3"),
-    ("double_blocks.", "Flux"),
     ("double_stream_layers.", "AuraFlow"),
+    ("individual_token_refiner.", "Hunyuan Video"),
+    ("distilled_guidance_layer.", "Chroma"),
+    ("double_blocks.", "Flux"),
     ("cap_embedder.", "Lumina"),
     ("effnet_mapper.", "Stable Cascade"),
+    ("clip_txt_mapper.", "Stable Cascade"),
+    ("encoder_hid_proj.", "Kolors"),
+    ("mlp_t5.", "HunyuanDiT"),
+    ("t5_yproj.", "Mochi"),
+    ("txt_norm.", "Qwen-Image"),
+    ("time_mix", "Stable Video Diffusion"),
     ("pos_embedder.", "Cosmos"),
     ("y_embedder.", "PixArt"),
+    ("adaln_single.", "PixArt"),
+    ("cond_stage_model.roberta.", "AltDiffusion"),
+    ("noise_augmentor.", "Stable Diffusion 2.1 unCLIP"),
+    ("embedder.model.visual.", "Stable Diffusion 2.1 unCLIP"),
+    ("cond_stage_model.model.visual.", "Stable Diffusion image variations"),
+    ("time_embed.cond_proj.", "a latent consistency model, which takes the guidance as an input"),
+    ("edm_mean", "Playground v2.5, which has a noise schedule of its own"),
+    ("edm_vpred.", "CosXL, which has a noise schedule of its own"),
 )
+"""A part of a key that only one foreign architecture has, and its name; the first that is found counts."""
+
+_CHANNELS = {
+    5: "a depth model",
+    7: "an upscaler",
+    8: "an image-editing model (instruct-pix2pix)",
+    9: "an inpainting model",
+}
+"""What U-Nets with further input channels do."""
+_REFINER_WIDTH = 1280
+_KOLORS_LABELS = 5632
 
 
 def detect_family(
@@ -135,6 +159,7 @@ def detect_family(
     InputError
         Where the file is another architecture, a refiner, a LoRA, or no checkpoint at all.
     """
+    shapes = {usual: shapes[name] for usual, name in known_names(shapes).items()}
     _refuse_foreign(shapes)
     family = _family_by_keys(shapes)
     first = shapes.get(f"{UNET_PREFIX}input_blocks.0.0.weight")
@@ -150,9 +175,8 @@ def detect_family(
         zero_terminal_snr="ztsnr" in shapes,
     )
     if first[1] != 4 and not allow_inpainting:
-        kind = {9: "an inpainting model", 8: "an image-editing model (instruct-pix2pix)", 5: "a depth model"}
         raise InputError(
-            f"The checkpoint is {kind.get(first[1], 'a special model')}: its U-Net takes {first[1]} "
+            f"The checkpoint is {_CHANNELS.get(first[1], 'a special model')}: its U-Net takes {first[1]} "
             "channels instead of 4.",
             f"Choose an ordinary {family.label} checkpoint.",
         )
@@ -168,12 +192,10 @@ def _refuse_foreign(shapes: Mapping[str, Shape]) -> None:
             raise InputError(
                 f"The file is a LoRA, not a checkpoint (it has {key}).", "Swap the two file options."
             )
-        for mark, name in _FOREIGN:
-            if mark in key:
-                raise InputError(
-                    f"The checkpoint is {name} (it has {key}), which is not supported.",
-                    "Choose a Stable Diffusion 1.x, 2.x or XL checkpoint.",
-                )
+    for mark, name in _FOREIGN:
+        found = next((key for key in shapes if mark in key), None)
+        if found is not None:
+            raise _refusal(name, found)
     if not any(key.startswith(UNET_PREFIX) for key in shapes):
         if any(key.startswith(("down_blocks.", "unet.down_blocks.")) for key in shapes):
             raise InputError(
@@ -186,23 +208,31 @@ def _refuse_foreign(shapes: Mapping[str, Shape]) -> None:
         )
 
 
+def _refusal(name: str, key: str) -> InputError:
+    return InputError(
+        f"The checkpoint is {name} (it has {key}), and is not supported.",
+        "Choose an ordinary Stable Diffusion 1.x, 2.x or XL checkpoint.",
+    )
+
+
 def _family_by_keys(shapes: Mapping[str, Shape]) -> Family:
     """The family by its text encoders, else by the U-Net's own marks."""
-    for key in shapes:
-        if key.startswith("conditioner.embedders.1."):
-            return SDXL
-        if key.startswith("cond_stage_model.model."):
-            return SD2
-        if key.startswith("cond_stage_model.transformer."):
-            return SD1
-    if any(key.startswith("conditioner.embedders.0.model.") for key in shapes):
+    label = shapes.get(f"{UNET_PREFIX}label_emb.0.0.weight", (0, 0))
+    width = next((shape[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight")), 0)
+    if label[-1] == _KOLORS_LABELS:
+        raise _refusal("Kolors", f"{UNET_PREFIX}label_emb")
+    for family in (SDXL, SD2, SD1):
+        prefix = family.text_encoders[-1].key_prefix
+        if any(key.startswith(prefix) for key in shapes):
+            return family
+    is_refiner = any(key.startswith("conditioner.embedders.0.model.") for key in shapes)
+    if is_refiner or label[-1] and width == _REFINER_WIDTH:
         raise InputError(
             "The checkpoint is the SDXL refiner, which LoRAs of this kind do not fit.",
             "Choose an SDXL base checkpoint.",
         )
-    if any(key.startswith(f"{UNET_PREFIX}label_emb.") for key in shapes):
+    if label[-1]:
         return SDXL
-    width = next((shape[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight")), 0)
     for family in FAMILIES.values():
         if family.cross_attention_width == width:
             return family

@@ -8,6 +8,8 @@ from benchmarks.shapes import SD15, SD21, SDXL_BASE, checkpoint_shapes
 from lib_copier.errors import InputError
 from lib_copier.families import SD1, SD2, SDXL, detect_family, detect_lora_family
 
+LABEL = "model.diffusion_model.label_emb.0.0.weight"
+CONTEXT = "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 
 
@@ -31,7 +33,16 @@ def test_markers_tell_the_prediction():
     ("keys", "told"),
     [
         ({"model.diffusion_model.joint_blocks.0.x.weight": (4, 4)}, "Stable Diffusion 3"),
+        ({"y_embedder.x.weight": (4, 4), "joint_blocks.0.x.weight": (4, 4)}, "Stable Diffusion 3"),
         ({"double_blocks.0.img_attn.qkv.weight": (4, 4)}, "Flux"),
+        ({"y_embedder.y_proj.fc1.weight": (4, 4)}, "PixArt"),
+        ({"clip_txt_mapper.weight": (4, 4)}, "Stable Cascade"),
+        ({"mlp_t5.0.weight": (4, 4)}, "HunyuanDiT"),
+        ({FIRST: (8, 4, 3, 3), "edm_mean": (4,)}, "Playground"),
+        ({FIRST: (8, 4, 3, 3), "edm_vpred.sigma_max": ()}, "CosXL"),
+        ({FIRST: (8, 4, 3, 3), LABEL: (1280, 5632)}, "Kolors"),
+        ({FIRST: (8, 4, 3, 3), LABEL: (1536, 2560), CONTEXT: (384, 1280)}, "refiner"),
+        ({FIRST: (8, 4, 3, 3), "noise_augmentor.data_mean": (1, 4)}, "unCLIP"),
         ({"lora_unet_x.lora_down.weight": (4, 4)}, "is a LoRA"),
         ({"down_blocks.0.resnets.0.conv1.weight": (4, 4)}, "diffusers"),
         ({"conditioner.embedders.0.model.ln_final.bias": (4,), FIRST: (8, 4, 3, 3)}, "refiner"),
@@ -42,6 +53,14 @@ def test_markers_tell_the_prediction():
 def test_refusals_name_what_it_is(keys, told):
     with pytest.raises(InputError, match=told):
         detect_family(keys)
+
+
+@pytest.mark.parametrize(
+    ("channels", "told"), [(5, "depth"), (7, "upscaler"), (8, "pix2pix"), (9, "inpainting")]
+)
+def test_further_channels_are_refused_by_what_they_are_for(channels, told):
+    with pytest.raises(InputError, match=told):
+        detect_family({**checkpoint_shapes(SDXL_BASE), FIRST: (320, channels, 3, 3)})
 
 
 def test_inpainting_is_refused_unless_allowed():

@@ -22,6 +22,8 @@ LEAVES = {
     "disk",
     "lock",
     "families",
+    "keys",
+    "vocabulary",
     "html",
     "svg",
     "environment",
@@ -60,6 +62,8 @@ STANDARD_ONLY = (
     "edge",
     "commands",
     "families",
+    "keys",
+    "vocabulary",
     "html",
     "svg",
 )

@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from lib_copier.families import UNET_PREFIX, VAE_PREFIX, Family
+from lib_copier.families import Family
+from lib_copier.keys import UNET_PREFIX, VAE_PREFIX
 
 LAYERS_PER_LEVEL = 2
 _STRIDE = LAYERS_PER_LEVEL + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ import torch
 from torch import nn
 
 from lib_copier.errors import InputError
-from lib_copier.families import SD1, SD2, SDXL, VAE_PREFIX, Family
+from lib_copier.families import SD2, SDXL, Family
+from lib_copier.keys import VAE_PREFIX
+from lib_copier.lora.layout import open_clip_slots
 from lib_copier.models import sizes
 
 if TYPE_CHECKING:
@@ -21,13 +24,15 @@ if TYPE_CHECKING:
 
 Tensors = dict[str, torch.Tensor]
 
-# Under these names the converters look; ours are set before them whatever the family.
-_CLIP_PREFIX = SD1.text_encoders[0].key_prefix
+VAE_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+# Under this name the converter looks; ours are set before them whatever the family.
 _OPEN_CLIP_PREFIX = SDXL.text_encoders[1].key_prefix
-_SD2_LAYERS = 24
 _LAYOUTS = {4: torch.channels_last}
 """What tensors may stay in beside the usual layout, by their number of axes."""
-_NOT_PARAMETERS = ("position_ids", "attn_mask", "logit_scale")
+_SDXL_END = re.compile(
+    r"text_model\.(encoder\.layers\.(\d+)\..*|final_layer_norm\..*)|text_projection\.weight"
+)
+"""What some SDXL files lack of a text encoder: its last layer (the group) and what follows."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,10 @@ def build_unet(
 
     config = sizes.unet_config(shapes, family)
     converted = convert_ldm_unet_checkpoint(tensors, config)
+    taken = {id(tensor) for tensor in converted.values()}
+    left = [name for name, tensor in tensors.items() if id(tensor) not in taken]
     tensors.clear()
-    return _filled("U-Net", lambda: UNet2DConditionModel(**config), converted, placement)
+    return _filled("U-Net", lambda: UNet2DConditionModel(**config), converted, placement, left)
 
 
 def build_vae(tensors: Tensors, family: Family, placement: Placement) -> AutoencoderKL:
@@ -70,9 +77,9 @@ def build_vae(tensors: Tensors, family: Family, placement: Placement) -> Autoenc
     own = without_prefix(tensors, VAE_PREFIX) or tensors
     config = sizes.vae_config(_shapes(own), family)
     named = {VAE_PREFIX + name: tensor for name, tensor in own.items()}
-    return _filled(
-        "VAE", lambda: AutoencoderKL(**config), convert_ldm_vae_checkpoint(named, config), placement
-    )
+    converted = convert_ldm_vae_checkpoint(named, config)
+    left = [name for name in own if not name.startswith(VAE_PARTS)]
+    return _filled("VAE", lambda: AutoencoderKL(**config), converted, placement, left)
 
 
 def build_text_encoders(
@@ -82,10 +89,13 @@ def build_text_encoders(
     encoders: list[Any] = []
     for encoder in family.text_encoders:
         own = without_prefix(tensors, encoder.key_prefix)
-        if encoder.is_open_clip:
-            encoders.append(_open_clip(own, placement, is_cut=family is SD2))
-        else:
-            encoders.append(_clip(own, placement))
+        if not own:
+            raise InputError(
+                f"The checkpoint lacks a text encoder of {family.label} ({encoder.key_prefix}…).",
+                "Choose a whole checkpoint.",
+            )
+        build = _open_clip if encoder.is_open_clip else _clip
+        encoders.append(build(own, placement, family))
     return tuple(encoders)
 
 
@@ -94,39 +104,49 @@ def without_prefix(tensors: Tensors, prefix: str) -> dict[str, torch.Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _clip(own: dict[str, torch.Tensor], placement: Placement) -> CLIPTextModel:
-    from diffusers.loaders.single_file_utils import convert_ldm_clip_checkpoint
+def _clip(own: Tensors, placement: Placement, family: Family) -> CLIPTextModel:
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    if "embeddings.token_embedding.weight" in own:
-        # Some old merges were saved by a transformers that left this level out.
-        own = {"text_model." + name: tensor for name, tensor in own.items()}
-    config = sizes.clip_config(_shapes(own))
-    converted = convert_ldm_clip_checkpoint({_CLIP_PREFIX + name: tensor for name, tensor in own.items()})
-    converted = {name: tensor for name, tensor in converted.items() if name.startswith("text_model.")}
-    return _filled("text encoder", lambda: CLIPTextModel(CLIPTextConfig(**config)), converted, placement)
+    # These names are transformers' own.
+    config = CLIPTextConfig(**sizes.clip_config(_shapes(own), may_be_cut=family is SDXL))
+    whole = _with_end(own, CLIPTextModel, config) if family is SDXL else own
+    return _filled("text encoder", lambda: CLIPTextModel(config), whole, placement)
 
 
 def _open_clip(
-    own: dict[str, torch.Tensor], placement: Placement, *, is_cut: bool
+    own: Tensors, placement: Placement, family: Family
 ) -> CLIPTextModel | CLIPTextModelWithProjection:
-    """An OpenCLIP encoder; `is_cut`: SD2, which reads the last block's input and has no pooled output."""
+    """An OpenCLIP encoder; SD2 reads the last block's input and has no pooled output."""
     from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    kept = {name: tensor for name, tensor in own.items() if not name.endswith(_NOT_PARAMETERS)}
-    if is_cut:
-        kept = _without_last_block(kept)
-    config = CLIPTextConfig(**sizes.open_clip_config(_shapes(kept)))
+    kept = _without_last_block(own) if family is SD2 else own
+    config = CLIPTextConfig(**sizes.open_clip_config(_shapes(kept), may_be_cut=family is SDXL))
     # The converter reads nothing but the configuration: a shell spares building the module twice.
     shell = SimpleNamespace(config=config)
     named = {_OPEN_CLIP_PREFIX + name: tensor for name, tensor in kept.items()}
     converted = convert_open_clip_checkpoint(shell, named, prefix=_OPEN_CLIP_PREFIX)
-    model_class = CLIPTextModel if is_cut else CLIPTextModelWithProjection
-    return _filled("text encoder", lambda: model_class(config), converted, placement)
+    model_class = CLIPTextModel if family is SD2 else CLIPTextModelWithProjection
+    left = [name for name in kept if not open_clip_slots(name)]
+    whole = _with_end(converted, model_class, config) if family is SDXL else converted
+    return _filled("text encoder", lambda: model_class(config), whole, placement, left)
 
 
-def _without_last_block(own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _with_end(tensors: Tensors, model_class: Any, config: Any) -> Tensors:
+    """What a file lacks of SDXL's last layers, filled up with zeros, as the WebUI does it.
+
+    SDXL reads the last layer but one; only the pooled text goes through the end of the second encoder.
+    """
+    with torch.device("meta"):
+        expected = model_class(config).state_dict()
+    last = str(config.num_hidden_layers - 1)
+    ends = ((name, _SDXL_END.fullmatch(name)) for name in expected if name not in tensors)
+    lacking = [name for name, end in ends if end and end[2] in (None, last)]
+    like = next(iter(tensors.values()))
+    return tensors | {name: like.new_zeros(expected[name].shape) for name in lacking}
+
+
+def _without_last_block(own: Tensors) -> Tensors:
     """Leave out the block that SD2 never runs.
 
     A whole OpenCLIP (known by its projection, or by its 24 blocks) still has it; files converted from
@@ -134,7 +154,7 @@ def _without_last_block(own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
     """
     layers = sizes.open_clip_layers(_shapes(own))
     kept = {name: tensor for name, tensor in own.items() if name != "text_projection"}
-    if len(kept) == len(own) and layers != _SD2_LAYERS:
+    if len(kept) == len(own) and layers != sizes.TEXT_LAYERS[SD2.cross_attention_width]:
         return kept
     unused = f"transformer.resblocks.{layers - 1}."
     return {name: tensor for name, tensor in kept.items() if not name.startswith(unused)}
@@ -144,13 +164,23 @@ def _shapes(tensors: Tensors) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def _filled(what: str, make: Callable[[], Any], tensors: Tensors, placement: Placement) -> Any:
-    """Make a module without memory of its own and give it the tensors, complete and of the right shape."""
+def _filled(
+    what: str,
+    make: Callable[[], Any],
+    tensors: Tensors,
+    placement: Placement,
+    left: Collection[str] = (),
+) -> Any:
+    """Make a module without memory of its own and give it the tensors, complete and of the right shape.
+
+    `left` names what of the file has no place in it, which is a fault too.
+    """
     with torch.device("meta"):
         module = make()
     expected = module.state_dict()
     faults = [f"{name} is missing" for name in expected if name not in tensors]
-    faults += [f"{name} is not part of a {what}" for name in tensors if name not in expected]
+    strange = [*left, *(name for name in tensors if name not in expected)]
+    faults += [f"{name} is not part of a {what}" for name in strange]
     faults += [
         f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
         for name in expected

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from lib_copier.errors import InputError
-from lib_copier.families import SD2, VAE_PREFIX, Family, detect_family
+from lib_copier.families import SD2, Family, detect_family
+from lib_copier.keys import VAE_PREFIX
 from lib_copier.lora.header import file_sha256
 from lib_copier.models.ahead import WeightReader
-from lib_copier.models.build import Placement, build_text_encoders, build_unet, build_vae
+from lib_copier.models.build import VAE_PARTS, Placement, build_text_encoders, build_unet, build_vae
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.prediction import asked_prediction, told_prediction
 from lib_copier.models.source import ModelFile
@@ -154,9 +155,7 @@ def _load_vae(
         return build_vae(tensors, family, placement)
     with ModelFile.open(Path(separate)) as vae_file:
         _check_vae(vae_file.path, vae_file.shapes)
-        tensors = vae_file.under(VAE_PREFIX) or vae_file.under(
-            "encoder.", "decoder.", "quant_conv.", "post_quant_conv."
-        )
+        tensors = vae_file.under(VAE_PREFIX) or vae_file.under(*VAE_PARTS)
         return build_vae(tensors, family, placement)
 
 

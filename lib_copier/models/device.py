@@ -7,10 +7,13 @@ import torch
 from lib_copier.errors import InputError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_FIRST_WITH_BF16 = (8, 0)
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device by name; ``auto`` is the first GPU, else the processor.
+
+    A GPU becomes the process's current one, so that its streams, events and graphs are those of the kernels.
 
     Raises
     ------
@@ -27,11 +30,16 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
     ):
         raise InputError(f"There is no device {name!r} that torch can use.", "Use --device cpu.")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
 
 
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The number format by name; ``auto`` is fp16 on a GPU and fp32 on a processor.
+def choose_dtype(precision: str, device: torch.device, *, is_training: bool = False) -> torch.dtype:
+    """The number format by name; ``auto`` is fp32 on a processor and fp16 on a GPU.
+
+    Training takes bf16, whose range holds every gradient, on CUDA devices that compute in it themselves (from
+    compute capability 8.0 on; older ones only emulate it, slower), and fp32 on other GPUs.
 
     Raises
     ------
@@ -39,7 +47,11 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
         If the name is none of ``auto``, ``fp32``, ``bf16`` and ``fp16``.
     """
     if precision == "auto":
-        return torch.float32 if device.type == "cpu" else torch.float16
+        if device.type == "cpu" or is_training and device.type != "cuda":
+            return torch.float32
+        if is_training and torch.cuda.get_device_capability(device) >= _FIRST_WITH_BF16:
+            return torch.bfloat16
+        return torch.float16
     if precision not in PRECISIONS:
         raise InputError(f"Unknown precision {precision!r}.", f"Use auto, {', '.join(PRECISIONS)}.")
     return PRECISIONS[precision]

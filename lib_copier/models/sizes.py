@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.families import SDXL, UNET_PREFIX, Family
+from lib_copier.families import SDXL, Family
+from lib_copier.keys import UNET_PREFIX
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 HEAD_WIDTH = 64
 """Channels of one attention head, in SD2's and SDXL's U-Nets and in every CLIP text encoder."""
+TEXT_LAYERS = {768: 12, 1024: 24, 1280: 32}
+"""Layers of the text encoders that exist, by their width: CLIP-L, OpenCLIP H and OpenCLIP bigG."""
 
 
 def unet_config(shapes: Shapes, family: Family) -> dict[str, Any]:
@@ -33,6 +36,11 @@ def unet_config(shapes: Shapes, family: Family) -> dict[str, Any]:
     ]
     depths = [_depth(shapes, f"{UNET_PREFIX}input_blocks.{block}.1.") for block in firsts]
     middle_depth = _depth(shapes, f"{UNET_PREFIX}middle_block.1.")
+    if not middle_depth:
+        raise InputError(
+            "The U-Net's middle block has no attention: a pruned model such as SSD-1B or Segmind Vega.",
+            "Choose a whole SD1, SD2 or SDXL checkpoint.",
+        )
     if depths[-1] not in (0, middle_depth):
         raise InputError(
             f"The U-Net's middle block is {middle_depth} layers deep, its last level {depths[-1]}.",
@@ -59,7 +67,8 @@ def unet_config(shapes: Shapes, family: Family) -> dict[str, Any]:
     }
     label = shapes.get(UNET_PREFIX + "label_emb.0.0.weight")
     if family is SDXL and label is not None:
-        pooled = shapes.get(SDXL.text_encoders[1].key_prefix + "text_projection", (1280, 1280))[1]
+        # As wide as that text encoder; 1280 where the file holds the U-Net alone.
+        pooled = shapes.get(SDXL.text_encoders[1].key_prefix + "positional_embedding", (77, 1280))[1]
         config |= {
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": (label[1] - pooled) // 6,
@@ -103,19 +112,24 @@ def vae_config(shapes: Shapes, family: Family) -> dict[str, Any]:
     }
 
 
-def clip_config(shapes: Shapes) -> dict[str, Any]:
-    """Arguments of transformers' `CLIPTextConfig` for a CLIP-L in its own names (``text_model.…``)."""
+def clip_config(shapes: Shapes, *, may_be_cut: bool = False) -> dict[str, Any]:
+    """Arguments of transformers' `CLIPTextConfig` for a CLIP-L in its own names (``text_model.…``).
+
+    `may_be_cut`: the file may lack the last layers, and the width tells how many there are.
+    """
     embedding = _shape(shapes, "text_model.embeddings.token_embedding.weight")
     layers = 1 + max(_indices(shapes, r"text_model\.encoder\.layers\.(\d+)\."), default=-1)
+    layers = max(layers, TEXT_LAYERS.get(embedding[1], 0)) if may_be_cut else layers
     feed_forward = _shape(shapes, "text_model.encoder.layers.0.mlp.fc1.weight")[0]
     positions = _shape(shapes, "text_model.embeddings.position_embedding.weight")[0]
     return _text_config(embedding, layers, feed_forward, positions, "quick_gelu")
 
 
-def open_clip_config(shapes: Shapes) -> dict[str, Any]:
+def open_clip_config(shapes: Shapes, *, may_be_cut: bool = False) -> dict[str, Any]:
     """The same for an OpenCLIP encoder (``transformer.resblocks.…``, names without prefix)."""
     embedding = _shape(shapes, "token_embedding.weight")
     layers = open_clip_layers(shapes)
+    layers = max(layers, TEXT_LAYERS.get(embedding[1], 0)) if may_be_cut else layers
     feed_forward = _shape(shapes, "transformer.resblocks.0.mlp.c_fc.weight")[0]
     positions = _shape(shapes, "positional_embedding")[0]
     config = _text_config(embedding, layers, feed_forward, positions, "gelu")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 import torch
 
 from lib_copier.errors import InputError
-from lib_copier.families import UNET_PREFIX
-from lib_copier.lora.source import PICKLE_SUFFIXES, load_pickled
-from lib_copier.lora.stream import TensorFile
-from lib_copier.models import ema
+from lib_copier.keys import known_names
+from lib_copier.lora.precision import dtype_name
+from lib_copier.lora.source import PickledFile, open_checkpoint
+from lib_copier.lora.stream import TensorSource
 
 _TORCH_DTYPES = {
     "F64": torch.float64,
@@ -37,23 +35,23 @@ class ModelFile:
 
     Tensors are read, not mapped: pages of a map would count as this process's memory beside the modules.
 
-    `shapes` holds every tensor's shape by its original name. Where a file has nothing but averaged U-Net
-    weights, they stand under the names of the weights they average.
+    `shapes` holds every weight's shape by its usual name (`keys.known_names`); weights in scaled fp8 are read
+    as the numbers that they stand for.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        shapes: Mapping[str, tuple[int, ...]],
-        metadata: Mapping[str, str],
-        read: Callable[[str], torch.Tensor],
-        stack: ExitStack,
-    ) -> None:
-        self.path = path
-        self.metadata = metadata
-        self._stack = stack
-        self._read = read
-        self._stored = _stored_names(shapes)
+    def __init__(self, source: TensorSource) -> None:
+        unknown = sorted({info.dtype for info in source.header.tensors.values()} - set(_TORCH_DTYPES))
+        if unknown:
+            source.close()
+            raise InputError(
+                f"{source.path} stores tensors as {', '.join(unknown)}, which is not supported.",
+                "Use an fp16, bf16 or fp32 checkpoint.",
+            )
+        self.path = source.path
+        self.metadata = source.header.metadata
+        self._source = source
+        self._stored = known_names(source.header.tensors)
+        shapes = source.header.shapes
         self.shapes = {name: shapes[stored] for name, stored in self._stored.items()}
 
     @classmethod
@@ -65,45 +63,19 @@ class ModelFile:
         InputError
             If it is no file, is truncated, or is neither safetensors nor a checkpoint pickle.
         """
-        if path.is_dir():
+        if (path / "model_index.json").is_file():
             raise InputError(
-                f"{path} is a folder.",
-                "Give a single checkpoint file; convert a diffusers folder to one first."
-                if (path / "model_index.json").is_file()
-                else "Give a single checkpoint file.",
+                f"{path} is a folder of diffusers.", "Convert it to a single checkpoint file first."
             )
-        if not path.exists():
-            raise InputError(f"{path}: no such file.", "Check the path.")
-        return (
-            cls._open_pickle(path) if path.suffix.lower() in PICKLE_SUFFIXES else cls._open_safetensors(path)
-        )
+        return cls(open_checkpoint(path))
 
-    @classmethod
-    def _open_safetensors(cls, path: Path) -> ModelFile:
-        stack = ExitStack()
-        file = stack.enter_context(TensorFile(path))
-        kinds = {name: info.dtype for name, info in file.header.tensors.items()}
-
-        def read(name: str) -> torch.Tensor:
-            array = file.read(name)
-            flat = torch.from_numpy(array.reshape(-1).view(np.uint8))
-            return flat.view(_TORCH_DTYPES[kinds[name]]).reshape(array.shape)
-
-        unknown = sorted(set(kinds.values()) - set(_TORCH_DTYPES))
-        if unknown:
-            stack.close()
-            raise InputError(
-                f"{path} stores tensors as {', '.join(unknown)}, which is not supported.",
-                "Use an fp16, bf16 or fp32 checkpoint.",
-            )
-        return cls(path, file.header.shapes, file.header.metadata, read, stack)
-
-    @classmethod
-    def _open_pickle(cls, path: Path) -> ModelFile:
-        tensors = load_pickled(path)
-        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        # The pickle's tensors are maps of the file, or share memory.
-        return cls(path, shapes, {}, lambda name: tensors[name].clone(), ExitStack())
+    def _read(self, name: str) -> torch.Tensor:
+        array = self._source.read(name)
+        # numpy's type of bfloat16 and fp8 is not torch's.
+        flat = torch.from_numpy(array.reshape(-1).view("u1"))
+        tensor = flat.view(_TORCH_DTYPES[dtype_name(array)]).reshape(array.shape)
+        # A pickle's tensors are maps of the file, or share memory.
+        return tensor.clone() if isinstance(self._source, PickledFile) else tensor
 
     def under(
         self, *prefixes: str, placed: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor
@@ -124,16 +96,4 @@ class ModelFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
-
-
-def _stored_names(names: Mapping[str, object]) -> dict[str, str]:
-    """Each tensor's name, as the rest of the program knows it, to its name in the file."""
-    stored = {name: name for name in names if not name.startswith(ema.PREFIX)}
-    if any(name.startswith(UNET_PREFIX) for name in stored):
-        return stored
-    for name in names:
-        dotted = ema.dotted_name(name)
-        if dotted is not None:
-            stored[dotted] = name
-    return stored
+        self._source.close()

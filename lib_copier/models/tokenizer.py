@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from functools import lru_cache
-from importlib import resources
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+from lib_copier import vocabulary
 
 START_ID = 49406
 END_ID = 49407
@@ -14,7 +14,6 @@ CHUNK_TOKENS = 75
 """Tokens of text in one chunk; start and end make it 77."""
 
 _WORDS = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
-_END_OF_WORD = "</w>"
 
 
 class PromptTokenizer:
@@ -41,17 +40,13 @@ class PromptTokenizer:
 
 @lru_cache(maxsize=1)
 def _byte_pairs() -> Tokenizer:
-    merges = _merges()
-    symbols = _byte_symbols()
-    words = [*symbols, *(symbol + _END_OF_WORD for symbol in symbols), *(a + b for a, b in merges)]
-    words += ["<|startoftext|>", "<|endoftext|>"]
     tokenizer = Tokenizer(
         models.BPE(
-            vocab={word: index for index, word in enumerate(words)},
-            merges=merges,
+            vocab={word: index for index, word in enumerate(vocabulary.words())},
+            merges=list(vocabulary.merges()),
             continuing_subword_prefix="",
-            end_of_word_suffix=_END_OF_WORD,
-            unk_token="<|endoftext|>",
+            end_of_word_suffix=vocabulary.END_OF_WORD,
+            unk_token=vocabulary.END_TEXT,
         )
     )
     tokenizer.normalizer = normalizers.Sequence(
@@ -64,23 +59,3 @@ def _byte_pairs() -> Tokenizer:
         ]
     )
     return tokenizer
-
-
-def _merges() -> list[tuple[str, str]]:
-    packed = (resources.files("lib_copier.models") / "data" / "clip_merges.txt.gz").read_bytes()
-    pairs = []
-    for line in gzip.decompress(packed).decode("utf-8").split("\n"):
-        left, _, right = line.partition(" ")
-        if right:
-            pairs.append((left, right))
-    return pairs
-
-
-def _byte_symbols() -> list[str]:
-    """One visible character for each byte, in the order of CLIP's vocabulary.
-
-    Printable bytes stand for themselves; the others take the characters from U+0100 on.
-    """
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = 256 - len(printable)
-    return [chr(code) for code in (*printable, *range(256, 256 + hidden))]

@@ -15,7 +15,7 @@ from lib_copier.lora.names import UNET_PREFIX
 from lib_copier.models.ahead import WeightReader
 from lib_copier.models.attach import bake, lora_targets
 from lib_copier.models.checkpoint import PARTS, Checkpoint, load_checkpoint, part_dtypes
-from lib_copier.models.device import PRECISIONS, choose_device
+from lib_copier.models.device import choose_device, choose_dtype
 from lib_copier.models.latents import decode_latents, encode_picture
 from lib_copier.train.captions import CACHED_ORDERS, CaptionBook, plan_captions
 from lib_copier.train.conditioning import CachedConditioning, LiveConditioning
@@ -65,15 +65,6 @@ class Prepared:
         return RunFacts(self.checkpoint, self.sources, steps, started_at, self.dtype)
 
 
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """What the model computes in; ``auto``: fp32 on the CPU, on CUDA bf16 where the GPU has it, else fp16."""
-    if precision != "auto":
-        return PRECISIONS[precision]
-    if device.type != "cuda":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
 def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     """Read pictures and models, compute latents and embeddings, and give the model its LoRA layers.
 
@@ -84,7 +75,7 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     """
     sources = tuple(load_picture(picture, log=log) for picture in config.pictures)
     device = choose_device(config.device)
-    dtype = choose_dtype(config.precision, device)
+    dtype = choose_dtype(config.precision, device, is_training=True)
     # Encoders whose work is done ahead run in fp32: it costs nothing later.
     text_dtype = dtype if config.train_text_encoder else torch.float32
     dtypes = part_dtypes(PARTS, text_dtype, dtype, config.vae)

@@ -9,17 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
-from lib_copier.models.tokenizer import END_ID, START_ID, PromptTokenizer, _byte_symbols, _merges
+from lib_copier.models.tokenizer import END_ID, START_ID, PromptTokenizer
+from lib_copier.vocabulary import merges, words
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory) -> CLIPTokenizer:
     folder = tmp_path_factory.mktemp("clip")
-    merges, symbols = _merges(), _byte_symbols()
-    words = [*symbols, *(s + "</w>" for s in symbols), *(a + b for a, b in merges)]
-    words += ["<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
-    lines = ["#version: 0.2", *(f"{a} {b}" for a, b in merges)]
+    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words())}))
+    lines = ["#version: 0.2", *(f"{a} {b}" for a, b in merges())]
     (folder / "merges.txt").write_text("\n".join(lines), encoding="utf-8")
     return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
 
@@ -32,7 +30,7 @@ def test_known_ids():
 
 
 def test_the_vocabulary_is_complete(reference):
-    assert len(_merges()) == 48894
+    assert len(merges()) == 48894
     assert reference.vocab_size == 49408
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib_copier.errors import InputError
-from lib_copier.families import SD1, SD2, SDXL, UNET_PREFIX, Family, detect_family, detect_lora_family
+from lib_copier.families import SD1, SD2, SDXL, Family, detect_family, detect_lora_family
+from lib_copier.keys import UNET_PREFIX
 from lib_copier.lora.header import read_header
 
 _PICKLE_SUFFIXES = {".ckpt", ".pt", ".pth"}

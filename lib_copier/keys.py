@@ -73,7 +73,8 @@ def averaged_name(name: str) -> str | None:
     >>> averaged_name("model_ema.diffusion_modelinput_blocks101in_layers0weight")
     'model.diffusion_model.input_blocks.10.1.in_layers.0.weight'
     """
-    rest, words = name.removeprefix(EMA_PREFIX).removeprefix("diffusion_model"), []
+    rest = name.removeprefix(EMA_PREFIX).removeprefix("diffusion_model")
+    words: list[str] = []
     while rest:
         token = _TOKEN.match(rest)
         if token is None:

@@ -11,7 +11,7 @@ import torch
 from lib_copier.errors import InputError
 from lib_copier.keys import known_names
 from lib_copier.lora.precision import dtype_name
-from lib_copier.lora.source import PickledFile, open_checkpoint
+from lib_copier.lora.source import PICKLE_SUFFIXES, open_checkpoint
 from lib_copier.lora.stream import TensorSource
 
 _TORCH_DTYPES = {
@@ -75,7 +75,7 @@ class ModelFile:
         flat = torch.from_numpy(array.reshape(-1).view("u1"))
         tensor = flat.view(_TORCH_DTYPES[dtype_name(array)]).reshape(array.shape)
         # A pickle's tensors are maps of the file, or share memory.
-        return tensor.clone() if isinstance(self._source, PickledFile) else tensor
+        return tensor.clone() if self.path.suffix.lower() in PICKLE_SUFFIXES else tensor
 
     def under(
         self, *prefixes: str, placed: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor

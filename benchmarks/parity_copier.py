@@ -13,10 +13,11 @@ import torch
 from lib_copier.engines.embedded import EmbeddedEngine
 from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
-from lib_copier.engines.task import Engine, TrainTask
+from lib_copier.engines.task import Engine
 from lib_copier.train.config import parse_config
 from lib_copier.train.feed import Feed
 from lib_copier.train.prepare import prepare
+from lib_copier.training import TrainTask
 
 _DRAWS = 32
 _SEED = 987_654

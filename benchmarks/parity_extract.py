@@ -12,8 +12,9 @@ from benchmarks.shapes import SD15
 from lib_copier.engines.embedded import EmbeddedEngine
 from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
-from lib_copier.engines.task import Engine, ExtractTask, MergeTask, WeightedLora
+from lib_copier.engines.task import Engine, ExtractTask, MergeTask
 from lib_copier.lora.file import read_lora
+from lib_copier.training import WeightedLora
 
 RANK = 16
 

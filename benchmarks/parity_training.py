@@ -17,13 +17,13 @@ from safetensors.torch import save_file
 from benchmarks.parity_copier import compare_copiers, copier_lines
 from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
-from lib_copier.engines.task import Picture, TrainTask
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.layer import Layer, Lora
 from lib_copier.train.config import parse_config
 from lib_copier.train.feed import Feed
 from lib_copier.train.inject import LoraNetwork
 from lib_copier.train.prepare import prepare
+from lib_copier.training import Picture, TrainTask
 
 _REPLAY = Path(__file__).with_name("replay.py")
 _UP_DEVIATION = 0.01
@@ -63,7 +63,7 @@ def compare_training(
     )
     found: dict[str, Any] = {"steps": steps, "side": side}
     for name, changed in (
-        ("gradient", replace(task, optimizer="torch.optim.SGD", learning_rate=1.0, steps=1)),
+        ("gradient", replace(task, optimizer="sgd", learning_rate=1.0, steps=1)),
         ("adamw", task),
     ):
         found[name] = _compare(engine, changed, folder / name)

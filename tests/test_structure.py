@@ -24,6 +24,9 @@ LEAVES = {
     "families",
     "keys",
     "vocabulary",
+    "optimizers",
+    "training",
+    "recipe.option",
     "html",
     "svg",
     "environment",
@@ -64,6 +67,8 @@ STANDARD_ONLY = (
     "families",
     "keys",
     "vocabulary",
+    "optimizers",
+    "training",
     "html",
     "svg",
 )

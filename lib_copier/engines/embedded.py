@@ -9,17 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.engines.locate import child_environment, python, root
-from lib_copier.engines.task import (
-    Command,
-    ExtractTask,
-    MergeTask,
-    ResizeTask,
-    SvdMergeTask,
-    TagTask,
-    Task,
-    TrainTask,
-    WeightedLora,
-)
+from lib_copier.engines.task import Command, ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask, Task
+from lib_copier.training import TrainTask, WeightedLora
 
 RESULTS_VERSION = "1"
 """Part of every key: raised when the same task begins to give another result."""
@@ -66,7 +57,6 @@ def job_command(part: str, job: Mapping[str, Any], path: Path) -> Command:
 
 def _train(task: TrainTask, work_dir: Path) -> Command:
     config = {field.name: _plain(getattr(task, field.name)) for field in dataclasses.fields(task)}
-    config["optimizer_args"] = dict(task.optimizer_args)
     config["metadata"] = dict(task.metadata)
     config["work_dir"] = str(work_dir)
     return job_command("train", config, work_dir / "train.json")

@@ -99,6 +99,8 @@ def run_command(command: Command, watch: Watch) -> Outcome:
     with watch.log.open("ab") as log:
         log.write(f"$ {shown(command)}\n".encode())
         log.flush()
+        for note in command.notes:
+            watch.on_event({"event": "log", "text": note})
         process = _spawn(command, watch)
         try:
             watch.on_started(process.pid)

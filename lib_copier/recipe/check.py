@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from lib_copier.errors import FaultsError
@@ -12,6 +12,7 @@ from lib_copier.recipe.names import name_fault
 from lib_copier.recipe.option import Option, Value
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.weights import split_weighted
+from lib_copier.training import setting_faults
 
 
 def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:
@@ -135,8 +136,8 @@ def _edit_faults(recipe: Recipe, edit: Edit, folder: Path) -> Iterator[str]:
             yield f"{where} picture {file or '(none)'} for origin {origin!r} does not exist"
     yield from (f"{where} {fault}" for fault in _effect_faults(edit))
     if any(key.startswith("edit_lora.") for key, _value in edit.settings):
-        values = recipe.group("edit_lora", edit)
-        yield from _warmup_fault(values, f"{where} edit_lora.")
+        for fault in setting_faults(recipe.group("edit_lora", edit)):
+            yield f"{where} edit_lora.{fault}"
     if not edit.effects:
         for origin in sorted(known - {name for name, _file in edit.files}):
             yield f"{where} it has neither an effect nor a picture for origin {origin!r}"
@@ -172,18 +173,7 @@ def _trained(recipe: Recipe) -> Iterator[str]:
 
 def _training_faults(recipe: Recipe) -> Iterator[str]:
     for name in _trained(recipe):
-        values = recipe.group(name)
-        if _number(values["timestep_min"]) >= _number(values["timestep_max"]):
-            yield f"{name}.timestep_min is not below {name}.timestep_max"
-        yield from _warmup_fault(values, f"{name}.")
-        for item in recipe.texts(f"{name}.optimizer_args"):
-            if "=" not in item:
-                yield f"{name}.optimizer_args: {item!r} is not NAME=VALUE"
-
-
-def _warmup_fault(values: Mapping[str, Value], where: str) -> Iterator[str]:
-    if _number(values["warmup_steps"]) > _number(values["steps"]):
-        yield f"{where}warmup_steps {values['warmup_steps']} is more than {where}steps {values['steps']}"
+        yield from (f"{name}.{fault}" for fault in setting_faults(recipe.group(name)))
 
 
 def _sweep_faults(recipe: Recipe) -> Iterator[str]:

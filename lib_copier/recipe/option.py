@@ -123,7 +123,7 @@ class Option:
         raise ValueError(f"{self.key} takes {_KIND_WORDS[self.kind]}, not {_shown(value)}")
 
     def _accept_number(self, value: Any) -> Value:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
             raise ValueError(self._range_fault(value))
         if self.kind == "int" and value != int(value):
             raise ValueError(self._range_fault(value))
@@ -165,6 +165,13 @@ _KIND_WORDS = {
     "path": "a path",
     "list": "a list of texts",
 }
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # A whole number that is larger than any float.
+        return False
 
 
 def _shown(value: Any) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from lib_copier.recipe.option import Option, Value
-from lib_copier.recipe.training_options import training_options
+from lib_copier.training import SETTINGS, STEP_SETTINGS
 
 SAMPLERS = ("Euler", "Euler a", "DDIM", "DPM++ 2M", "DPM++ 2M Karras")
 STEP_ENGINES = ("project", "embedded", "sd-scripts")
@@ -37,6 +38,26 @@ _DIFFERENCE = ("project.method", ("difference",))
 _STYLE = ("base.train_style", (True,))
 _GENERATED = ("origin.source", ("generate",))
 
+
+def training_options(
+    group: str,
+    *,
+    scope: str = "recipe",
+    shown_when: tuple[str, tuple[Value, ...]] | None = None,
+    defaults: Mapping[str, Value] = MappingProxyType({}),
+) -> Iterator[Option]:
+    """The settings of one group's training, e.g. ``copier.steps``; `defaults` replaces some of the memo's."""
+    own = Option("engine", "str", "project", "Engine", "project: as the project says.", choices=STEP_ENGINES)
+    for row in (*(SETTINGS[name] for name in STEP_SETTINGS), replace(own, advanced=True)):
+        yield replace(
+            row,
+            key=f"{group}.{row.key}",
+            default=defaults.get(row.key, row.default),
+            scope=scope,
+            shown_when=shown_when,
+        )
+
+
 # fmt: off
 _PROJECT = (
     Option("project.name", "str", "", "Name", "Goes into the file names of finished LoRAs."),
@@ -44,11 +65,10 @@ _PROJECT = (
            "the origin. difference: subtract two copiers.", choices=("copier", "difference")),
     Option("project.checkpoint", "path", "", "Checkpoint", "The base model, a single file."),
     Option("project.vae", "path", "", "VAE", "A file that replaces the checkpoint's own.", advanced=True),
-    Option("project.prediction", "str", "auto", "Prediction type", "What the checkpoint predicts.",
-           choices=("auto", "epsilon", "v_prediction"), advanced=True),
+    replace(SETTINGS["prediction"], key="project.prediction"),
     Option("project.engine", "str", "auto", "Engine", "Who trains and merges.",
            choices=("auto", "embedded", "sd-scripts")),
-    Option("project.device", "str", "auto", "Device", "auto, cpu, cuda or cuda:N.", is_cosmetic=True),
+    replace(SETTINGS["device"], key="project.device"),
     Option("project.at_once", "int", 1, "Steps at once", "On a processor, where every step fits into memory "
            "beside the others: so many run side by side. A GPU takes one.", 1, 16, advanced=True,
            is_cosmetic=True),
@@ -101,10 +121,7 @@ _CAPTION = (
 
 _COPIER_GROUP = (
     *training_options("copier"),
-    Option("copier.copied_psnr", "float", None, "Stop when copied", "dB: end once unseen prompts print the "
-           "origin this well; none: train all steps.", 5, 60, optional=True),
-    Option("copier.copied_every", "int", 100, "Look every", "Steps between those looks.", 1, 100_000,
-           advanced=True),
+    *(replace(SETTINGS[name], key=f"copier.{name}") for name in ("copied_psnr", "copied_every")),
 )
 
 _COPIER_MODEL = (

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from lib_copier.engines.task import Command, MergeTask, WeightedLora
+from dataclasses import replace
+
+from lib_copier.engines.task import Command, MergeTask
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.weights import split_weighted
+from lib_copier.steps import training
 from lib_copier.steps.folder import pictures_in
 from lib_copier.steps.parts import (
     CHECKPOINT,
-    LORA_OUTPUT,
     Model,
     checkpoint_model,
     device_of,
@@ -17,12 +19,7 @@ from lib_copier.steps.parts import (
     engine_for,
     merge_device,
 )
-from lib_copier.steps.training import (
-    cosmetic_params,
-    keep_records,
-    training_command,
-    training_params,
-)
+from lib_copier.training import WeightedLora
 
 
 def steps(recipe: Recipe) -> tuple[list[Step], Model]:
@@ -54,21 +51,16 @@ def steps(recipe: Recipe) -> tuple[list[Step], Model]:
 
 
 def _style_step(recipe: Recipe, model: Model) -> Step:
-    return Step(
-        "base_lora",
-        "base_lora",
-        _train,
-        inputs=(*model.inputs, StepInput("pictures", path=str(recipe.get("base.folder")))),
-        params=training_params(recipe, "base"),
-        outputs=LORA_OUTPUT,
-        cosmetic=cosmetic_params(recipe, "base"),
-        engine=engine_for(recipe, "base"),
-        finish=keep_records,
-    )
+    pictures = StepInput("pictures", path=str(recipe.get("base.folder")))
+    # A folder holds photos of any size, which an origin or its edit never is.
+    changes = {"bucketed": True}
+    return training.step("base_lora", recipe, "base", model, [pictures], action=_train, changes=changes)
 
 
 def _train(place: Workplace) -> Command:
-    return training_command(place, pictures_in(place.path("pictures")))
+    pictures, notes = pictures_in(place.path("pictures"))
+    command = training.training_command(place, pictures)
+    return replace(command, notes=(*command.notes, *notes))
 
 
 def _merge(place: Workplace) -> Command:

@@ -7,21 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lib_copier.engines.task import Command, Picture
-from lib_copier.graph.step import Step, StepInput, Workplace
+from lib_copier.graph.step import Step, StepInput
 from lib_copier.recipe.model import Edit, Recipe
-from lib_copier.steps import resize, sweep
-from lib_copier.steps.parts import (
-    CAPTION,
-    LORA,
-    LORA_OUTPUT,
-    PICTURE,
-    Model,
-    engine_for,
-    fixed,
-    read_caption,
-)
-from lib_copier.steps.training import cosmetic_params, keep_records, training_command, training_params
+from lib_copier.steps import resize, sweep, training
+from lib_copier.steps.parts import LORA, Model
 
 _WEIGHTS = (-1.0, 0.0, 1.0)
 """Enough to see its effect and its leak."""
@@ -34,6 +23,7 @@ _ORDINARY = {
     "layers": (),
     "conv_rank": None,
     "conv_alpha": None,
+    "copied_psnr": None,
 }
 """Where the ordinary way differs from the settings of the edit LoRA."""
 
@@ -57,28 +47,10 @@ def steps(recipe: Recipe, edit: Edit, model: Model) -> Iterator[Step]:
 
 def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:
     group = "edit_lora" if recipe.method == "copier" else "copier"
-    pictures = [
+    inputs = [
         given
         for origin in recipe.origins
-        for given in (
-            StepInput("picture", step=f"edit/{origin.name}/{edit.name}", output=PICTURE),
-            StepInput("caption", step=f"caption/{origin.name}", output=CAPTION),
-        )
+        for given in training.picture_inputs(f"edit/{origin.name}/{edit.name}", origin)
     ]
-    return Step(
-        f"control_lora/{edit.name}",
-        "control_lora",
-        _train,
-        inputs=(*model.inputs, *pictures),
-        params=fixed({**dict(training_params(recipe, group, edit)), **_ORDINARY}),
-        outputs=LORA_OUTPUT,
-        cosmetic=cosmetic_params(recipe, group, edit),
-        engine=engine_for(recipe, group),
-        finish=keep_records,
-    )
-
-
-def _train(place: Workplace) -> Command:
-    pairs = zip(place.paths("picture"), place.paths("caption"), strict=True)
-    pictures = tuple(Picture(picture, read_caption(caption)) for picture, caption in pairs)
-    return training_command(place, pictures, copied_psnr=None)
+    step_id = f"control_lora/{edit.name}"
+    return training.step(step_id, recipe, group, model, inputs, edit=edit, changes=_ORDINARY)

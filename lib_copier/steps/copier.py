@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from lib_copier.engines.task import Command, Picture
+from lib_copier.engines.task import Command
 from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Origin, Recipe
-from lib_copier.steps.parts import CAPTION, LORA, LORA_OUTPUT, PICTURE, Model, engine_for, read_caption
-from lib_copier.steps.training import (
-    cosmetic_params,
-    keep_records,
-    steps_trained,
-    training_command,
-    training_params,
-)
+from lib_copier.steps import training
+from lib_copier.steps.folder import read_caption
+from lib_copier.steps.parts import LORA, Model
+from lib_copier.training import Picture
 
 
 def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
-    """``copier/ORIGIN``: lora.safetensors, and the loss curve."""
-    return Step(
-        f"copier/{origin.name}",
-        "copier",
-        _train,
-        inputs=(
-            *model.inputs,
-            StepInput("picture", step=f"origin/{origin.name}", output=PICTURE),
-            StepInput("caption", step=f"caption/{origin.name}", output=CAPTION),
-        ),
-        params=training_params(recipe, "copier"),
-        outputs=LORA_OUTPUT,
-        cosmetic=cosmetic_params(recipe, "copier"),
-        engine=engine_for(recipe, "copier"),
-        finish=keep_records,
-    )
+    """``copier/ORIGIN``."""
+    inputs = training.picture_inputs(f"origin/{origin.name}", origin)
+    return training.step(f"copier/{origin.name}", recipe, "copier", model, inputs)
 
 
 def on(recipe: Recipe, origin: Origin, model: Model) -> Model:
@@ -41,32 +24,19 @@ def on(recipe: Recipe, origin: Origin, model: Model) -> Model:
 
 def edited_step(recipe: Recipe, edit: Edit, origin: Origin, model: Model) -> Step:
     """``edited_copier/ORIGIN/EDIT``: trained as the copier was, only its picture differs."""
-    return Step(
-        f"edited_copier/{origin.name}/{edit.name}",
-        "edited_copier",
-        _train_edited,
-        inputs=(
-            *model.inputs,
-            StepInput("picture", step=f"edit/{origin.name}/{edit.name}", output=PICTURE),
-            StepInput("caption", step=f"caption/{origin.name}", output=CAPTION),
-            StepInput("copier", step=f"copier/{origin.name}", output=LORA),
-        ),
-        params=training_params(recipe, "copier"),
-        outputs=LORA_OUTPUT,
-        cosmetic=cosmetic_params(recipe, "copier"),
-        engine=engine_for(recipe, "copier"),
-        finish=keep_records,
+    inputs = (
+        *training.picture_inputs(f"edit/{origin.name}/{edit.name}", origin),
+        StepInput("copier", step=f"copier/{origin.name}", output=LORA),
     )
-
-
-def _train(place: Workplace) -> Command:
-    picture = Picture(place.path("picture"), read_caption(place.path("caption")))
-    return training_command(place, (picture,))
+    step_id = f"edited_copier/{origin.name}/{edit.name}"
+    return training.step(step_id, recipe, "copier", model, inputs, action=_train_edited)
 
 
 def _train_edited(place: Workplace) -> Command:
-    """The copier may have stopped early: its twin takes exactly as many steps, else their noise differs."""
+    """The copier may have stopped early: its twin ends where it did, else their noise and rates differ."""
     origin = place.step.id.split("/")[1]
-    taken = steps_trained(place.results[f"copier/{origin}"], int(place.params["steps"]))
+    taken = place.results[f"copier/{origin}"].get("steps")
     picture = Picture(place.path("picture"), read_caption(place.path("caption")))
-    return training_command(place, (picture,), steps=taken, copied_psnr=None)
+    # An engine that does not say how many steps it took took all.
+    stop_after = taken if isinstance(taken, int) and taken > 0 else None
+    return training.training_command(place, (picture,), stop_after=stop_after, copied_psnr=None)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from lib_copier.engines.task import Command, MergeTask, WeightedLora
+from lib_copier.engines.task import Command, MergeTask
 from lib_copier.graph.step import Output, Step, Workplace
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps import copier
 from lib_copier.steps.parts import CHECKPOINT, Model, device_of, engine_command, engine_for, merge_device
+from lib_copier.training import WeightedLora
 
 
 def steps(recipe: Recipe, origin: Origin, model: Model) -> tuple[list[Step], Model]:

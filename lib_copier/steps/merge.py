@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_copier.engines.task import Command, MergeTask, WeightedLora
+from lib_copier.engines.task import Command, MergeTask
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.parts import (
@@ -16,6 +16,7 @@ from lib_copier.steps.parts import (
     merge_device,
 )
 from lib_copier.steps.records import settle
+from lib_copier.training import WeightedLora
 
 
 def step(recipe: Recipe, edit: Edit, base_model: Model) -> Step:

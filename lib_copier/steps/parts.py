@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from lib_copier.engines.choose import choose_engine, engine_named
@@ -113,8 +112,3 @@ def judged_size(recipe: Recipe, edit: Edit | None) -> tuple[int, int] | None:
     """Width and height of the pictures made to judge by; None: the origin picture's."""
     width, height = (recipe.whole(f"sweep.{side}", edit) for side in ("width", "height"))
     return (width, height) if width and height else None
-
-
-def read_caption(path: Path) -> str:
-    """The one line of a caption file."""
-    return path.read_text(encoding="utf-8").strip()

@@ -1,26 +1,84 @@
-"""How a LoRA is trained in any step: settings to a task, and the records that are kept of it."""
+"""How a LoRA is trained in any step: its step, settings to a task, and the records that are kept of it."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from pathlib import Path
+from itertools import zip_longest
 from typing import Any
 
-from lib_copier.engines.task import Command, Picture, TrainTask, WeightedLora
-from lib_copier.graph.step import Workplace
-from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.engines.task import Command
+from lib_copier.graph.step import Action, Step, StepInput, Workplace
+from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.recipe.options import OPTIONS
-from lib_copier.steps.parts import LORA, device_of, engine_command, fixed
+from lib_copier.steps.folder import read_caption
+from lib_copier.steps.parts import (
+    CAPTION,
+    LORA,
+    LORA_OUTPUT,
+    PICTURE,
+    Model,
+    device_of,
+    engine_command,
+    engine_for,
+    fixed,
+)
 from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS
 from lib_copier.steps.records import forget_time
+from lib_copier.training import Picture, TrainTask, WeightedLora
 
 _TASK_FIELDS = frozenset(field.name for field in fields(TrainTask))
 METRICS = "metrics.jsonl"
 
 
-def training_params(recipe: Recipe, group: str, edit: Edit | None = None) -> tuple[tuple[str, Any], ...]:
+def train(place: Workplace) -> Command:
+    """The command that trains on the step's pictures; masks and origins belong to one picture alone."""
+    roles = ("picture", "caption", "mask", "origin")
+    pictures = tuple(
+        Picture(picture, read_caption(caption), mask, origin)
+        for picture, caption, mask, origin in zip_longest(*(place.paths(role) for role in roles))
+    )
+    return training_command(place, pictures)
+
+
+def step(
+    step_id: str,
+    recipe: Recipe,
+    group: str,
+    model: Model,
+    inputs: Iterable[StepInput],
+    *,
+    edit: Edit | None = None,
+    action: Action = train,
+    changes: Mapping[str, Any] | None = None,
+) -> Step:
+    """A step of the kind that its id begins with: trains on `model`; lora.safetensors and the loss curve.
+
+    Its settings are those of `group`, as `edit` has them where it is given, with some changed.
+    """
+    return Step(
+        step_id,
+        step_id.partition("/")[0],
+        action,
+        inputs=(*model.inputs, *inputs),
+        params=fixed({**training_params(recipe, group, edit), **(changes or {})}),
+        outputs=LORA_OUTPUT,
+        cosmetic=_cosmetic_params(recipe, group, edit),
+        engine=engine_for(recipe, group),
+        finish=keep_records,
+    )
+
+
+def picture_inputs(source: str, origin: Origin) -> tuple[StepInput, ...]:
+    """The picture that the step `source` made, and its origin's caption."""
+    return (
+        StepInput("picture", step=source, output=PICTURE),
+        StepInput("caption", step=f"caption/{origin.name}", output=CAPTION),
+    )
+
+
+def training_params(recipe: Recipe, group: str, edit: Edit | None = None) -> dict[str, Any]:
     """The settings of a training that decide its result."""
     values = {
         name: value
@@ -31,10 +89,10 @@ def training_params(recipe: Recipe, group: str, edit: Edit | None = None) -> tup
         # The empty prompt is what guidance compares every other one with.
         own: Any = values["other_prompts"]
         values["other_prompts"] = ("", *(own or OTHER_PROMPTS))
-    return fixed({**values, "prediction": recipe.get("project.prediction")})
+    return {**values, "prediction": recipe.get("project.prediction")}
 
 
-def cosmetic_params(recipe: Recipe, group: str, edit: Edit | None = None) -> tuple[tuple[str, Any], ...]:
+def _cosmetic_params(recipe: Recipe, group: str, edit: Edit | None) -> tuple[tuple[str, Any], ...]:
     """The settings of a training that do not: device, samples underway, saved states."""
     values = {
         name: value
@@ -47,10 +105,6 @@ def cosmetic_params(recipe: Recipe, group: str, edit: Edit | None = None) -> tup
 def training_command(place: Workplace, pictures: tuple[Picture, ...], **changes: Any) -> Command:
     """The engine's command that trains the step's LoRA on these pictures; `changes` replace settings."""
     values = {name: value for name, value in {**place.params, **changes}.items() if name in _TASK_FIELDS}
-    values["optimizer_args"] = tuple(
-        tuple(item.split("=", 1)) if isinstance(item, str) else tuple(item)
-        for item in values.get("optimizer_args") or ()
-    )
     if values.get("sample_every"):
         # Its own caption, and one that has nothing to do with the picture.
         values["sample_prompts"] = tuple(dict.fromkeys((pictures[0].caption, PROMPTS[0])))
@@ -75,14 +129,3 @@ def keep_records(place: Workplace, result: Mapping[str, Any]) -> None:
     for samples in (place.scratch / "samples", place.scratch / "sample"):
         if samples.is_dir():
             shutil.copytree(samples, place.out / "samples", dirs_exist_ok=True)
-
-
-def steps_trained(result: Mapping[str, Any], planned: int) -> int:
-    """How many steps a training really took: it may have stopped early, or its engine may not say."""
-    found = result.get("steps")
-    return int(found) if isinstance(found, int) and found > 0 else planned
-
-
-def metrics_of(folder: Path) -> Path:
-    """Where the loss curve of a training lies, in its artifact or its scratch folder."""
-    return folder / METRICS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib_copier.train.seeded import stream
+from lib_copier.train.draw import stream
 
 CACHED_ORDERS = 256
 """Orders of a caption's tags in use where embeddings are computed ahead: far more than a run can tell

@@ -1,14 +1,20 @@
-"""What chance decides in a step: picture, noise and time steps, as pure functions of (seed, step)."""
+"""What chance decides: streams that depend on a seed and a name alone, and from them a step's draws."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
 
-from lib_copier.train.seeded import stream
-
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+
+
+def stream(seed: int, *names: str | int) -> np.random.Generator:
+    """A generator of its own for every (seed, names): drawing from one never shifts another."""
+    text = "\0".join(str(part) for part in (seed, *names))
+    key = int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest(), "little")
+    return np.random.Generator(np.random.Philox(key=key))
 
 
 def picture_index(seed: int, step: int, count: int) -> int:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib_copier.errors import InputError
-from lib_copier.train.seeded import stream
+from lib_copier.train.draw import stream
 
 Trainable = nn.Linear | nn.Conv2d
 _Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -26,14 +26,14 @@ class Ranks:
     rank: int
     alpha: float
     conv_rank: int | None = None
-    conv_alpha: float | None = None
+    conv_alpha: float = 1.0
 
     def of(self, module: Trainable) -> tuple[int, float] | None:
         """Rank and alpha for a module; None where it is not to be trained."""
         if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
             if self.conv_rank is None:
                 return None
-            return self.conv_rank, self.conv_alpha if self.conv_alpha is not None else 1.0
+            return self.conv_rank, self.conv_alpha
         return self.rank, self.alpha
 
 

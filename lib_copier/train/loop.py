@@ -18,12 +18,12 @@ from lib_copier.train.config import TrainConfig
 from lib_copier.train.control import StopRequests
 from lib_copier.train.feed import Feed
 from lib_copier.train.graph import RecordedStep
+from lib_copier.train.optimizer import lr_factor
 from lib_copier.train.output import write_result
 from lib_copier.train.prepare import Prepared, prepare
 from lib_copier.train.preview import UNSEEN_PROMPTS, Painter, psnr, to_image
 from lib_copier.train.progress import Progress
 from lib_copier.train.readback import FinishedStep, Readback
-from lib_copier.train.schedule import lr_factor
 from lib_copier.train.state import StateKeeper, restore
 from lib_copier.train.step import StepResult
 
@@ -62,6 +62,8 @@ def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]
         The loss is no longer finite; the last good LoRA lies in the work folder.
     """
     started_at = time.time()
+    for note in config.notes():
+        log(note)
     config.work_dir.mkdir(parents=True, exist_ok=True)
     keeper = StateKeeper(config)
     saved = keeper.find(log)
@@ -74,7 +76,7 @@ def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]
         restore(run.step, saved)
         first_step = saved.step
 
-    progress = Progress(config.work_dir / "metrics.jsonl", first_step=first_step, total=config.steps)
+    progress = Progress(config.work_dir / "metrics.jsonl", first_step=first_step, total=config.last_step)
     watch = _Watch(config, progress, is_scaled=run.step.updater.scale.is_dynamic)
     try:
         done, ended, similarity = _run_steps(config, run, keeper, progress, watch, stop, first_step)
@@ -103,7 +105,7 @@ def _run_steps(
     readback = Readback(run.device)
     balance = ThreadBalance(torch.get_num_threads(), torch.set_num_threads)
     done, similarity = first_step, None
-    while done < config.steps:
+    while done < config.last_step:
         balance()
         wish = stop.wish()
         if wish is not None:
@@ -120,7 +122,7 @@ def _run_steps(
             if similarity >= config.copied_psnr:
                 watch(readback.drain())
                 return done, "copied", similarity
-        if _is_due(done, config.state_every) and done < config.steps:
+        if _is_due(done, config.state_every) and done < config.last_step:
             watch(readback.drain())
             keeper.save(done, run.step)
     watch(readback.drain())
@@ -184,7 +186,7 @@ def _is_due(done: int, every: int) -> bool:
 
 
 def _factor(config: TrainConfig, step: int) -> float:
-    return lr_factor(config.lr_scheduler, step, config.steps, config.warmup_steps)
+    return lr_factor(config.lr_scheduler, step, config.steps, config.own_warmup)
 
 
 def _set_learning_rate(run: Prepared, factor: float) -> None:
@@ -197,7 +199,7 @@ def _set_learning_rate(run: Prepared, factor: float) -> None:
 
 def _is_recorded(config: TrainConfig, run: Prepared) -> bool:
     """Whether to run the step as a CUDA graph; only AdamW's update can be recorded."""
-    can = run.device.type == "cuda" and config.optimizer.lower() == "adamw"
+    can = run.device.type == "cuda" and config.optimizer == "adamw"
     if config.cuda_graph == "on" and not can:
         raise CopierError("cuda_graph is on, but needs a CUDA device and the optimizer adamw.", 'Use "auto".')
     return can and config.cuda_graph != "off"

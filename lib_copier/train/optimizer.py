@@ -1,113 +1,80 @@
-"""The optimisers by name: torch's AdamW at its fastest, others through their own packages."""
+"""Optimisers at work: torch's AdamW at its fastest, others by their packages; and their learning rates."""
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.errors import InputError
+from lib_copier.optimizers import OPTIMIZERS, optimizer_arguments
 
 if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True)
-class OptimizerEntry:
-    """Where an optimiser lives: module, class, and the package to install for it."""
-
-    module: str
-    name: str
-    package: str
-
-
-OPTIMIZERS: dict[str, OptimizerEntry] = {
-    "adamw": OptimizerEntry("torch.optim", "AdamW", "torch"),
-    "adamw8bit": OptimizerEntry("bitsandbytes.optim", "AdamW8bit", "bitsandbytes"),
-    "lion": OptimizerEntry("lion_pytorch", "Lion", "lion-pytorch"),
-    "lion8bit": OptimizerEntry("bitsandbytes.optim", "Lion8bit", "bitsandbytes"),
-    "prodigy": OptimizerEntry("prodigyopt", "Prodigy", "prodigyopt"),
-    "dadaptadam": OptimizerEntry("dadaptation", "DAdaptAdam", "dadaptation"),
-    "came": OptimizerEntry("came_pytorch", "CAME", "came-pytorch"),
-    "adafactor": OptimizerEntry("transformers.optimization", "Adafactor", "transformers"),
-    "adamwschedulefree": OptimizerEntry("schedulefree", "AdamWScheduleFree", "schedulefree"),
-    "radamschedulefree": OptimizerEntry("schedulefree", "RAdamScheduleFree", "schedulefree"),
-}
-
-
-def check_optimizer(name: str, arguments: Sequence[tuple[str, str]]) -> list[str]:
-    """Faults of an optimiser's name and arguments, found without importing it."""
-    faults = []
-    try:
-        entry = find_optimizer(name)
-    except ValueError as error:
-        faults.append(str(error))
-    else:
-        if importlib.util.find_spec(entry.module.partition(".")[0]) is None:
-            faults.append(
-                f"optimizer {name!r} needs the package {entry.package}, which is not installed: "
-                f"install it (pip install {entry.package}) or use adamw"
-            )
-    for key, value in arguments:
-        try:
-            _literal(value)
-        except ValueError:
-            faults.append(f"optimizer_args {key}={value!r} is no number, text or list")
-    return faults
-
-
-def find_optimizer(name: str) -> OptimizerEntry:
-    """The entry of a short name or of a dotted ``package.Class``; raises ValueError for neither."""
-    entry = OPTIMIZERS.get(name.lower())
-    if entry is not None:
-        return entry
-    module, _, class_name = name.rpartition(".")
-    if module and name.replace(".", "").replace("_", "").isalnum():
-        return OptimizerEntry(module, class_name, module.partition(".")[0])
-    raise ValueError(f"optimizer {name!r} is unknown: use one of {', '.join(OPTIMIZERS)} or package.Class")
+def missing_package(name: str) -> list[str]:
+    """A fault where an optimiser's package is not installed, found without importing it."""
+    entry = OPTIMIZERS.get(name)
+    if entry is None or importlib.util.find_spec(entry.module.partition(".")[0]) is not None:
+        return []
+    return [
+        f"optimizer {name} needs the package {entry.package}, which is not installed: install it "
+        f"(pip install {entry.package}) or use adamw"
+    ]
 
 
 def make_optimizer(
-    name: str,
-    arguments: Sequence[tuple[str, str]],
-    groups: Sequence[dict[str, Any]],
-    *,
-    capturable: bool = False,
+    name: str, arguments: Sequence[str], groups: Sequence[dict[str, Any]], *, capturable: bool = False
 ) -> torch.optim.Optimizer:
-    """Build an optimiser over parameter groups, each with its own ``lr``.
+    """Build one of the listed optimisers over parameter groups, each with its own ``lr``.
 
     Parameters
     ----------
+    arguments:
+        ``NAME=VALUE`` texts.
     capturable:
         Its step is to be recorded in a CUDA graph; AdamW alone can be.
 
     Raises
     ------
     InputError
-        The package is missing or broken, or it refuses the arguments.
+        It is not in the list, its package is missing or broken, or the arguments do not suit it.
     """
-    entry = find_optimizer(name)
-    options = {key: _literal(value) for key, value in arguments}
     try:
-        kind = getattr(importlib.import_module(entry.module), entry.name)
+        options = optimizer_arguments(name, arguments)
+        entry = OPTIMIZERS[name]
+        kind = getattr(importlib.import_module(entry.module), entry.kind)
+        if name == "adamw":
+            options = {"capturable": capturable, **_fastest(groups), **options}
+        optimizer = kind(groups, **options)
     except (ImportError, AttributeError) as error:
         raise InputError(
             f"The optimiser {name} cannot be loaded: {error}.", f"Install {entry.package}, or use adamw."
         ) from None
-    if name.lower() == "adamw":
-        options = {"capturable": capturable, **_fastest(groups), **options}
-    try:
-        optimizer = kind(groups, **options)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"The optimiser {name} refuses its options: {error}.", "Mend optimizer_args."
         ) from None
-    if "schedulefree" in entry.module:
+    if hasattr(optimizer, "eval"):
         optimizer.train()
     return optimizer
+
+
+@contextmanager
+def averaged(optimizer: Any) -> Iterator[None]:
+    """Within it the weights are those to use: schedule-free optimisers train beside their average."""
+    if not hasattr(optimizer, "eval"):
+        yield
+        return
+    optimizer.eval()
+    try:
+        yield
+    finally:
+        optimizer.train()
 
 
 def takes_gradient_scale(optimizer: torch.optim.Optimizer) -> bool:
@@ -129,14 +96,17 @@ def _version(torch_module: Any) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def _literal(value: str) -> Any:
-    """A Python literal, ``true``/``false``/``none`` in any case, or else the bare word itself."""
-    words = {"true": True, "false": False, "none": None}
-    if value.strip().lower() in words:
-        return words[value.strip().lower()]
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        if value.strip().replace("_", "").isalnum():
-            return value.strip()
-        raise ValueError(value) from None
+def lr_factor(scheduler: str, step: int, steps: int, warmup_steps: int) -> float:
+    """The factor on the learning rate at `step` (counted from 0), in [0, 1].
+
+    Rises linearly from 0 over the warm-up (so the very first step of a warm-up changes nothing, as in
+    the schedules of sd-scripts), then stays (``constant``) or falls to 0 at `steps` (``linear``, ``cosine``).
+    """
+    if step < warmup_steps:
+        return step / warmup_steps
+    if scheduler == "constant":
+        return 1.0
+    done = (step - warmup_steps) / max(1, steps - warmup_steps)
+    if scheduler == "linear":
+        return max(0.0, 1.0 - done)
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))

@@ -21,7 +21,6 @@ from lib_copier.train.inject import LoraNetwork
 from lib_copier.train.picture import TrainingPicture
 
 _SCHEDULER_NAMES = {"constant": "constant_with_warmup"}
-_SAVE_PRECISIONS = {"fp32": "float", "float": "float", "bf16": "bf16", "fp16": "fp16"}
 _PRECISIONS = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
@@ -48,7 +47,7 @@ def write_result(config: TrainConfig, network: LoraNetwork, facts: RunFacts) -> 
     }
     config.output.parent.mkdir(parents=True, exist_ok=True)
     metadata = lora_metadata(config, facts)
-    write_lora(Lora(layers), config.output, _SAVE_PRECISIONS[config.save_precision], metadata)
+    write_lora(Lora(layers), config.output, config.save_precision, metadata)
 
 
 def lora_metadata(config: TrainConfig, facts: RunFacts) -> dict[str, str]:
@@ -73,10 +72,10 @@ def lora_metadata(config: TrainConfig, facts: RunFacts) -> dict[str, str]:
 
 def _settings(config: TrainConfig, facts: RunFacts) -> dict[str, object]:
     text_lr = config.learning_rate if config.text_encoder_lr is None else config.text_encoder_lr
-    optimizer = "torch.optim.adamw.AdamW" if config.optimizer.lower() == "adamw" else config.optimizer
-    arguments = ",".join(f"{name}={value}" for name, value in config.optimizer_args)
+    optimizer = "torch.optim.adamw.AdamW" if config.optimizer == "adamw" else config.optimizer
+    arguments = ",".join(config.optimizer_args)
     scheduler = config.lr_scheduler
-    if config.warmup_steps:
+    if config.own_warmup:
         scheduler = _SCHEDULER_NAMES.get(scheduler, scheduler)
     return {
         "ss_training_started_at": facts.started_at,
@@ -87,7 +86,7 @@ def _settings(config: TrainConfig, facts: RunFacts) -> dict[str, object]:
         "ss_unet_lr": config.learning_rate,
         "ss_text_encoder_lr": text_lr if config.train_text_encoder else None,
         "ss_lr_scheduler": scheduler,
-        "ss_lr_warmup_steps": config.warmup_steps,
+        "ss_lr_warmup_steps": config.own_warmup,
         "ss_optimizer": f"{optimizer}({arguments})" if arguments else optimizer,
         "ss_max_grad_norm": config.max_grad_norm,
         "ss_steps": facts.steps,
@@ -118,7 +117,7 @@ def _data_set(config: TrainConfig, pictures: Sequence[TrainingPicture]) -> dict[
         "num_train_images": repeats * len(pictures),
         "num_reg_images": 0,
         "resolution": [width, height],
-        "enable_bucket": False,
+        "enable_bucket": config.bucketed,
         "tag_frequency": frequency,
         "subsets": [
             {

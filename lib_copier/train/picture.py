@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
 
 from lib_copier.errors import InputError
 from lib_copier.image.files import crop_to_multiple, read_picture
-from lib_copier.train.config import Picture
+from lib_copier.training import Picture, bucket_of
 
 _MULTIPLE = 8
 """Pixels in one latent, each way."""
@@ -38,13 +39,17 @@ class TrainingPicture:
         return self.pixels.shape[-1], self.pixels.shape[-2]
 
 
-def load_picture(picture: Picture, *, log: Callable[[str], None]) -> TrainingPicture:
+def load_picture(
+    picture: Picture, *, log: Callable[[str], None], resolution: int | None = None
+) -> TrainingPicture:
     """Read a picture and its mask.
 
     Parameters
     ----------
     log:
-        Told what was changed on the way: turned, flattened, cropped.
+        Told what was changed on the way: turned, flattened, scaled, cropped.
+    resolution:
+        Larger pictures are scaled down into a bucket of at most this squared; None: each keeps its size.
 
     Raises
     ------
@@ -52,11 +57,11 @@ def load_picture(picture: Picture, *, log: Callable[[str], None]) -> TrainingPic
         A file is no picture, is too small or too large, mask or origin has another size, or the mask is
         all black.
     """
-    image, size = _opened(picture.path, log)
-    mask = None if picture.mask is None else _load_mask(picture.mask, size)
+    image, size = _opened(picture.path, resolution, log)
+    mask = None if picture.mask is None else _load_mask(picture.mask, size, resolution)
     origin = None
     if picture.origin is not None:
-        before, before_size = _opened(picture.origin, log)
+        before, before_size = _opened(picture.origin, resolution, log)
         if before_size != size:
             raise InputError(
                 f"The origin {picture.origin} is {before_size[0]}x{before_size[1]}, its edited picture "
@@ -67,11 +72,13 @@ def load_picture(picture: Picture, *, log: Callable[[str], None]) -> TrainingPic
     return TrainingPicture(picture.path.name, picture.caption, _pixels(image), mask, origin)
 
 
-def _opened(path: Path, log: Callable[[str], None]) -> tuple[Image.Image, tuple[int, int]]:
-    """The picture, cropped for the VAE, and its own size."""
+def _opened(
+    path: Path, resolution: int | None, log: Callable[[str], None]
+) -> tuple[Image.Image, tuple[int, int]]:
+    """The picture as it fits the VAE, and its own size."""
     opened = read_picture(path)
-    image, cropped = _cropped(opened.image, path.name)
-    for note in (*opened.notes, *([cropped] if cropped else [])):
+    image, fitted = _fitted(opened.image, resolution, path.name)
+    for note in (*opened.notes, *([fitted] if fitted else [])):
         log(f"{path.name}: {note}")
     return image, opened.image.size
 
@@ -81,7 +88,7 @@ def _pixels(image: Image.Image) -> torch.Tensor:
     return found.contiguous()
 
 
-def _load_mask(path: Path, size: tuple[int, int]) -> torch.Tensor:
+def _load_mask(path: Path, size: tuple[int, int], resolution: int | None) -> torch.Tensor:
     """The mask at the latents' size: each value is the mean of its 8×8 pixels."""
     mask = read_picture(path).image.convert("L")
     if mask.size != size:
@@ -89,15 +96,31 @@ def _load_mask(path: Path, size: tuple[int, int]) -> torch.Tensor:
             f"The mask {path} is {mask.width}x{mask.height}, its picture {size[0]}x{size[1]}.",
             "Make them the same size.",
         )
-    values = torch.from_numpy(np.array(_cropped(mask, path.name)[0])).float() / 255.0
+    values = torch.from_numpy(np.array(_fitted(mask, resolution, path.name)[0])).float() / 255.0
     small = torch.nn.functional.avg_pool2d(values[None, None], _MULTIPLE)
     if not bool(small.any()):
         raise InputError(f"The mask {path} is black all over.", "Paint white what is to be learned.")
     return small
 
 
-def _cropped(image: Image.Image, name: str) -> tuple[Image.Image, str]:
+def _fitted(image: Image.Image, resolution: int | None, name: str) -> tuple[Image.Image, str]:
+    """The picture in its bucket, or cropped for the VAE; and what was done."""
     try:
-        return crop_to_multiple(image, _MULTIPLE)
+        if resolution is None:
+            return crop_to_multiple(image, _MULTIPLE)
+        bucket, scaled = bucket_of(image.size, resolution)
     except InputError as error:
         raise InputError(f"{name}: {error.what}", error.advice) from None
+    except ValueError as error:
+        raise InputError(f"{name}: {error}.", "Take a larger picture, or a wider one.") from None
+    if bucket == image.size:
+        return image, ""
+    # Averaging over areas, and the middle of what is left over: both as sd-scripts does it.
+    values = (
+        np.asarray(image)
+        if scaled == image.size
+        else cv2.resize(np.asarray(image), scaled, interpolation=cv2.INTER_AREA)
+    )
+    left, top = ((side - own) // 2 for side, own in zip(scaled, bucket, strict=True))
+    cut = Image.fromarray(values[top : top + bucket[1], left : left + bucket[0]])
+    return cut, f"Brought from {image.width}x{image.height} to {bucket[0]}x{bucket[1]}."

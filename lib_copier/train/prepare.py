@@ -73,7 +73,6 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     InputError
         A picture or a model cannot be used.
     """
-    sources = tuple(load_picture(picture, log=log) for picture in config.pictures)
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device, is_training=True)
     # Encoders whose work is done ahead run in fp32: it costs nothing later.
@@ -81,6 +80,8 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     dtypes = part_dtypes(PARTS, text_dtype, dtype, config.vae)
     with WeightReader(config.checkpoint, dtypes, _LAYOUT) as reader:
         encoders = _load(config, device, text_dtype, ("vae", "text"), reader)
+        resolution = encoders.family.resolution if config.bucketed else None
+        sources = tuple(load_picture(one, log=log, resolution=resolution) for one in config.pictures)
         return _prepare(config, sources, encoders, device, dtype, reader)
 
 
@@ -109,7 +110,7 @@ def _prepare(
     checkpoint.text_encoders = encoders.text_encoders
     network = give_layers(
         checkpoint,
-        Ranks(config.rank, config.alpha, config.conv_rank, config.conv_alpha),
+        Ranks(config.rank, config.alpha, config.conv_rank, config.own_conv_alpha),
         seed=config.seed,
         only=config.layers,
         recomputes=config.gradient_checkpointing,

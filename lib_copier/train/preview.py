@@ -12,7 +12,7 @@ from PIL import Image
 
 from lib_copier.models.latents import decode_latents
 from lib_copier.models.noise import NoiseSchedule
-from lib_copier.train.seeded import stream
+from lib_copier.train.draw import stream
 from lib_copier.train.step import Conditioning
 
 UNSEEN_PROMPTS = ("a red car on a street, photo", "two birds over the sea, night, oil painting")

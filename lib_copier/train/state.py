@@ -24,7 +24,7 @@ _FILES = ("state.pt", "state.previous.pt")
 _WITHOUT_EFFECT = frozenset(
     {
         *("output", "work_dir", "save_precision", "metadata", "cuda_graph", "state_every"),
-        *("sample_every", "sample_prompts", "copied_psnr", "copied_every"),
+        *("sample_every", "sample_prompts", "copied_psnr", "copied_every", "stop_after"),
     }
 )
 """Settings that change no weight: with them changed a run may still go on from its state."""
@@ -46,12 +46,13 @@ def run_digest(config: TrainConfig) -> str:
         for field in dataclasses.fields(config)
         if field.name not in _WITHOUT_EFFECT
     }
+    settings["warmup_steps"] = config.own_warmup
     if config.lr_scheduler == "constant":
         del settings["steps"]  # More steps of the same: the run can simply be made longer.
     pictures = [
         hashlib.sha256(file.read_bytes()).hexdigest()
         for picture in config.pictures
-        for file in (picture.path, picture.mask)
+        for file in (picture.path, picture.mask, picture.origin)
         if file is not None
     ]
     models = [
@@ -71,7 +72,7 @@ class StateKeeper:
 
     def __init__(self, config: TrainConfig) -> None:
         self._folder = config.work_dir
-        self._steps = config.steps
+        self._steps = config.last_step
         self._digest = run_digest(config)
         self._seconds_before = 0.0
         self._began = time.monotonic()

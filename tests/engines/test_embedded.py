@@ -11,17 +11,9 @@ import pytest
 from lib_copier.engines import locate
 from lib_copier.engines.choose import engine_named
 from lib_copier.engines.embedded import EmbeddedEngine
-from lib_copier.engines.task import (
-    ExtractTask,
-    MergeTask,
-    Picture,
-    ResizeTask,
-    SvdMergeTask,
-    TagTask,
-    TrainTask,
-    WeightedLora,
-)
+from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask
 from lib_copier.errors import InputError
+from lib_copier.training import Picture, TrainTask, WeightedLora
 
 HERE = Path("/x")
 TWO = (WeightedLora(HERE / "a b.safetensors"), WeightedLora(HERE / "c", -0.5))
@@ -58,7 +50,7 @@ def test_a_training_is_a_file_with_the_task_s_own_names(tmp_path) -> None:
         HERE / "o",
         (Picture(HERE / "p", "a, b", HERE / "mask"),),
         base_loras=TWO,
-        optimizer_args=(("betas", "0.9,0.99"),),
+        optimizer_args=("betas=0.9,0.99",),
         metadata=(("k", "v"),),
     )
     command = EmbeddedEngine().command(task, tmp_path)
@@ -68,7 +60,7 @@ def test_a_training_is_a_file_with_the_task_s_own_names(tmp_path) -> None:
     assert set(config) == {field.name for field in dataclasses.fields(TrainTask)} | {"work_dir"}
     assert config["pictures"] == [{"path": "/x/p", "caption": "a, b", "mask": "/x/mask", "origin": None}]
     assert config["base_loras"][1] == {"path": "/x/c", "weight": -0.5}
-    assert config["optimizer_args"] == {"betas": "0.9,0.99"} and config["metadata"] == {"k": "v"}
+    assert config["optimizer_args"] == ["betas=0.9,0.99"] and config["metadata"] == {"k": "v"}
 
 
 def test_the_trainer_reads_every_name_that_is_written(tmp_path) -> None:

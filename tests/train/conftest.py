@@ -70,7 +70,7 @@ def make_config(tmp_path: Path, checkpoints, write_picture) -> Callable[..., Tra
             "learning_rate": 1e-3,
             "train_text_encoder": False,
             "device": "cpu",
-            "save_precision": "fp32",
+            "save_precision": "float",
         }
         return parse_config(values | changes)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lib_copier.engines.task import TrainTask
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.train.config import RULES, Picture, TrainConfig, parse_config, read_config
+from lib_copier.train.config import RULES, TrainConfig, parse_config, read_config
+from lib_copier.training import Picture, TrainTask
 
 
 @pytest.fixture
@@ -26,19 +26,10 @@ def minimal(tmp_path: Path) -> dict:
     }
 
 
-def test_the_fields_are_those_of_the_task_and_three_of_its_own():
+def test_the_fields_are_those_of_the_task_and_one_of_its_own():
     own = {field.name for field in dataclasses.fields(TrainConfig)}
-    tasks = {field.name for field in dataclasses.fields(TrainTask)}
-    assert own - tasks == {"work_dir", "cuda_graph"}
-    assert tasks <= own
+    assert own - {field.name for field in dataclasses.fields(TrainTask)} == {"work_dir"}
     assert own == set(RULES)
-
-
-def test_the_defaults_are_those_of_the_task():
-    of_task = {field.name: field.default for field in dataclasses.fields(TrainTask)}
-    for field in dataclasses.fields(TrainConfig):
-        if field.default is not dataclasses.MISSING and field.name in of_task:
-            assert field.default == of_task[field.name], field.name
 
 
 def test_a_minimal_configuration_is_typed(minimal, tmp_path):
@@ -65,7 +56,7 @@ def test_every_option_is_taken(minimal, tmp_path):
     }
     config = parse_config(given)
     assert config.base_loras[0].weight == -0.5
-    assert config.optimizer_args == (("weight_decay", "0.1"), ("betas", "0.9,0.99"))
+    assert config.optimizer_args == ("weight_decay=0.1", "betas=0.9,0.99")
     assert config.metadata == (("copier_recipe", "abc"),)
     assert config.min_snr_gamma == 5.0 and isinstance(config.min_snr_gamma, float)
 
@@ -73,39 +64,41 @@ def test_every_option_is_taken(minimal, tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("rank", 0, "between 1 and 4096"),
+        ("rank", 0, "from 1 to 1024"),
         ("rank", True, "whole number"),
         ("rank", "64", "whole number"),
         ("rank", 2.5, "whole number"),
-        ("alpha", float("nan"), "must be a number"),
-        ("alpha", 0, "above 0"),
-        ("learning_rate", -1e-4, "above 0"),
-        ("learning_rate", [1], "must be a number"),
-        ("steps", 0, "between 1"),
-        ("batch_size", 0, "between 1"),
-        ("timestep_max", 1001, "between 1 and 1000"),
+        ("alpha", float("nan"), "is a number"),
+        ("alpha", 0, "from 0.01"),
+        ("learning_rate", -1e-4, "from 1e-08"),
+        ("learning_rate", [1], "is a number"),
+        ("steps", 0, "from 1"),
+        ("batch_size", 0, "from 1"),
+        ("timestep_max", 1001, "from 1 to 1000"),
         ("lr_scheduler", "cosin", "one of constant, cosine, linear"),
         ("precision", "tf32", "one of auto, fp32"),
-        ("train_text_encoder", "yes", "true or false"),
+        ("train_text_encoder", "yes", "yes or no"),
         ("layers", ["("], "no regular expression"),
         ("layers", "attn", "list of texts"),
-        ("pictures", [], "at least one"),
+        ("pictures", [], "is missing"),
         ("pictures", [{"caption": "x"}], "[0]: path is missing"),
         ("pictures", [{"path": "/nowhere.png", "captoin": "x"}], "did you mean caption?"),
         ("pictures", [{"path": "/nowhere.png"}], "is not there"),
         ("base_loras", [{"path": "/nowhere.safetensors"}], "is not there"),
         ("base_loras", {}, "must be a list"),
+        ("base_loras", [{"path": __file__, "weight": 101}], "weight is a number from -100 to 100"),
         ("checkpoint", "/nowhere.safetensors", "is not there"),
         ("checkpoint", "", "must be a path"),
         ("output", "lora.pt", "must end in .safetensors"),
-        ("optimizer", "adamx", "unknown"),
-        ("optimizer", "no_such_package.Thing", "not installed"),
-        ("optimizer_args", ["a"], "object of names"),
-        ("optimizer_args", {"betas": None}, "text or a number"),
-        ("seed", -1, "between 0"),
+        ("optimizer", "adamx", "one of adamw"),
+        ("optimizer", "transformers.pipeline", "one of adamw"),
+        ("optimizer_args", ["trust_remote_code=True"], "is no argument of adamw"),
+        ("optimizer_args", ["a"], "is not NAME=VALUE"),
+        ("optimizer_args", {"betas": None}, "2 numbers divided by commas"),
+        ("seed", -1, "from 0"),
         ("metadata", {"a": {}}, "text or a number"),
         ("cuda_graph", "yes", "one of auto, on, off"),
-        ("copied_psnr", 0, "above 0"),
+        ("copied_psnr", 0, "from 1 to 100"),
     ],
 )
 def test_a_bad_value_is_named(minimal, name, value, words):
@@ -118,8 +111,7 @@ def test_a_bad_value_is_named(minimal, name, value, words):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"timestep_min": 500, "timestep_max": 500}, "timestep_min 500 must be below"),
-        ({"steps": 100}, "warmup_steps 500 is more than steps 100"),
+        ({"timestep_min": 500, "timestep_max": 500}, "timestep_min 500 is not below"),
         ({"conv_alpha": 4}, "without conv_rank"),
         ({"learning_rat": 1}, "did you mean learning_rate?"),
     ],

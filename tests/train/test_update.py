@@ -17,7 +17,7 @@ def setup(name: str, *, is_dynamic: bool = False, max_norm: float = 1.0):
     return weight, Updater(optimizer, LossScale(CPU, is_dynamic=is_dynamic), max_norm)
 
 
-@pytest.mark.parametrize("name", ["adamw", "torch.optim.SGD"])
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_gradients_are_clipped_to_the_norm(name):
     weight, updater = setup(name)
     weight.grad = torch.tensor([30.0, 40.0])
@@ -32,20 +32,20 @@ def test_gradients_are_clipped_to_the_norm(name):
 
 
 def test_small_gradients_are_left_as_they_are():
-    weight, updater = setup("torch.optim.SGD")
+    weight, updater = setup("sgd")
     weight.grad = torch.tensor([0.3, 0.4])
     updater.apply([weight.grad], torch.tensor(1.0))
     assert torch.allclose(weight.detach(), torch.tensor([0.97, -2.04]), atol=1e-7, rtol=0)
 
 
 def test_zero_means_no_clipping():
-    weight, updater = setup("torch.optim.SGD", max_norm=0.0)
+    weight, updater = setup("sgd", max_norm=0.0)
     weight.grad = torch.tensor([30.0, 40.0])
     updater.apply([weight.grad], torch.tensor(1.0))
     assert torch.allclose(weight.detach(), torch.tensor([-2.0, -6.0]))
 
 
-@pytest.mark.parametrize("name", ["adamw", "torch.optim.SGD"])
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
 @pytest.mark.parametrize("where", ["gradient", "loss"])
 def test_what_is_not_finite_changes_nothing(name, where):
     weight, updater = setup(name)
@@ -56,7 +56,7 @@ def test_what_is_not_finite_changes_nothing(name, where):
 
 
 def test_the_loss_scale_is_taken_out_and_halves_on_overflow():
-    weight, updater = setup("torch.optim.SGD", is_dynamic=True)
+    weight, updater = setup("sgd", is_dynamic=True)
     scale = updater.scale.value.item()
     weight.grad = torch.tensor([0.3, 0.4]) * scale
     updater.apply([weight.grad], torch.tensor(1.0))

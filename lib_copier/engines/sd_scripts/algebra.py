@@ -9,10 +9,11 @@ from pathlib import Path
 from lib_copier.engines.sd_scripts.checkout import EXTRACT, MERGE, RESIZE, SDXL_MERGE, SVD_MERGE
 from lib_copier.engines.sd_scripts.checkpoint import checkpoint_facts, loras_family
 from lib_copier.engines.sd_scripts.train import number
-from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask, WeightedLora
+from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask
 from lib_copier.errors import InputError
 from lib_copier.families import SD2, SDXL
 from lib_copier.lora.header import read_header
+from lib_copier.training import WeightedLora
 
 AlgebraTask = MergeTask | SvdMergeTask | ResizeTask | ExtractTask
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from lib_copier.engines.task import Picture, TrainTask
 from lib_copier.errors import InputError
+from lib_copier.training import Picture, TrainTask, bucket_of
 
 REPEATS = 512
 """Repeats of the picture in one epoch: the memo's."""
@@ -55,8 +55,10 @@ def training_length(steps: int, pictures: int, batch_size: int) -> Length:
     return Length(min(REPEATS, math.ceil(steps / pictures)) * batch_size, None, steps)
 
 
-def dataset_of(task: TrainTask, work_dir: Path) -> Dataset:
+def dataset_of(task: TrainTask, work_dir: Path, resolution: int) -> Dataset:
     """Lay out the pictures of a task under `work_dir`, one dataset each: they may differ in size.
+
+    `resolution` is the checkpoint's, for a task whose pictures go into buckets.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def dataset_of(task: TrainTask, work_dir: Path) -> Dataset:
         A picture cannot be read or is too small.
     """
     folder = work_dir / "dataset"
-    repeats = training_length(task.steps, len(task.pictures), task.batch_size).repeats
+    repeats = training_length(task.last_step, len(task.pictures), task.batch_size).repeats
     lines = [
         "[general]",
         'caption_extension = ".txt"',
@@ -73,16 +75,18 @@ def dataset_of(task: TrainTask, work_dir: Path) -> Dataset:
     ]
     files: list[tuple[Path, str]] = []
     copies: list[tuple[Path, Path]] = []
-    sizes = [picture_size(picture.path) for picture in task.pictures]
+    bucket = resolution if task.bucketed else None
+    sizes = [picture_size(picture.path, bucket) for picture in task.pictures]
     for index, (picture, (width, height)) in enumerate(zip(task.pictures, sizes, strict=True)):
         home = folder / f"{index + 1}_{picture.path.stem}"
         masks = folder / f"{index + 1}_mask"
         lines += [
             "",
             "[[datasets]]",
-            f"resolution = [{width}, {height}]",
+            f"resolution = [{bucket or width}, {bucket or height}]",
             f"batch_size = {task.batch_size}",
-            "enable_bucket = false",
+            f"enable_bucket = {_toml(task.bucketed)}",
+            "bucket_no_upscale = true",
             "[[datasets.subsets]]",
             f"image_dir = {_toml(str(home))}",
             f"num_repeats = {repeats}",
@@ -98,15 +102,22 @@ def dataset_of(task: TrainTask, work_dir: Path) -> Dataset:
     return Dataset(config, tuple(files), tuple(copies), _has_masks(task.pictures), *sizes[0])
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels, rounded down to what the VAE's latents can hold."""
+def picture_size(path: Path, bucket: int | None = None) -> tuple[int, int]:
+    """Width and height in pixels, rounded down to what the VAE's latents can hold, or those of its bucket."""
     try:
         with Image.open(path) as picture:
-            width, height = (side - side % _LATENT_PIXELS for side in picture.size)
+            size = picture.size
+        if bucket is not None:
+            return bucket_of(size, bucket)[0]
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(
             f"The picture {path} cannot be read: {error}.", "Check the path and the file."
         ) from error
+    except ValueError as error:
+        raise InputError(
+            f"The picture {path} of {error}.", "Give a larger picture, or a wider one."
+        ) from error
+    width, height = (side - side % _LATENT_PIXELS for side in size)
     if min(width, height) < _LATENT_PIXELS * 8:
         raise InputError(f"The picture {path} is smaller than 64 pixels.", "Give a larger picture.")
     return width, height

@@ -21,10 +21,11 @@ from lib_copier.engines.sd_scripts.train import (
     train_refusals,
 )
 from lib_copier.engines.state import engine_state, own_places
-from lib_copier.engines.task import Command, MergeTask, TagTask, Task, TrainTask
+from lib_copier.engines.task import Command, MergeTask, TagTask, Task
 from lib_copier.engines.vendor import TAG as PINNED
 from lib_copier.errors import InputError
 from lib_copier.families import SDXL
+from lib_copier.training import TrainTask
 
 _LOG_COLUMNS = "160"
 """The scripts break their log lines at the terminal's width, which a child has none of."""
@@ -82,7 +83,7 @@ class SdScriptsEngine:
 
     def _train(self, task: TrainTask, work_dir: Path) -> Command:
         facts = checkpoint_facts(task.checkpoint, task.prediction)
-        dataset = dataset_of(task, work_dir)
+        dataset = dataset_of(task, work_dir, facts.family.resolution)
         arguments = train_arguments(
             task,
             facts,
@@ -104,6 +105,7 @@ class SdScriptsEngine:
             metadata=task.metadata,
             bar="steps",
             steps_before=steps_before(task, work_dir),
+            notes=tuple(task.notes()),
             samples=work_dir / "sample",
         )
 
@@ -145,6 +147,7 @@ class SdScriptsEngine:
         metadata: tuple[tuple[str, str], ...] = (),
         bar: str = "",
         steps_before: int = 0,
+        notes: tuple[str, ...] = (),
         samples: Path | None = None,
     ) -> Command:
         """The script by plain Python: `accelerate launch` would follow the user's own multi-GPU settings."""
@@ -172,6 +175,7 @@ class SdScriptsEngine:
             metadata=metadata,
             bar=bar,
             steps_before=steps_before,
+            notes=notes,
             samples=samples,
         )
 

@@ -10,23 +10,11 @@ from pathlib import Path
 
 from lib_copier.engines.sd_scripts.checkpoint import CheckpointFacts
 from lib_copier.engines.sd_scripts.dataset import Dataset, training_length
-from lib_copier.engines.task import TrainTask
+from lib_copier.errors import InputError
 from lib_copier.families import SD2, SDXL
+from lib_copier.optimizers import OPTIMIZERS, optimizer_arguments
+from lib_copier.training import TrainTask
 
-_OPTIMIZERS = {
-    "adamw": "AdamW",
-    "adamw8bit": "AdamW8bit",
-    "lion": "Lion",
-    "lion8bit": "Lion8bit",
-    "prodigy": "Prodigy",
-    "dadaptadam": "DAdaptAdam",
-    "came": "pytorch_optimizer.CAME",
-    "adafactor": "Adafactor",
-    "adamwschedulefree": "AdamWScheduleFree",
-    "radamschedulefree": "RAdamScheduleFree",
-}
-_FIXED_RATE = ("relative_step=False", "scale_parameter=False", "warmup_init=False")
-"""Adafactor finds its own learning rate unless it is told not to."""
 _SAMPLE_STEPS = 20
 _SEED_LIMIT = 1 << 32
 """numpy's generators, which sd-scripts seeds too, take no more."""
@@ -38,17 +26,17 @@ def train_arguments(
     task: TrainTask, facts: CheckpointFacts, dataset: Dataset, *, work_dir: Path, mixed_precision: str
 ) -> list[str]:
     """Every argument; `mixed_precision` is ``no``, ``fp16`` or ``bf16``."""
-    length = training_length(task.steps, len(task.pictures), task.batch_size)
+    length = training_length(task.last_step, len(task.pictures), task.batch_size)
     arguments = [
         *_model(task, facts),
         *("--dataset_config", str(dataset.config)),
         *("--output_dir", str(work_dir), "--output_name", task.output.stem, "--save_model_as", "safetensors"),
-        *("--save_precision", {"fp32": "float"}.get(task.save_precision, task.save_precision)),
+        *("--save_precision", task.save_precision),
         *_network(task),
         *_optimizer(task),
         *length.arguments,
         *_noise(task, facts),
-        *("--mixed_precision", mixed_precision, "--seed", str(task.seed % _SEED_LIMIT)),
+        *("--mixed_precision", mixed_precision, "--seed", str(task.seed)),
         # One still picture: its latents are made once, and no worker process has anything to load.
         *("--cache_latents", "--max_data_loader_n_workers", "0", "--sdpa"),
         *("--tokenizer_cache_dir", str(work_dir / "tokenizers")),
@@ -73,6 +61,11 @@ def train_refusals(task: TrainTask, facts: CheckpointFacts) -> list[str]:
         found.append(
             "sd-scripts cannot stop when the picture is copied: switch that off (it then trains all "
             f"{task.steps} steps), or train embedded."
+        )
+    if task.last_step < task.steps and task.lr_scheduler != "constant":
+        found.append(
+            f"sd-scripts cannot end a {task.lr_scheduler} schedule of {task.steps} steps after "
+            f"{task.last_step}: set the schedule to constant, or train embedded."
         )
     if task.timestep_sampling != "uniform":
         found.append("sd-scripts draws time steps uniformly: set the time step sampling to uniform.")
@@ -106,7 +99,7 @@ def sample_prompts(task: TrainTask, dataset: Dataset) -> str:
                 "width": dataset.width,
                 "height": dataset.height,
                 "sample_steps": _SAMPLE_STEPS,
-                "seed": task.seed % _SEED_LIMIT + index,
+                "seed": (task.seed + index) % _SEED_LIMIT,
             }
             for index, prompt in enumerate(task.sample_prompts)
         ],
@@ -134,7 +127,7 @@ def latest_state(work_dir: Path, name: str, below_step: int) -> Path | None:
 
 def steps_before(task: TrainTask, work_dir: Path) -> int:
     """How many steps the state that training goes on from has behind it; 0 where it begins."""
-    state = latest_state(work_dir, task.output.stem, task.steps)
+    state = latest_state(work_dir, task.output.stem, task.last_step)
     found = _STATE.search(state.name) if state else None
     return int(found[1]) if found else 0
 
@@ -163,27 +156,29 @@ def _network(task: TrainTask) -> list[str]:
     arguments = ["--network_module", "networks.lora", "--network_dim", str(task.rank)]
     arguments += ["--network_alpha", number(task.alpha)]
     if task.conv_rank is not None:
-        alpha = task.alpha if task.conv_alpha is None else task.conv_alpha
-        arguments += ["--network_args", f"conv_dim={task.conv_rank}", f"conv_alpha={number(alpha)}"]
+        conv = (f"conv_dim={task.conv_rank}", f"conv_alpha={number(task.own_conv_alpha)}")
+        arguments += ["--network_args", *conv]
     return arguments if task.train_text_encoder else [*arguments, "--network_train_unet_only"]
 
 
 def _optimizer(task: TrainTask) -> list[str]:
-    name = _OPTIMIZERS.get(task.optimizer.lower(), task.optimizer)
-    arguments = ["--optimizer_type", name, "--learning_rate", number(task.learning_rate)]
+    """sd-scripts imports whatever module it is given, so that nothing but a listed optimiser gets there."""
+    try:
+        options = optimizer_arguments(task.optimizer, task.optimizer_args)
+    except ValueError as error:
+        raise InputError(f"The optimiser cannot be used: {error}.", "Choose a listed one.") from None
+    arguments = ["--optimizer_type", OPTIMIZERS[task.optimizer].sd_scripts]
+    arguments += ["--learning_rate", number(task.learning_rate)]
     if task.text_encoder_lr is not None and task.train_text_encoder:
         arguments += ["--text_encoder_lr", number(task.text_encoder_lr)]
-    options = [f"{key}={value}" for key, value in task.optimizer_args]
-    if name == "Adafactor" and not any(option.startswith("relative_step=") for option in options):
-        options += _FIXED_RATE
     if options:
-        arguments += ["--optimizer_args", *options]
+        arguments += ["--optimizer_args", *(f"{name}={value!r}" for name, value in options.items())]
     if task.max_grad_norm != 1.0:
         arguments += ["--max_grad_norm", number(task.max_grad_norm)]
     # The plain constant schedule knows no warm-up.
-    is_plain = task.lr_scheduler == "constant" and task.warmup_steps > 0
+    is_plain = task.lr_scheduler == "constant" and task.own_warmup > 0
     arguments += ["--lr_scheduler", "constant_with_warmup" if is_plain else task.lr_scheduler]
-    return [*arguments, "--lr_warmup_steps", str(task.warmup_steps)] if task.warmup_steps else arguments
+    return [*arguments, "--lr_warmup_steps", str(task.own_warmup)] if task.own_warmup else arguments
 
 
 def _noise(task: TrainTask, facts: CheckpointFacts) -> list[str]:
@@ -202,7 +197,7 @@ def _states(task: TrainTask, work_dir: Path) -> list[str]:
     if task.state_every > 0:
         every = str(task.state_every)
         arguments += ["--save_state", "--save_every_n_steps", every, "--save_last_n_steps", every]
-    state = latest_state(work_dir, task.output.stem, task.steps)
+    state = latest_state(work_dir, task.output.stem, task.last_step)
     # Without skipping, a resumed run would count its steps from the beginning.
     return [*arguments, "--resume", str(state), "--skip_until_initial_step"] if state else arguments
 

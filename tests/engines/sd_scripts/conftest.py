@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from lib_copier.engines.sd_scripts.checkout import Checkout
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
-from lib_copier.engines.task import Picture, TrainTask
+from lib_copier.training import Picture, TrainTask
 
 RECORDED = Path(__file__).parent / "recorded"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -188,4 +188,5 @@ def task(make_checkpoint: Callable[..., Path], picture: Path, tmp_path: Path) ->
         output=tmp_path / "成果" / "copier.safetensors",
         pictures=(Picture(picture, "1girl, solo"),),
         device="cpu",
+        state_every=0,
     )

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lib_copier.engines.sd_scripts.dataset import dataset_of, picture_size, training_length
-from lib_copier.engines.task import Picture, TrainTask
 from lib_copier.errors import InputError
+from lib_copier.training import Picture, TrainTask, bucket_of
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(3072, 6), (4096, 8), (5120, 10), (512, 1)])
@@ -46,7 +46,7 @@ def test_each_picture_is_a_dataset_of_its_own_size(task: TrainTask, tmp_path: Pa
     Image.new("L", (64, 72)).save(mask)
     pictures = (*task.pictures, Picture(other, "two\nlines", mask))
     dataset = dataset_of(
-        dataclasses.replace(task, pictures=pictures, steps=1024, keep_tokens=1), tmp_path / "作業"
+        dataclasses.replace(task, pictures=pictures, steps=1024, keep_tokens=1), tmp_path / "作業", 512
     )
     written = dict(dataset.files)
     config = tomllib.loads(written[dataset.config])
@@ -69,9 +69,21 @@ def test_each_picture_is_a_dataset_of_its_own_size(task: TrainTask, tmp_path: Pa
     assert dataset.has_masks
 
 
+def test_a_folder_s_photos_go_into_buckets(task: TrainTask, tmp_path: Path) -> None:
+    tomllib = pytest.importorskip("tomllib")
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (4000, 3000)).save(photo)
+    changed = dataclasses.replace(task, pictures=(Picture(photo),), bucketed=True)
+    dataset = dataset_of(changed, tmp_path, 512)
+    (found,) = tomllib.loads(dict(dataset.files)[dataset.config])["datasets"]
+    assert found["resolution"] == [512, 512]
+    assert found["enable_bucket"] and found["bucket_no_upscale"]
+    assert (dataset.width, dataset.height) == bucket_of((4000, 3000), 512)[0] == (512, 384)
+
+
 def test_an_empty_caption_is_still_a_line(task: TrainTask, tmp_path: Path) -> None:
     pictures = (Picture(task.pictures[0].path, ""),)
-    dataset = dataset_of(dataclasses.replace(task, pictures=pictures), tmp_path)
+    dataset = dataset_of(dataclasses.replace(task, pictures=pictures), tmp_path, 512)
     assert "\n" in [text for path, text in dataset.files if path.suffix == ".txt"]
 
 

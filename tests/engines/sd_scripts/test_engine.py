@@ -16,9 +16,10 @@ from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, PYTHON_VARIABLE, TRAIN, Checkout
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.shell_line import shell_line
-from lib_copier.engines.task import MergeTask, TagTask, Task, TrainTask, WeightedLora
+from lib_copier.engines.task import MergeTask, TagTask, Task
 from lib_copier.errors import ChildError, InputError
 from lib_copier.lora.header import read_header
+from lib_copier.training import TrainTask, WeightedLora
 
 
 def _run(engine: SdScriptsEngine, task: Task, work: Path) -> list[dict[str, Any]]:

@@ -16,18 +16,9 @@ from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, SCRIPTS
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.sd_scripts.options import script_options
-from lib_copier.engines.task import (
-    ExtractTask,
-    MergeTask,
-    Picture,
-    ResizeTask,
-    SvdMergeTask,
-    TagTask,
-    Task,
-    TrainTask,
-    WeightedLora,
-)
+from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask, Task
 from lib_copier.lora.file import read_lora
+from lib_copier.training import Picture, TrainTask, WeightedLora
 
 NAMED = os.environ.get(CHECKOUT_VARIABLE)
 pytestmark = [

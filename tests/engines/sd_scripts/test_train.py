@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.sd_scripts.train import latest_state, number
-from lib_copier.engines.task import TrainTask, WeightedLora
+from lib_copier.training import TrainTask, WeightedLora
 
 
 def test_the_memos_copier_is_the_memos_command(
@@ -48,11 +48,15 @@ CHANGES: list[tuple[dict[str, Any], list[str]]] = [
     ({"steps": 900}, ["--max_train_steps", "900"]),
     ({"rank": 128, "alpha": 64.0}, ["--network_dim", "128", "--network_alpha", "64"]),
     ({"conv_rank": 32, "conv_alpha": 16.0}, ["--network_args", "conv_dim=32", "conv_alpha=16"]),
+    ({"conv_rank": 32}, ["--network_args", "conv_dim=32", "conv_alpha=1"]),
     ({"train_text_encoder": False}, ["--network_train_unet_only"]),
     ({"text_encoder_lr": 5e-5}, ["--text_encoder_lr", "0.00005"]),
     ({"lr_scheduler": "cosine"}, ["--lr_scheduler", "cosine", "--lr_warmup_steps", "500"]),
-    ({"optimizer": "prodigy", "optimizer_args": (("weight_decay", "0.01"),)},
-     ["--optimizer_type", "Prodigy"]),
+    ({"optimizer": "prodigy", "optimizer_args": ("weight_decay=0.01", "betas=0.9,0.99")},
+     ["--optimizer_args", "weight_decay=0.01", "betas=(0.9, 0.99)"]),
+    ({"optimizer": "prodigy"}, ["--optimizer_type", "Prodigy"]),
+    ({"steps": 300}, ["--lr_warmup_steps", "300"]),
+    ({"stop_after": 300}, ["--max_train_steps", "300"]),
     ({"optimizer": "adafactor"}, ["--optimizer_args", "relative_step=False"]),
     ({"min_snr_gamma": 5.0}, ["--min_snr_gamma", "5"]),
     ({"timestep_min": 200, "timestep_max": 900}, ["--min_timestep", "200", "--max_timestep", "900"]),
@@ -61,8 +65,8 @@ CHANGES: list[tuple[dict[str, Any], list[str]]] = [
     ({"clip_skip": 2}, ["--clip_skip", "2"]),
     ({"gradient_checkpointing": True}, ["--gradient_checkpointing"]),
     ({"precision": "bf16"}, ["--mixed_precision", "bf16"]),
-    ({"save_precision": "fp32"}, ["--save_precision", "float"]),
-    ({"seed": 2**40 + 7}, ["--seed", "7"]),
+    ({"save_precision": "float"}, ["--save_precision", "float"]),
+    ({"seed": 2**32 - 1}, ["--seed", "4294967295"]),
     ({"state_every": 100}, ["--save_state", "--save_every_n_steps", "100", "--save_last_n_steps", "100"]),
 ]  # fmt: skip
 
@@ -139,6 +143,10 @@ def test_sample_prompts_are_safe_from_option_marks(
         ({"timestep_sampling": "stratified"}, "uniform"),
         ({"output": Path("copier.part")}, "copier.part"),
         ({"against_origin": True}, "what the copier prints"),
+        ({"lr_scheduler": "cosine", "stop_after": 300}, "cannot end a cosine schedule"),
+        ({"optimizer": "transformers.pipeline"}, "optimizer is one of adamw"),
+        ({"optimizer_args": ("trust_remote_code=True",)}, "'trust_remote_code' is no argument of adamw"),
+        ({"optimizer_args": ("weight_decay=__import__('os')",)}, "weight_decay is a number"),
     ],
 )
 def test_what_sd_scripts_cannot_do_is_refused(

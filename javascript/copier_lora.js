@@ -375,7 +375,17 @@
 
   // ---- starting, and staying up to date -------------------------------------------------------------
 
+  // A page of our own has nobody else who follows the system's choice of light or dark.
+  function followSystem() {
+    if ("gradio_config" in window) return;
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const follow = () => document.body.classList.toggle("dark", dark.matches);
+    dark.addEventListener("change", follow);
+    follow();
+  }
+
   function start(root) {
+    followSystem();
     Object.assign(page, { root, view: remembered(), stamp: "", html: {} });
     root.addEventListener("click", onClick);
     root.addEventListener("change", onChange);

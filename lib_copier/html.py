@@ -9,8 +9,8 @@ from typing import Union
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-_RAW = frozenset({"script", "style", "iframe", "object", "embed"})
-"""Elements whose content no escaping makes safe: a page's own script and style come from its template."""
+_RAW = frozenset({"script", "style"})
+"""Elements whose content no escaping makes safe: they stand empty here, and name a file."""
 _ADDRESSES = frozenset({"href", "src", "action", "formaction", "poster"})
 _ADDRESS = re.compile(r"(https?:|data:image/(png|webp|jpeg);base64,|[^:]*([/?#]|$))", re.IGNORECASE)
 """An address of another scheme (``javascript:`` …) is left out; one without a scheme is the page's own."""
@@ -32,9 +32,9 @@ def tag(name: str, /, *children: Child, **attributes: Attribute) -> Html:
 
     True gives a bare attribute; None and False leave it out. Children may be nested lists; None and
     False are left out, every plain text is escaped. ValueError for a name that is no name, for an
-    event's attribute, and for elements whose content is no text.
+    event's attribute, and for content of scripts and styles.
     """
-    if not _NAME.fullmatch(name) or name.lower() in _RAW:
+    if not _NAME.fullmatch(name) or (name.lower() in _RAW and children):
         raise ValueError(f"{name!r} is no element that a page is built of")
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID:

@@ -48,7 +48,7 @@ def test_what_no_page_can_hold_becomes_a_mark():
     built.encode("utf-8")
 
 
-@pytest.mark.parametrize("name", ["a b", "a>", "script", "STYLE", "iframe", ""])
+@pytest.mark.parametrize("name", ["a b", "a>", "script", "STYLE", ""])
 def test_no_element_of_another_kind_is_built(name):
     with pytest.raises(ValueError, match="no element"):
         tag(name, "x")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -50,37 +49,3 @@ def keep_out_of_saved_defaults(blocks: Any) -> None:
     """Keep a WebUI from freezing today's values of our components in its ui-config.json."""
     for block in blocks.blocks.values():
         block.do_not_save_to_config = True
-
-
-def inner_blocks() -> Any:
-    """A page of our own, to be put into a WebUI's."""
-    return gr.Blocks(analytics_enabled=False)
-
-
-def standalone_blocks(title: str, style: str, script: str) -> tuple[Any, dict[str, Any]]:
-    """A page on its own and the arguments of its launch; style and script go where this gradio takes them."""
-    # Not as `css=`: some versions rewrite the selectors of what they are given there.
-    head = f"<style>{style}</style><script>{script}</script>"
-    if MAJOR >= 6:
-        return gr.Blocks(title=title, analytics_enabled=False), {"head": head}
-    if MAJOR >= 4:
-        return gr.Blocks(title=title, head=head, analytics_enabled=False), {"show_api": False}
-    blocks: Any = gr.Blocks(title=title, css=style, analytics_enabled=False)
-    with blocks:
-        # Gradio 3 has no way into the page's head but to run a script once the page has loaded.
-        blocks.load(fn=None, _js=f"() => {{{script}}}")
-    return blocks, {"show_api": False}
-
-
-def serve(blocks: Any, *, address: str, port: int, folders: Sequence[Path], **launch: Any) -> Any:
-    """Start serving; returns once the port answers."""
-    quiet: dict[str, Any] = {"footer_links": []} if MAJOR >= 6 else {}
-    return blocks.launch(
-        server_name=address,
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        allowed_paths=[str(folder) for folder in folders],
-        **quiet,
-        **launch,
-    )

@@ -1,4 +1,4 @@
-"""The door between a gradio page and the wizard; what is behind it is loaded by the first request."""
+"""The door between a page and the wizard; what is behind it is loaded by the first request."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.host.base import Host
+from lib_copier.html import Html, tag
+from lib_copier.ui.notice import TITLE
+from lib_copier.ui.picture import PictureRoutes
+from lib_copier.ui.request import UPLOAD_LIMIT
+from lib_copier.ui.texts import Texts
 
 if TYPE_CHECKING:
     from lib_copier.ui.reply import Wizard
 
-UPLOAD_LIMIT = 48 << 20
-"""Bytes of one upload; larger files are refused by the browser and again by the server."""
+API_NAME = "copier_lora"
+ROUTE = f"run/{API_NAME}"
+"""Where a browser asks, under whatever the page's own address is."""
 
 
 class Door:
@@ -19,13 +25,14 @@ class Door:
 
     Parameters
     ----------
-    files:
-        The route by which this gradio serves files: ``./file=``.
+    routes:
+        How a browser of this page reaches pictures.
     """
 
-    def __init__(self, host: Host, files: str) -> None:
+    def __init__(self, host: Host, routes: PictureRoutes) -> None:
         self.host = host
-        self._files = files
+        self.texts = Texts(host.info.language)
+        self._routes = routes
         self._lock = threading.Lock()
         self._wizard: Wizard | None = None
 
@@ -46,13 +53,36 @@ class Door:
 
     def _make(self) -> Wizard:
         from lib_copier.ui.hold import GpuHold
-        from lib_copier.ui.picture import PictureRoutes
         from lib_copier.ui.reply import Wizard
-        from lib_copier.ui.texts import Texts
         from lib_copier.ui.workshop import Workshop
 
         workshop = Workshop(self.host.data_dir())
         hold = GpuHold(self.host, workshop.queue)
         workshop.queue.ensure_worker()
         hold.ensure()
-        return Wizard(self.host, workshop, hold, Texts(self.host.info.language), PictureRoutes(self._files))
+        return Wizard(self.host, workshop, hold, self.texts, self._routes)
+
+
+def skeleton(texts: Texts, route: str) -> Html:
+    """The empty page; the script fills its regions by asking the door, which `route` is the address of."""
+    return tag(
+        "div",
+        tag("div", data_region="bar"),
+        tag(
+            "div",
+            tag("nav", data_region="rail", aria_label=texts("rail")),
+            tag("main", tag("p", texts("loading"), class_="cl-quiet"), data_region="panel"),
+            class_="cl-body",
+        ),
+        tag("div", data_region="notice"),
+        tag("dialog"),
+        id="copier_lora",
+        lang=texts.language,
+        data_route=route,
+        data_title=TITLE.lower(),
+        data_lost=texts("lost"),
+        data_close=texts("close"),
+        data_copied=texts("copied"),
+        data_too_large=texts("too_large", size=UPLOAD_LIMIT >> 20),
+        data_upload_limit=UPLOAD_LIMIT,
+    )

@@ -12,10 +12,12 @@ from lib_copier.html import Html, tag
 
 @dataclass(frozen=True)
 class PictureRoutes:
-    """How the browser reaches a picture on disk: gradio serves files of folders it was told of."""
+    """How the browser reaches a picture on disk: the host's gradio serves files, else we do ourselves."""
 
     prefix: str
-    """``./file=`` or ``./gradio_api/file=``."""
+    """``./file=``, ``./gradio_api/file=`` or our own ``./file/``."""
+    root: Path | None = None
+    """The folder that addresses begin at; None: they hold whole paths, as gradio wants them."""
 
     def url(self, path: Path) -> str:
         """The picture's address; its time is part of it, so that a replaced file is not shown old."""
@@ -23,7 +25,8 @@ class PictureRoutes:
             changed = path.stat().st_mtime_ns // 1_000_000
         except OSError:
             changed = 0
-        return f"{self.prefix}{quote(path.as_posix(), safe='/:')}?{changed}"
+        shown = path if self.root is None else path.relative_to(self.root)
+        return f"{self.prefix}{quote(shown.as_posix(), safe='/:')}?{changed}"
 
 
 def figure(url: str, caption: str = "", *, alt: str = "", is_large: bool = False) -> Html:

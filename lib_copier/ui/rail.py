@@ -5,7 +5,7 @@ from __future__ import annotations
 from lib_copier.html import Html, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
-from lib_copier.ui.view import PANELS
+from lib_copier.ui.view import PANELS, WITHOUT_PROJECT
 
 
 def bar(page: Page) -> Html:
@@ -15,7 +15,6 @@ def bar(page: Page) -> Html:
     if page.desk is None:
         return join(title, _warning(page))
     chips = [tag("span", page.opened.project.name, class_="cl-quiet")]
-    close = tag("button", texts("bar.projects"), type="button", class_="cl-link", data_act="close_project")
     if page.opened.is_busy:
         work = parts.button(texts("run.stop"), "stop", how="discard")
         told = tag("span", _doing(page), class_="cl-quiet", role="status")
@@ -28,7 +27,16 @@ def bar(page: Page) -> Html:
             disabled=not left,
         )
         told = None
-    return join(title, chips, close, tag("span", class_="cl-spring"), told, work, _warning(page))
+    return join(
+        title, chips, projects_link(page), tag("span", class_="cl-spring"), told, work, _warning(page)
+    )
+
+
+def projects_link(page: Page) -> Html:
+    """The way back to all projects, which every page offers."""
+    return tag(
+        "button", page.texts("bar.projects"), type="button", class_="cl-link", data_act="close_project"
+    )
 
 
 def _doing(page: Page) -> str:
@@ -58,7 +66,7 @@ def _item(page: Page, panel: str, number: int) -> Html:
     steps = page.steps_of_panel(panel)
     state, note = _state(page, panel, steps)
     is_current = page.view.panel == panel
-    is_closed = page.desk is None and panel not in {"project", "jobs"}
+    is_closed = page.desk is None and panel not in WITHOUT_PROJECT
     return tag(
         "button",
         page.icon(state, str(number) if number else "≡"),

@@ -20,6 +20,9 @@ PANELS = (
 )
 """The panels in the order of the method; ``jobs`` stands apart at the end."""
 
+WITHOUT_PROJECT = frozenset({"project", "jobs"})
+"""The panels that are there before a project is open."""
+
 STEP_KINDS: Mapping[str, tuple[str, ...]] = {
     "project": ("base_lora", "base"),
     "origin": ("origin", "caption"),
@@ -72,9 +75,3 @@ class View:
     def at(self, **changes: Any) -> View:
         """The same view with some fields changed."""
         return replace(self, **changes)
-
-
-def panel_of(step_id: str) -> str:
-    """The panel that shows a step."""
-    kind = step_id.partition("/")[0]
-    return next((panel for panel, kinds in STEP_KINDS.items() if kind in kinds), "jobs")

@@ -14,14 +14,14 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @contextmanager
-def browser() -> Iterator[Any]:
+def browser(*arguments: str) -> Iterator[Any]:
     """A headless browser: the system's own, else playwright's."""
     sync_api = pytest.importorskip("playwright.sync_api")
     found = os.environ.get("COPIER_LORA_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_api.sync_playwright() as playwright:
         try:
             # Containers have no user namespaces for the browser's own sandbox.
-            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *arguments])
         except sync_api.Error as error:
             pytest.skip(f"no browser can be started: {error}")
         yield opened

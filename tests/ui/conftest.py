@@ -13,6 +13,7 @@ from PIL import Image
 from lib_copier.graph.queue import Queue
 from lib_copier.host.standalone import StandaloneHost
 from lib_copier.ui.door import Door
+from lib_copier.ui.picture import PictureRoutes
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -36,7 +37,7 @@ def host(tmp_path: Path, checkpoint: Path) -> StandaloneHost:
 def door(host: StandaloneHost, monkeypatch: pytest.MonkeyPatch) -> Door:
     """The door of a page; jobs are queued, but no worker takes them."""
     monkeypatch.setattr(Queue, "ensure_worker", lambda queue: None)
-    return Door(host, "./file=")
+    return Door(host, PictureRoutes("./file=", host.data_dir()))
 
 
 @pytest.fixture

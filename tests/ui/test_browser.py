@@ -10,7 +10,7 @@ import pytest
 
 from tests.ui import servers
 from tests.ui.browsing import Wizard, browser
-from tests.ui.servers import VERSIONS, free_port, python_for, serve_arguments, serving
+from tests.ui.servers import free_port, python_for, serve_arguments, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -31,11 +31,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def address(request: pytest.FixtureRequest, tmp_path: Path, tiny: Path) -> Iterator[str]:
-    """The standalone page, served by the gradio that the test is for."""
-    version = getattr(request, "param", "newest")
+def address(tmp_path: Path, tiny: Path) -> Iterator[str]:
+    """The page on its own."""
     port = free_port()
-    with serving(python_for(version), serve_arguments(port, tmp_path / "data", tiny), port=port) as found:
+    with serving(python_for("newest"), serve_arguments(port, tmp_path / "data", tiny), port=port) as found:
         yield found
 
 
@@ -89,9 +88,8 @@ def test_the_whole_method_by_clicks(chromium, address):
     assert wizard.errors == []
 
 
-@pytest.mark.parametrize("address", VERSIONS, indirect=True)
 def test_rail_edit_preview_rerun_and_reload(chromium, address):
-    """What every version has to carry: clicks, live pictures, a running step found again."""
+    """Clicks, live pictures, a running step found again."""
     wizard = Wizard(chromium, address)
     make_project(wizard)
     wizard.act("run")
@@ -99,13 +97,13 @@ def test_rail_edit_preview_rerun_and_reload(chromium, address):
     wizard.page.focus('#copier_lora [data-go-panel="origin"]')
     wizard.page.keyboard.press("ArrowDown")
     assert wizard.page.evaluate("document.activeElement.dataset.goPanel") == "copier"
-    _edit_is_previewed_live(wizard)
+    _edit_is_previewed_live(wizard, 64)
     _a_step_is_run_again(wizard)
     _a_running_step_is_found_again(wizard)
     assert wizard.errors == []
 
 
-def _edit_is_previewed_live(wizard: Wizard) -> None:
+def _edit_is_previewed_live(wizard: Wizard, width: int) -> None:
     wizard.go("edit")
     compare = wizard.page.locator("#copier_lora .cl-compare")
     before = compare.locator("img.cl-after").get_attribute("src")
@@ -114,7 +112,7 @@ def _edit_is_previewed_live(wizard: Wizard) -> None:
     wizard.page.wait_for_function(
         "old => document.querySelector('#copier_lora img.cl-after').getAttribute('src') !== old", arg=before
     )
-    wizard.wait_for_picture("img.cl-after", 64)
+    wizard.wait_for_picture("img.cl-after", width)
     compare.locator("[data-compare]").fill("20")
     assert "20%" in str(compare.get_attribute("style"))
     wizard.page.select_option('#copier_lora [data-choose="add_effect"]', "jpeg")

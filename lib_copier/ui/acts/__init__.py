@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lib_copier.ui.acts import edit, engine, origin, project, recipe, run
-from lib_copier.ui.acts.act import Details, Outcome
+from lib_copier.ui.acts.act import Outcome
 from lib_copier.ui.page import Page
+from lib_copier.ui.request import Details
 
 Act = Callable[[Page, Details], Outcome]
 

@@ -11,17 +11,9 @@ from lib_copier.errors import InputError
 from lib_copier.recipe.model import Effect
 from lib_copier.recipe.names import checked_name
 from lib_copier.ui import live
-from lib_copier.ui.acts.act import (
-    Details,
-    Outcome,
-    require_project,
-    text_of,
-    the_edit,
-    the_origin,
-    uploaded,
-    values_of,
-)
+from lib_copier.ui.acts.act import Outcome, require_project, the_edit, the_origin
 from lib_copier.ui.page import Page
+from lib_copier.ui.request import Details, text_of, uploaded, values_of
 
 _UPLOADS = "uploads"
 _LONGEST_CHAIN = 8

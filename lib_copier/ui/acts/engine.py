@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lib_copier.errors import InputError
 from lib_copier.ui import built_in
-from lib_copier.ui.acts.act import Details, Outcome, text_of
+from lib_copier.ui.acts.act import Outcome
 from lib_copier.ui.page import Page
+from lib_copier.ui.request import Details, text_of
 
 _JOBS = {
     "set_up": ("built-in", built_in.SETUP_ARGUMENTS),

@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Any
 from lib_copier.errors import InputError
 from lib_copier.host.base import GenerateRequest
 from lib_copier.recipe.model import Origin
-from lib_copier.ui.acts.act import (
-    Details,
-    Outcome,
-    require_project,
-    text_of,
-    the_origin,
-    uploaded,
-    values_of,
-)
+from lib_copier.ui.acts.act import Outcome, require_project, the_origin
 from lib_copier.ui.page import Page
+from lib_copier.ui.request import Details, text_of, uploaded, values_of
 
 if TYPE_CHECKING:
     from PIL import Image

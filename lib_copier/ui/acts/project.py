@@ -9,17 +9,10 @@ from lib_copier.errors import InputError
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.steps.project import Project
 from lib_copier.ui import starter
-from lib_copier.ui.acts.act import (
-    Details,
-    Outcome,
-    host_checkpoint,
-    require_project,
-    text_of,
-    uploaded,
-    values_of,
-)
+from lib_copier.ui.acts.act import Outcome, host_checkpoint, require_project
 from lib_copier.ui.acts.recipe import publish_into
 from lib_copier.ui.page import Page
+from lib_copier.ui.request import Details, text_of, uploaded, values_of
 from lib_copier.ui.view import View
 
 _LARGEST_LORA = 8 << 30

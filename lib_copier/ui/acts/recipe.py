@@ -10,16 +10,9 @@ from lib_copier.host.lora_folder import unique_stem
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.steps.project import Project
 from lib_copier.steps.publish import published_name
-from lib_copier.ui.acts.act import (
-    Details,
-    Outcome,
-    host_checkpoint,
-    require_project,
-    text_of,
-    the_edit,
-    the_origin,
-)
+from lib_copier.ui.acts.act import Outcome, host_checkpoint, require_project, the_edit, the_origin
 from lib_copier.ui.page import Page
+from lib_copier.ui.request import Details, text_of
 
 _PRESET = "preset"
 _LORA_FOLDER = "publish.folder"

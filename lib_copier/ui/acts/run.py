@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.ui import built_in
-from lib_copier.ui.acts.act import Details, Outcome, require_project, text_of
+from lib_copier.ui.acts.act import Outcome, require_project
 from lib_copier.ui.page import Page
+from lib_copier.ui.request import Details, text_of
 
 _LONGER = 1.5
 _MOST_STEPS, _MOST_DB = 1_000_000, 60.0

@@ -22,6 +22,11 @@ class Folders:
         return self.project / "lock" / "project.lock"
 
     @property
+    def recipe_lock(self) -> Path:
+        """Held while the recipe is changed; a run leaves it free."""
+        return self.project / "lock" / "recipe.lock"
+
+    @property
     def control(self) -> Path:
         """Asks the run that holds the lock to stop."""
         return self.project / "lock" / "control.json"

@@ -7,7 +7,6 @@ processes may look at one folder, and one at a time may run it.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from lib_copier.graph.control import DISCARD, ask_to_stop
 from lib_copier.graph.events import Listener
 from lib_copier.graph.lock import held
 from lib_copier.graph.runner import Report, Runner
+from lib_copier.lock import locked
 from lib_copier.recipe.check import require_sound
 from lib_copier.recipe.document import from_document, to_document
 from lib_copier.recipe.model import Recipe
@@ -60,9 +60,7 @@ class Project(ProjectView):
         try:
             project.replace_recipe(recipe)
         except BaseException:
-            shutil.rmtree(folder / "pictures", ignore_errors=True)
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         return project
 
@@ -78,15 +76,9 @@ class Project(ProjectView):
             Everything in its recipe that cannot be read.
         """
         folder = folder.absolute()
-        path = folder / PROJECT_FILE
-        if not path.is_file():
+        if not (folder / PROJECT_FILE).is_file():
             raise InputError(f"{folder} holds no project.", "Make one with `new`, or check the path.")
-        found = read_json(path)
-        if not isinstance(found, dict):
-            raise InputError(
-                f"{path} is no JSON object.", "Restore it from a copy, or make the project anew."
-            )
-        return cls(folder, from_document(found, f"recipe of {folder.name}"))
+        return cls(folder, _stored(folder))
 
     @classmethod
     def from_lora(cls, folder: Path, lora: Path, checkpoint: str = "") -> Project:
@@ -132,10 +124,21 @@ class Project(ProjectView):
 
     # The recipe
 
-    def replace_recipe(self, recipe: Recipe) -> Project:
-        """Give the project another recipe; named files are copied in. Returns itself."""
-        self._write(with_files_inside(recipe, self.folder))
+    def change(self, alter: Callable[[Recipe], Recipe]) -> Project:
+        """Store what `alter` makes of the recipe as the disk has it now; every way to change ends here.
+
+        Who changes it meanwhile waits, so that no change takes another back. Named files are copied in.
+        Returns itself, with the stored recipe.
+        """
+        with locked(self._folders.recipe_lock):
+            has_recipe = (self.folder / PROJECT_FILE).exists()
+            recipe = alter(_stored(self.folder) if has_recipe else self.recipe)
+            self._write(with_files_inside(recipe, self.folder))
         return self
+
+    def replace_recipe(self, recipe: Recipe) -> Project:
+        """Give the project another recipe, whatever it had."""
+        return self.change(lambda _: recipe)
 
     def set(self, values: Mapping[str, Any]) -> Project:
         """Change settings by address, all or none; see `steps.change` for the addresses.
@@ -149,16 +152,19 @@ class Project(ProjectView):
         FaultsError
             Every address and value that cannot be used; nothing is changed then.
         """
-        recipe = self.recipe
-        found: list[str] = []
-        for address, value in values.items():
-            try:
-                recipe = changed(recipe, address, value)
-            except ValueError as error:
-                found.append(str(error))
-        if found:
-            raise FaultsError("settings", found, "Nothing was changed.")
-        return self.replace_recipe(recipe)
+
+        def alter(recipe: Recipe) -> Recipe:
+            found: list[str] = []
+            for address, value in values.items():
+                try:
+                    recipe = changed(recipe, address, value)
+                except ValueError as error:
+                    found.append(str(error))
+            if found:
+                raise FaultsError("settings", found, "Nothing was changed.")
+            return recipe
+
+        return self.change(alter)
 
     def _write(self, recipe: Recipe) -> None:
         write_json(self.folder / PROJECT_FILE, to_document(recipe))
@@ -253,3 +259,9 @@ class Project(ProjectView):
         if found is None:
             raise InputError(f"{edit} is not published yet.", f"Run the project until publish/{edit}.")
         return copy_out((found.file(name) for name in found.manifest["files"]), folder)
+
+
+def _stored(folder: Path) -> Recipe:
+    path = folder / PROJECT_FILE
+    found = read_json(path, advice="Restore it from a copy, or make the project anew.")
+    return from_document(found, f"recipe of {folder.name}")

@@ -90,9 +90,7 @@ class Workshop:
         try:
             project.set(values)
         except Exception:
-            # Made a moment ago by this very call, and still without any artifact.
-            (folder / PROJECT_FILE).unlink(missing_ok=True)
-            folder.rmdir()
+            project.discard()
             raise
         return Desk(project, self.queue)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -332,7 +333,40 @@ def test_open_tells_what_is_wrong(tmp_path, project):
         Project.open(tmp_path)
     made = project()
     (made.folder / "project.json").write_text("{torn")
-    with pytest.raises(InputError, match="no JSON object"):
+    with pytest.raises(InputError, match="no sound JSON"):
         Project.open(made.folder)
     with pytest.raises(InputError, match="not empty"):
         Project.create(made.folder)
+
+
+def test_changes_of_many_at_once_are_all_kept(project):
+    keys = ["copier.rank", "copier.steps", "edit_lora.rank", "edit_lora.steps", "check.pairs", "sweep.pairs"]
+    made = project(edits=tuple(f"e{n}" for n in range(8)))
+
+    def click(n: int) -> None:
+        # Each request opens the project; this one goes on with what it opened, however old that is.
+        opened = Project.open(made.folder)
+        for value in range(1, 7):
+            opened.set({f"edits.e{n}.publish.notes": f"{n} {value}"})
+            opened.set({f"edits.new-{n}-{value}": True})
+        if n < len(keys):
+            opened.set({keys[n]: 6 + n})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(click, range(8)))
+    found = Project.open(made.folder).recipe
+    assert [found.get(key) for key in keys] == list(range(6, 12))
+    assert [dict(edit.settings).get("publish.notes") for edit in found.edits[:8]] == [
+        f"{n} 6" for n in range(8)
+    ]
+    assert len(found.edits) == 8 + 48
+
+
+def test_a_late_change_takes_back_no_other(project):
+    """A caption that took a minute is stored into the recipe as it is then."""
+    made = project()
+    slow = Project.open(made.folder)
+    made.set({"copier.rank": 13})
+    slow.set({"origins.one.caption": "a house"})
+    assert Project.open(made.folder).recipe.get("copier.rank") == 13
+    assert slow.recipe.get("copier.rank") == 13

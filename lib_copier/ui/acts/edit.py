@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.recipe.model import Effect
+from lib_copier.recipe.model import Edit, Effect, Recipe
 from lib_copier.recipe.names import checked_name
 from lib_copier.ui import live
 from lib_copier.ui.acts.act import Outcome, require_project, the_edit, the_origin
@@ -22,12 +24,14 @@ _LONGEST_CHAIN = 8
 def add(page: Page, details: Details) -> Outcome:
     """One more edit, without effects yet."""
     require_project(page)
-    taken = {edit.name.casefold() for edit in page.opened.recipe.edits}
-    number = 1
-    while f"edit-{number}" in taken:
-        number += 1
-    page.opened.project.set({f"edits.edit-{number}": True})
-    return Outcome(view=page.view.at(edit=f"edit-{number}", link=0))
+    made = page.opened.project.change(_with_one_more).recipe.edits[-1]
+    return Outcome(view=page.view.at(edit=made.name, link=0))
+
+
+def _with_one_more(recipe: Recipe) -> Recipe:
+    taken = {edit.name.casefold() for edit in recipe.edits}
+    number = next(n for n in count(1) if f"edit-{n}" not in taken)
+    return recipe.with_edit(Edit(f"edit-{number}"))
 
 
 def rename(page: Page, details: Details) -> Outcome:
@@ -53,15 +57,15 @@ def add_effect(page: Page, details: Details) -> Outcome:
         raise InputError(
             f"{name or 'That'} cannot be added.", f"A chain has at most {_LONGEST_CHAIN} effects."
         )
-    _store(page, (*edit.effects, Effect(name)))
+    _store(page, lambda effects: (*effects, Effect(name)))
     return Outcome(view=page.view.at(link=len(edit.effects)))
 
 
 def remove_effect(page: Page, details: Details) -> Outcome:
     """Take the shown effect out of the chain."""
     require_project(page)
-    edit, number = the_edit(page), _link(page)
-    _store(page, tuple(effect for index, effect in enumerate(edit.effects) if index != number))
+    number = _link(page)
+    _store(page, lambda effects: effects[:number] + effects[number + 1 :])
     return Outcome(view=page.view.at(link=0))
 
 
@@ -74,7 +78,8 @@ def try_effect(page: Page, details: Details) -> Outcome:
 def set_effect(page: Page, details: Details) -> Outcome:
     """Store what the sliders say."""
     require_project(page)
-    _store(page, _changed(page, values_of(details)))
+    chain = _changed(page, values_of(details))
+    _store(page, lambda effects: chain)
     return Outcome()
 
 
@@ -99,8 +104,14 @@ def remove_upload(page: Page, details: Details) -> Outcome:
     return Outcome()
 
 
-def _store(page: Page, effects: tuple[Effect, ...]) -> None:
-    page.opened.project.set({f"edits.{the_edit(page).name}.effects": effects})
+def _store(page: Page, alter: Callable[[tuple[Effect, ...]], tuple[Effect, ...]]) -> None:
+    name = the_edit(page).name
+
+    def altered(recipe: Recipe) -> Recipe:
+        edit = next((one for one in recipe.edits if one.name == name), Edit(name))
+        return recipe.with_edit(replace(edit, effects=alter(edit.effects)))
+
+    page.opened.project.change(altered)
 
 
 def _link(page: Page) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.errors import InputError
 from lib_copier.host.base import GenerateRequest
-from lib_copier.recipe.model import Origin
+from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.ui.acts.act import Outcome, require_project, the_origin
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details, text_of, uploaded, values_of
@@ -22,18 +23,19 @@ _UPLOADS = "uploads"
 def add(page: Page, details: Details) -> Outcome:
     """One more origin, with the settings of the first and another seed."""
     require_project(page)
-    recipe = page.opened.recipe
+    made = page.opened.project.change(_with_one_more).recipe.origins[-1]
+    return Outcome(view=page.view.at(origin=made.name))
+
+
+def _with_one_more(recipe: Recipe) -> Recipe:
+    if not recipe.origins:
+        return recipe.with_origin(Origin("first"))
     taken = {origin.name.casefold() for origin in recipe.origins}
-    number = len(recipe.origins) + 1
-    while f"origin-{number}" in taken:
-        number += 1
-    name = "first" if not recipe.origins else f"origin-{number}"
-    like = recipe.origins[0].settings if recipe.origins else ()
-    origin = Origin(name, like)
-    if recipe.origins:
-        origin = origin.replaced(seed=_whole(recipe.origins[0], "seed") + number, source="generate", file="")
-    page.opened.project.replace_recipe(recipe.with_origin(origin))
-    return Outcome(view=page.view.at(origin=name))
+    number = next(n for n in count(len(recipe.origins) + 1) if f"origin-{n}" not in taken)
+    first = recipe.origins[0]
+    seed = _whole(first, "seed") + number
+    like = Origin(f"origin-{number}", first.settings)
+    return recipe.with_origin(like.replaced(seed=seed, source="generate", file=""))
 
 
 def remove(page: Page, details: Details) -> Outcome:

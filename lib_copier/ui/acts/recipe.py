@@ -61,11 +61,7 @@ def unset(page: Page, details: Details) -> Outcome:
     key = text_of(details, "key")
     if key not in OPTIONS or OPTIONS[key].scope != "edit":
         raise InputError(f"{key} is no setting of an edit.", "Reload the page and try again.")
-    edit = the_edit(page)
-    kept = tuple(item for item in edit.settings if item[0] != key)
-    project = page.opened.project
-    project.replace_recipe(project.recipe.with_edit(type(edit)(edit.name, edit.effects, edit.files, kept)))
-    return Outcome()
+    return _stored(page, f"edits.{the_edit(page).name}.{key}", None)
 
 
 def _stored(page: Page, address: str, value: Any) -> Outcome:

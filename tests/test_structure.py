@@ -31,6 +31,7 @@ LEAVES = {
     "svg",
     "environment",
     "image",
+    "job",
     "lora.header",
 }
 """Usable by all. `image` needs Pillow, numpy, OpenCV and scikit-image only."""
@@ -63,6 +64,7 @@ STANDARD_ONLY = (
     "errors",
     "events",
     "edge",
+    "job",
     "commands",
     "families",
     "keys",

@@ -76,9 +76,12 @@ def open_session(model: Path) -> Any:
 
 def read_tags(path: Path) -> tuple[Tag, ...]:
     """The model's tags in the order of its outputs."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"name", "category"} <= rows[0].keys():
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeError, csv.Error):
+        rows = []
+    if not rows or not all(row.get("name") and row.get("category") for row in rows):
         raise InputError(f"{path} is no tag list (columns name and category).", "Download it again.")
     return tuple(Tag(row["name"], row["category"]) for row in rows)
 

@@ -23,31 +23,28 @@ The job file is one JSON object; paths are absolute.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from lib_copier import edge, events
-from lib_copier.disk import read_json
-from lib_copier.errors import FaultsError, InputError
+from lib_copier.errors import InputError
 from lib_copier.image import files, pair
-from lib_copier.image.effect import Chain, EffectUse
-from lib_copier.image.effects import apply_chain, chain_faults
-
-Job = Mapping[str, Any]
+from lib_copier.image.effects import apply_chain, read_chain
+from lib_copier.job import Entries, Job, read_job
 
 
 def edit(job: Job) -> dict[str, Any]:
     """Apply a chain of edits to a picture file."""
-    chain = read_chain(job.get("chain"))
+    chain = read_chain(job["chain"])
     opened, picture, notes = _taken_in(Path(job["picture"]))
     edited = apply_chain(picture, chain)
     files.write_png(edited, Path(job["output"]), opened.text)
-    if "heat" in job:
+    if job.get("heat"):
         files.write_png(pair.heat_map(picture, edited), Path(job["heat"]))
-    if "mask" in job:
+    if job.get("mask"):
         files.write_png(pair.soft_mask(picture, edited), Path(job["mask"]))
     return {
         **_described(job["output"], edited, notes),
@@ -82,7 +79,7 @@ def check(job: Job) -> dict[str, Any]:
     if changed == 0.0:
         notes.append("Nothing visible differs between the two pictures: there is nothing to learn.")
     folder = Path(job["output"])
-    settings = {name: float(job[name]) for name in ("threshold", "feather", "background") if name in job}
+    settings = {name: float(job[name]) for name in (key[:-1] for key in _SHAPES) if job.get(name) is not None}
     files.write_png(second, folder / "edited.png", opened.text)
     files.write_png(pair.heat_map(first, second), folder / "heat.png")
     files.write_png(pair.soft_mask(first, second, **settings), folder / "mask.png")
@@ -95,36 +92,14 @@ def check(job: Job) -> dict[str, Any]:
     }
 
 
-JOBS: dict[str, tuple[Callable[[Job], dict[str, Any]], tuple[str, ...]]] = {
-    "edit": (edit, ("picture", "chain", "output")),
-    "origin": (origin, ("picture", "output")),
-    "pair": (check, ("origin", "edited", "output")),
+JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {"edit": edit, "origin": origin, "pair": check}
+_SHAPES = {"threshold?": float, "feather?": float, "background?": float}
+KINDS: dict[str, Entries] = {
+    "edit": {"picture": str, "chain": list, "output": str, "heat?": str, "mask?": str},
+    "origin": {"picture": str, "output": str},
+    "pair": {"origin": str, "edited": str, "output": str, "align?": bool, **_SHAPES},
 }
-"""Each job's function and the entries it cannot do without."""
-
-
-def read_chain(value: object) -> Chain:
-    """A chain from its JSON form; raises FaultsError with everything wrong in it."""
-    if not isinstance(value, list) or not all(isinstance(v, dict) and "name" in v for v in value):
-        raise InputError(
-            "The chain of edits is not a list of objects with a name.", "See the job's description."
-        )
-    chain = tuple(EffectUse.from_json(link) for link in value)
-    faults = chain_faults(chain)
-    if faults:
-        raise FaultsError("The edit", faults)
-    return chain
-
-
-def read_job(path: Path) -> Job:
-    """The job file's object, its kind and required entries checked."""
-    job = read_json(path)
-    if not isinstance(job, dict) or job.get("job") not in JOBS:
-        raise InputError(f"The job file {path} names none of the jobs {', '.join(JOBS)}.", 'Set "job".')
-    missing = [f"{name!r} is missing" for name in JOBS[job["job"]][1] if name not in job]
-    if missing:
-        raise FaultsError(f"The job file {path}", missing)
-    return job
+"""What each job's entries are."""
 
 
 def _taken_in(path: Path) -> tuple[files.OpenedPicture, Image.Image, list[str]]:
@@ -141,8 +116,8 @@ def main(argv: Sequence[str]) -> int:
     """Run one job and tell its result as the ``done`` event."""
     if len(argv) != 1:
         raise InputError("usage: python -m lib_copier.image JOB.json", "Name one job file.")
-    job = read_job(Path(argv[0]))
-    result = JOBS[job["job"]][0](job)
+    job = read_job(Path(argv[0]), KINDS)
+    result = JOBS[job["job"]](job)
     events.emit("done", **result)
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,21 @@ class Parameter:
     """One setting of an effect: what a form draws and a command line checks."""
 
     name: str
-    kind: str
-    """``float`` or ``int``."""
     default: float
+    """A whole number where the parameter takes only such."""
     minimum: float
     maximum: float
-    label: str
     help: str
+
+    @property
+    def kind(self) -> str:
+        """``float`` or ``int``."""
+        return type(self.default).__name__
+
+    @property
+    def label(self) -> str:
+        """What stands beside its slider."""
+        return self.name.capitalize()
 
     def fault(self, value: object) -> str | None:
         """Why a value cannot be used, or None."""
@@ -47,8 +55,8 @@ class Effect:
     name: str
     label: str
     help: str
-    parameters: tuple[Parameter, ...]
     apply: Apply
+    parameters: tuple[Parameter, ...]
 
     def values(self, params: Mapping[str, float]) -> dict[str, float]:
         """All parameters: the given ones, defaults for the rest."""
@@ -112,8 +120,3 @@ def mixed(picture: np.ndarray, edited: np.ndarray, strength: float) -> np.ndarra
 def luminance(picture: np.ndarray) -> np.ndarray:
     """Rec. 601 luma of (H, W, 3) in the picture's own units, shape (H, W)."""
     return picture @ np.array([0.299, 0.587, 0.114], dtype=picture.dtype)
-
-
-def parameters(*described: Iterable[Any]) -> tuple[Parameter, ...]:
-    """Parameters from rows of (name, kind, default, minimum, maximum, label, help)."""
-    return tuple(Parameter(*row) for row in described)

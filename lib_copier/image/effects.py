@@ -45,6 +45,26 @@ def chain_faults(chain: Iterable[EffectUse]) -> list[str]:
     return faults
 
 
+def read_chain(value: object) -> Chain:
+    """A chain from its JSON form: a list of objects with ``name``, ``strength`` (1) and ``params`` (none).
+
+    Raises FaultsError with everything wrong in it.
+    """
+    links = value if isinstance(value, list) else [None]
+    faults = [
+        f"edit {number} must be an object with a name"
+        for number, link in enumerate(links, start=1)
+        if not isinstance(link, dict)
+        or not isinstance(link.get("name"), str)
+        or not isinstance(link.get("params", {}), dict)
+    ]
+    chain = () if faults else tuple(map(EffectUse.from_json, links))
+    faults += chain_faults(chain)
+    if faults:
+        raise FaultsError("The chain of edits", faults)
+    return chain
+
+
 def apply_chain(picture: Image.Image, chain: Chain) -> Image.Image:
     """Apply the edits one after the other to an RGB picture.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from lib_copier.image.effect import Effect, mixed, parameters, relative_scale
+from lib_copier.image.effect import Effect, Parameter, mixed, relative_scale
 
 WORKING_SIDE = 256
 """Areas are found on a copy whose shorter side is at most this long; their borders come from the picture."""
@@ -112,8 +112,6 @@ FLAT = Effect(
     "flat",
     "Flat colours",
     "Areas of one colour instead of shading and texture; borders stay sharp.",
-    parameters(
-        ("amount", "float", 1.0, 0.2, 3.0, "Amount", "How different colours may be and still become one."),
-    ),
     flatten_colours,
+    (Parameter("amount", 1.0, 0.2, 3.0, "How different colours may be and still become one."),),
 )

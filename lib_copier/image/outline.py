@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from lib_copier.image.effect import Effect, luminance, mixed, parameters, relative_scale
+from lib_copier.image.effect import Effect, Parameter, luminance, mixed, relative_scale
 
 
 def draw_outline(picture: np.ndarray, strength: float, params: Mapping[str, float]) -> np.ndarray:
@@ -83,18 +83,10 @@ OUTLINE = Effect(
     "outline",
     "Outline",
     "Darker and wider lines along the edges.",
-    parameters(
-        ("width", "float", 5.0, 1.0, 24.0, "Width", "Width of the lines in pixels of a 512 px picture."),
-        ("darkness", "float", 0.85, 0.1, 1.0, "Darkness", "How dark the ink is; 1 is black."),
-        (
-            "sensitivity",
-            "float",
-            0.6,
-            0.0,
-            1.0,
-            "Sensitivity",
-            "How faint an edge may be and still get a line.",
-        ),
-    ),
     draw_outline,
+    (
+        Parameter("width", 5.0, 1.0, 24.0, "Width of the lines in pixels of a 512 px picture."),
+        Parameter("darkness", 0.85, 0.1, 1.0, "How dark the ink is; 1 is black."),
+        Parameter("sensitivity", 0.6, 0.0, 1.0, "How faint an edge may be and still get a line."),
+    ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from lib_copier.image.effect import Effect, mixed, parameters, relative_scale
+from lib_copier.image.effect import Effect, Parameter, mixed, relative_scale
 
 
 def add_jpeg_noise(picture: np.ndarray, strength: float, params: Mapping[str, float]) -> np.ndarray:
@@ -51,57 +51,37 @@ JPEG = Effect(
     "jpeg",
     "JPEG noise",
     "Blocks and ringing of a picture saved too small.",
-    parameters(
-        ("quality", "int", 10, 1, 60, "Quality", "JPEG quality of the poor copy; lower is noisier."),
-    ),
     add_jpeg_noise,
+    (Parameter("quality", 10, 1, 60, "JPEG quality of the poor copy; lower is noisier."),),
 )
 
 BLUR = Effect(
     "blur",
     "Blur",
     "Softer picture.",
-    parameters(
-        ("radius", "float", 4.0, 0.5, 24.0, "Radius", "Sigma of the blur in pixels of a 512 px picture."),
-    ),
     blur,
+    (Parameter("radius", 4.0, 0.5, 24.0, "Sigma of the blur in pixels of a 512 px picture."),),
 )
 
 SHARPEN = Effect(
     "sharpen",
     "Sharpen",
     "Crisper borders and texture.",
-    parameters(
-        ("amount", "float", 1.0, 0.1, 4.0, "Amount", "How much of the fine structure is added."),
-        (
-            "radius",
-            "float",
-            4.0,
-            0.5,
-            24.0,
-            "Radius",
-            "Size of that structure in pixels of a 512 px picture.",
-        ),
-    ),
     sharpen,
+    (
+        Parameter("amount", 1.0, 0.1, 4.0, "How much of the fine structure is added."),
+        Parameter("radius", 4.0, 0.5, 24.0, "Size of that structure in pixels of a 512 px picture."),
+    ),
 )
 
 GRAIN = Effect(
     "grain",
     "Grain",
     "Film grain over the whole picture.",
-    parameters(
-        (
-            "amount",
-            "float",
-            0.05,
-            0.01,
-            0.4,
-            "Amount",
-            "Standard deviation; 1 is the range from black to white.",
-        ),
-        ("size", "float", 2.0, 0.5, 12.0, "Size", "Size of the grains in pixels of a 512 px picture."),
-        ("seed", "int", 0, 0, 2**31 - 1, "Seed", "Another seed draws other grains."),
-    ),
     add_grain,
+    (
+        Parameter("amount", 0.05, 0.01, 0.4, "Standard deviation; 1 is the range from black to white."),
+        Parameter("size", 2.0, 0.5, 12.0, "Size of the grains in pixels of a 512 px picture."),
+        Parameter("seed", 0, 0, 2**31 - 1, "Another seed draws other grains."),
+    ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lib_copier.image.effect import Effect, luminance, mixed, parameters
+from lib_copier.image.effect import Effect, Parameter, luminance, mixed
 
 
 def raise_contrast(picture: np.ndarray, strength: float, params: Mapping[str, float]) -> np.ndarray:
@@ -39,38 +39,30 @@ CONTRAST = Effect(
     "contrast",
     "High contrast",
     "Darker darks and lighter lights at the same mean brightness.",
-    parameters(
-        ("amount", "float", 0.6, -1.0, 2.0, "Amount", "Gain of the tones' spread; negative lowers contrast."),
-    ),
     raise_contrast,
+    (Parameter("amount", 0.6, -1.0, 2.0, "Gain of the tones' spread; negative lowers contrast."),),
 )
 
 POSTERIZE = Effect(
     "posterize",
     "Posterise",
     "Few tones in each colour channel.",
-    parameters(
-        ("tones", "int", 4, 2, 16, "Tones", "How many tones a colour channel keeps."),
-    ),
     posterize,
+    (Parameter("tones", 4, 2, 16, "How many tones a colour channel keeps."),),
 )
 
 SATURATION = Effect(
     "saturation",
     "Saturation",
     "Stronger colours at the same luminance.",
-    parameters(
-        ("amount", "float", 0.6, -1.0, 2.0, "Amount", "Gain of the colourfulness; negative makes it greyer."),
-    ),
     raise_saturation,
+    (Parameter("amount", 0.6, -1.0, 2.0, "Gain of the colourfulness; negative makes it greyer."),),
 )
 
 BRIGHTNESS = Effect(
     "brightness",
     "Brightness",
     "Lighter middle tones; black and white stay.",
-    parameters(
-        ("amount", "float", 0.35, -2.0, 2.0, "Amount", "How much lighter; negative is darker."),
-    ),
     raise_brightness,
+    (Parameter("amount", 0.35, -2.0, 2.0, "How much lighter; negative is darker."),),
 )

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ from typing import Any
 from PIL import Image
 
 from lib_copier import edge, events
-from lib_copier.disk import read_json, write_json
+from lib_copier.disk import write_json
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.image.effect import Chain, EffectUse
-from lib_copier.image.effects import chain_faults
+from lib_copier.image.effects import read_chain
 from lib_copier.image.files import crop_to_multiple, read_picture
+from lib_copier.job import Entries, Job, read_job
 from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.generation import (
@@ -46,14 +46,17 @@ from lib_copier.measure.sweep import sweep
 from lib_copier.measure.vae import round_trip, survival
 from lib_copier.models.threads import prepare_environment
 
-Job = Mapping[str, Any]
-NEEDED = {
-    "copier-check": ("checkpoint", "origin", "base_loras", "prompts", "output"),
-    "sweep": ("checkpoint", "lora", "weights", "chain", "pairs", "prompts", "output"),
-    "vae-survival": ("checkpoint", "origin", "edited", "output"),
-    "report": ("output", "edits"),
+_GENERATES = {"checkpoint": str, "vae?": str, "prompts": list, "sampling?": dict, "output": str}
+KINDS: dict[str, Entries] = {
+    "copier-check": {**_GENERATES, "origin": str, "base_loras": list},
+    "sweep": {
+        **_GENERATES,
+        **{"lora": str, "weights": list, "chain": list, "pairs": list, "plain?": list, "base_loras?": list},
+    },
+    "vae-survival": {"checkpoint": str, "vae?": str, "origin": str, "edited": str, "output": str},
+    "report": {"output": str, "edits": list},
 }
-"""Entries each job cannot do without."""
+"""What each job's entries are."""
 
 
 def run_copier_check(job: Job) -> dict[str, Any]:
@@ -87,7 +90,7 @@ def run_sweep(job: Job) -> dict[str, Any]:
         weights=job["weights"],
         prompts=_prompts(job),
         sampling=_sampling(job, pairs[0][0]),
-        edit=Edit(_links(job), pairs),
+        edit=Edit(read_chain(job["chain"]), pairs),
         output=Path(job["output"]),
         progress=_tell,
         base_loras=_loras(job),
@@ -113,25 +116,21 @@ JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
 }
 
 
-def read_job(path: Path) -> Job:
+def checked_job(path: Path) -> Job:
     """The job's object; raises with every fault that can be seen before work starts."""
-    job = read_json(path)
-    if not isinstance(job, dict) or job.get("job") not in JOBS:
-        raise InputError(f"The job file {path} names none of the jobs {', '.join(JOBS)}.", 'Set "job".')
-    faults = [f"{name!r} is missing" for name in NEEDED[job["job"]] if name not in job]
-    faults += [f"{name!r} is empty" for name in ("prompts", "pairs", "weights") if job.get(name) == []]
+    job = read_job(path, KINDS)
+    faults = [f"{name!r} is empty" for name in ("prompts", "pairs", "weights") if job.get(name) == []]
     # A report describes its checkpoint and its origin; every other job names them as files.
     names = () if job["job"] == "report" else ("checkpoint", "vae", "lora", "origin", "edited")
     files = [job[name] for name in names if job.get(name)]
-    faults += [f"{file} is not there" for file in files if not Path(str(file)).exists()]
-    faults += chain_faults(_links(job))
+    faults += [f"{file} is not there" for file in files if not Path(file).exists()]
+    try:
+        read_chain(job.get("chain", []))
+    except FaultsError as error:
+        faults += error.faults
     if faults:
         raise FaultsError(f"The job file {path}", faults)
     return job
-
-
-def _links(job: Job) -> Chain:
-    return tuple(EffectUse.from_json(link) for link in job.get("chain") or ())
 
 
 def _picture(path: str) -> Image.Image:
@@ -159,7 +158,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one job, write its result and tell it as the ``done`` event."""
     if len(argv) != 1:
         raise InputError("usage: python -m lib_copier.measure JOB.json", "Name one job file.")
-    job = read_job(Path(argv[0]))
+    job = checked_job(Path(argv[0]))
     prepare_environment()
     started = time.monotonic()
     result = JOBS[job["job"]](job)

@@ -56,9 +56,13 @@ def test_files_that_do_not_belong_together(model) -> None:
     tags = tagger.read_tags(model / tagger.TAGS_FILE)
     with pytest.raises(CopierError, match="2 scores, its list has 5"):
         tagger.caption(Image.new("RGB", (8, 8)), Session(0.1, 0.2, side="any"), tags, 0.35)
-    (model / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="no tag list"):
-        tagger.read_tags(model / "other.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"name,category\nx\n", b"name,category\n\xff,0\n"])
+def test_a_broken_tag_list_is_told(tmp_path, content) -> None:
+    (tmp_path / "other.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"other\.csv is no tag list"):
+        tagger.read_tags(tmp_path / "other.csv")
 
 
 def test_a_folder_without_its_files_is_told(tmp_path) -> None:

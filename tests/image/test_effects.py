@@ -11,7 +11,7 @@ from PIL import Image
 
 from lib_copier.errors import FaultsError
 from lib_copier.image.effect import EffectUse
-from lib_copier.image.effects import EFFECTS, apply_chain, chain_faults
+from lib_copier.image.effects import EFFECTS, apply_chain, chain_faults, read_chain
 
 RELAXED = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -146,3 +146,24 @@ def test_bad_uses_are_named(use):
 def test_all_faults_come_at_once():
     faults = chain_faults((EffectUse("nothing"), EffectUse("jpeg", 3.0, {"quality": 0, "size": 2})))
     assert len(faults) == 4
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "flat"},
+        ["flat"],
+        [{}],
+        [{"name": 3}],
+        [{"name": "flat", "params": [1]}],
+        [{"name": "a"}],
+        None,
+    ],
+)
+def test_a_chain_from_outside_is_read_whole_or_refused(value):
+    with pytest.raises(FaultsError, match="edit 1"):
+        read_chain(value)
+    assert read_chain([{"name": "flat", "strength": 0.5}, {"name": "jpeg", "params": {"quality": 3}}]) == (
+        EffectUse("flat", 0.5),
+        EffectUse("jpeg", 1.0, {"quality": 3}),
+    )

@@ -66,7 +66,7 @@ def test_pair_measures_and_corrects(tmp_path, capsys, scene, align):
         ({"job": "paint"}, "names none of the jobs"),
         ({"job": "edit"}, "'picture' is missing; 'chain' is missing; 'output' is missing"),
         ({"job": "edit", "picture": "/none.png", "chain": [], "output": "x"}, "not there"),
-        ({"job": "edit", "picture": "x", "chain": {"name": "flat"}, "output": "x"}, "not a list"),
+        ({"job": "edit", "picture": "x", "chain": {"name": "flat"}, "output": "x"}, "must be a list"),
         ({"job": "edit", "picture": "x", "chain": [{"name": "a"}, {"name": "b"}], "output": "x"}, "2 faults"),
     ],
 )

@@ -14,6 +14,7 @@ from lib_copier.errors import InputError
 
 BENCHMARKS = {
     "lora": "resize and difference of LoRA files: time, memory, error",
+    "fuzz": "every reader under mutated input: exceptions that are not ours, time, memory",
     "merge": "merging into a checkpoint and extracting from two: time, memory, error",
     "train": "one training step beside the bare step; start-up to the first step",
     "memory": "what a training step holds on the GPU, computed",

@@ -24,7 +24,15 @@ from lib_copier.graph.control import DISCARD, ask_to_stop, withdraw
 from lib_copier.graph.lock import held, holder
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+_STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 _KEPT_ENDED = 50
+_TIME = (int, float, type(None))
+_KINDS: Mapping[str, Any] = {
+    **dict.fromkeys(("id", "key", "title", "state", "message"), str),
+    **dict.fromkeys(("submitted_at", "started_at", "ended_at"), _TIME),
+    **{"argv": list, "returncode": (int, type(None)), "process": (dict, type(None))},
+}
+"""What the entries of a job's file are."""
 
 
 @dataclass(frozen=True)
@@ -154,11 +162,14 @@ class Queue:
         return new
 
     def _read(self, path: Path) -> Job | None:
+        """The job that a file holds; None where another hand made it anything but a job."""
         found = found_object(path)
-        try:
-            return Job(**{**found, "argv": tuple(found["argv"])})
-        except (TypeError, KeyError):
+        if found.keys() != _KINDS.keys() or not all(isinstance(found[key], _KINDS[key]) for key in found):
             return None
+        # Its files are named by its id.
+        if found["id"] != path.stem or found["state"] not in _STATES:
+            return None
+        return Job(**{**found, "argv": tuple(map(str, found["argv"]))})
 
     def _forget_old(self) -> None:
         ended = [job for job in self.jobs() if not job.is_open]

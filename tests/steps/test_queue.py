@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -102,4 +103,16 @@ def test_junk_in_the_folder_is_passed_over(queue) -> None:
     jobs.mkdir(parents=True)
     for number, junk in enumerate(("", "{", "[]", "{}", '{"argv": 5}')):
         (jobs / f"{number}.json").write_text(junk)
+    sound = Job("6", "a", "t", ("x",)).__dict__ | {"argv": ["x"]}
+    wrong = [
+        ("state", ["queued"]),
+        ("state", "gone"),
+        ("id", "../../6"),
+        ("argv", "x"),
+        ("submitted_at", "1"),
+    ]
+    for number, (name, value) in enumerate(wrong, start=5):
+        (jobs / f"{number}.json").write_text(json.dumps(sound | {"id": str(number), name: value}))
     assert queue.jobs() == () and queue.find("a") is None
+    (jobs / "6.json").write_text(json.dumps(sound))
+    assert [job.id for job in queue.jobs()] == ["6"]

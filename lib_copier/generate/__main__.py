@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lib_copier import events
 from lib_copier.edge import guard
 from lib_copier.errors import InputError
-from lib_copier.generate.request import SAMPLER_NAMES, LoraUse, Request, check_requests
 from lib_copier.models.threads import prepare_environment
+from lib_copier.pictures import SETTINGS, LoraUse, PictureRequest, check_requests, lora_in
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,8 +26,8 @@ def main(argv: Sequence[str]) -> int:
     if arguments.checkpoint is None:
         raise InputError("No checkpoint is given.", "Add --checkpoint FILE.")
     requests = _requests(arguments)
-    check_requests(requests)
     paths = _paths(arguments.out, len(requests))
+    check_requests(requests, paths)
     from lib_copier.generate.session import ModelChoice, Session
 
     choice = ModelChoice(
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     written = session.generate(
         requests, paths, on_progress=lambda done, total: events.emit("progress", step=done, total=total)
     )
-    events.emit("done", paths=[str(path) for path in written])
+    events.emit("done", paths=[str(path) for path in written], seeds=[one.seed for one in requests])
     return 0
 
 
@@ -52,17 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--lora", action="append", default=[], metavar="FILE[:WEIGHT[:TE]]", help="may be given several times"
     )
+    add("--lora_dir", action="append", default=[], type=Path, metavar="DIR", help="where prompts' LoRAs lie")
     add("--prompt", action="append", metavar="TEXT", help="given several times: one picture for each")
-    add("--negative_prompt", default="", metavar="TEXT")
-    add("--seed", type=int, nargs="+", default=[0], metavar="N", help="several: one picture for each")
-    add("--width", type=int, default=512)
-    add("--height", type=int, default=512)
-    add("--steps", type=int, default=20)
-    add("--cfg_scale", type=float, default=7.0)
-    add(
-        "--clip_skip", type=int, default=1, help="SD1: read the text encoder so far from its end (1: the end)"
-    )
-    add("--sampler", default="Euler a", metavar="NAME", help=", ".join(SAMPLER_NAMES))
+    add("--seed", type=int, nargs="+", metavar="N", help="several: one picture for each; -1: drawn, and told")
+    for name, setting in SETTINGS.items():
+        default = getattr(PictureRequest, name)
+        if name not in ("prompt", "seed"):
+            told = ", ".join(setting.choices) or f"{setting.label} ({default})"
+            add(f"--{name}", type=type(default), default=default, help=told)
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     add("--out", type=Path, default=Path("picture.png"), metavar="FILE", help="several pictures are numbered")
@@ -70,24 +68,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _requests(arguments: argparse.Namespace) -> list[Request]:
+def _requests(arguments: argparse.Namespace) -> list[PictureRequest]:
     """Every prompt with every seed."""
     loras = tuple(LoraUse.parse(text) for text in arguments.lora)
+    values = {name: getattr(arguments, name) for name in SETTINGS}
     return [
-        Request(
-            prompt=prompt,
-            negative_prompt=arguments.negative_prompt,
-            seed=seed,
-            width=arguments.width,
-            height=arguments.height,
-            steps=arguments.steps,
-            cfg_scale=arguments.cfg_scale,
-            clip_skip=arguments.clip_skip,
-            sampler=arguments.sampler,
-            loras=loras,
-        )
+        PictureRequest(**values | {"prompt": prompt, "seed": seed, "loras": loras})
+        .with_named_loras(partial(lora_in, arguments.lora_dir))
+        .with_seed()
         for prompt in arguments.prompt or [""]
-        for seed in arguments.seed
+        for seed in arguments.seed or [0]
     ]
 
 
@@ -97,8 +87,6 @@ def _paths(out: Path, count: int) -> list[Path]:
         out = out / "picture.png"
     if out.suffix.lower() != ".png":
         raise InputError(f"{out} is not a .png name.", "Save as .png: other formats hold no infotext.")
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: no such folder.", "Make it, or choose another place.")
     if count == 1:
         return [out]
     return [out.with_name(f"{out.stem}-{number:03d}{out.suffix}") for number in range(1, count + 1)]

@@ -13,11 +13,11 @@ from PIL import Image
 from lib_copier.errors import CopierError, InputError
 from lib_copier.generate.guidance import GuidedDenoiser, guided_rows
 from lib_copier.generate.prompts import PromptCache
-from lib_copier.generate.request import Request, check_requests
-from lib_copier.generate.samplers import SAMPLERS, time_of
+from lib_copier.generate.samplers import WALKS, time_of
 from lib_copier.generate.shelf import LoraShelf
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.latents import decode_latents
+from lib_copier.pictures import PictureRequest, check_requests
 
 Progress = Callable[[int, int], None]
 
@@ -42,7 +42,7 @@ class Generator:
 
     def generate(
         self,
-        requests: Sequence[Request],
+        requests: Sequence[PictureRequest],
         *,
         on_progress: Progress | None = None,
         on_step: Callable[[], None] | None = None,
@@ -72,7 +72,8 @@ class Generator:
             for use in request.loras:
                 self._shelf.take(use.path)
         batches = list(self._batches(requests))
-        total = sum(requests[batch[0]].steps for batch in batches)
+        levels = [self._levels(requests[batch[0]]) for batch in batches]
+        total = sum(len(sigmas) - 1 for sigmas in levels)
         done = 0
 
         def before_pass(step: int) -> None:
@@ -82,20 +83,20 @@ class Generator:
                 on_progress(done + step, total)
 
         pictures: dict[int, Image.Image] = {}
-        for batch in batches:
+        for batch, sigmas in zip(batches, levels, strict=True):
             own = [requests[index] for index in batch]
             with _memory_errors():
-                pictures |= zip(batch, self._run(own, before_pass), strict=True)
-            done += own[0].steps
+                pictures |= zip(batch, self._run(own, sigmas, before_pass), strict=True)
+            done += len(sigmas) - 1
         if on_progress is not None:
             on_progress(total, total)
         return [pictures[index] for index in range(len(requests))]
 
-    def lora_hashes(self, request: Request) -> dict[Path, str]:
+    def lora_hashes(self, request: PictureRequest) -> dict[Path, str]:
         """`sshs_model_hash` of every LoRA that a request uses."""
         return {use.path: self._shelf.take(use.path).hash for use in request.loras}
 
-    def _batches(self, requests: Sequence[Request]) -> Iterable[list[int]]:
+    def _batches(self, requests: Sequence[PictureRequest]) -> Iterable[list[int]]:
         """Indices of requests that can run together: same size, sampler and steps, and not too many."""
         groups: dict[tuple, list[int]] = {}
         for index, request in enumerate(requests):
@@ -107,11 +108,15 @@ class Generator:
             for start in range(0, len(indices), count):
                 yield indices[start : start + count]
 
+    def _levels(self, request: PictureRequest) -> list[float]:
+        return WALKS[request.sampler].levels(self._schedule, request.steps)
+
     @torch.inference_mode()
-    def _run(self, requests: Sequence[Request], before_pass: Callable[[int], None]) -> list[Image.Image]:
+    def _run(
+        self, requests: Sequence[PictureRequest], sigmas: list[float], before_pass: Callable[[int], None]
+    ) -> list[Image.Image]:
         first = requests[0]
-        sampler = SAMPLERS[first.sampler]
-        sigmas = sampler.levels(self._schedule, first.steps)
+        walk = WALKS[first.sampler]
         scales = [request.cfg_scale for request in requests]
         guided = guided_rows(scales)
         generators = [torch.Generator().manual_seed(request.seed) for request in requests]
@@ -127,17 +132,17 @@ class Generator:
             self._prompts.negative([requests[row] for row in guided]) if guided else None,
             scales=scales,
             sigmas=sigmas,
-            times=time_of(self._schedule, sigmas[: first.steps]),
+            times=time_of(self._schedule, sigmas[:-1]),
             size=(first.width, first.height),
             on_step=before_pass,
         )
         paths = list(dict.fromkeys(use.path for request in requests for use in request.loras))
         weights = torch.tensor([[_weight_of(request, path) for path in paths] for request in requests])
         with self._shelf.acting("unet", paths, torch.cat([weights, weights[guided]])):
-            latents = sampler.walk(denoise, sampler.start(noise(), sigmas), sigmas, noise)
-        return self._decode(sampler.finish(latents, sigmas))
+            latents = walk.steps(denoise, walk.start(noise(), sigmas), sigmas, noise)
+        return self._decode(walk.finish(latents, sigmas))
 
-    def _latent_shape(self, request: Request) -> tuple[int, int, int]:
+    def _latent_shape(self, request: PictureRequest) -> tuple[int, int, int]:
         factor = self.checkpoint.latent_factor
         if request.width % factor or request.height % factor:
             raise InputError(
@@ -171,7 +176,7 @@ def to_images(pixels: torch.Tensor) -> list[Image.Image]:
     ]
 
 
-def _weight_of(request: Request, path: Path) -> float:
+def _weight_of(request: PictureRequest, path: Path) -> float:
     return sum(use.weight for use in request.loras if use.path == path)
 
 

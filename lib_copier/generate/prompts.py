@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from lib_copier.families import SDXL
-from lib_copier.generate.request import Request
 from lib_copier.generate.shelf import LoraShelf
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.text import PromptEmbedding, encode_prompts, stack
+from lib_copier.pictures import PictureRequest
 
 _TEXTS_KEPT = 512
 
@@ -34,11 +34,11 @@ class PromptCache:
         self._shelf = shelf
         self._known: OrderedDict[tuple[str, _Setting], PromptEmbedding] = OrderedDict()
 
-    def positive(self, requests: Sequence[Request]) -> PromptEmbedding:
+    def positive(self, requests: Sequence[PictureRequest]) -> PromptEmbedding:
         """The requests' prompts."""
         return stack(self._encode([request.prompt for request in requests], requests))
 
-    def negative(self, requests: Sequence[Request]) -> PromptEmbedding:
+    def negative(self, requests: Sequence[PictureRequest]) -> PromptEmbedding:
         """Their negative prompts."""
         texts = [request.negative_prompt for request in requests]
         found = self._encode(texts, requests)
@@ -47,7 +47,7 @@ class PromptCache:
             found = [one if text else one.zeroed() for one, text in zip(found, texts, strict=True)]
         return stack(found)
 
-    def _encode(self, texts: Sequence[str], requests: Sequence[Request]) -> list[PromptEmbedding]:
+    def _encode(self, texts: Sequence[str], requests: Sequence[PictureRequest]) -> list[PromptEmbedding]:
         keys = [(text, self._setting(request)) for text, request in zip(texts, requests, strict=True)]
         missing: dict[_Setting, list[str]] = {}
         for text, setting in dict.fromkeys(key for key in keys if key not in self._known):
@@ -68,7 +68,7 @@ class PromptCache:
             encoded = encode_prompts(self._checkpoint, texts, setting.clip_skip)
         self._known |= {(text, setting): encoded.row(row) for row, text in enumerate(texts)}
 
-    def _setting(self, request: Request) -> _Setting:
+    def _setting(self, request: PictureRequest) -> _Setting:
         strengths: dict[Path, float] = {}
         for use in request.loras:
             if self._shelf.take(use.path).has_text_layers:

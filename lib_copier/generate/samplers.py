@@ -33,17 +33,14 @@ class Step(Protocol):
 
 
 @dataclass(frozen=True)
-class Sampler:
-    """One entry of the list that users choose from.
+class Walk:
+    """How a sampler goes from noise to a picture: its steps, and the noise levels that it visits.
 
-    `name` and `schedule_type` are what the WebUI's infotext calls it. `starts_scaled`: the walk begins
-    with sqrt(1 + sigma²) instead of sigma times the noise; `ends_noisy`: it stops at the schedule's
-    first noise level instead of at none.
+    `starts_scaled`: the walk begins with sqrt(1 + sigma²) instead of sigma times the noise; `ends_noisy`:
+    it stops at the last of its levels instead of at none.
     """
 
-    name: str
-    schedule_type: str
-    walk: Step
+    steps: Step
     levels: Callable[[NoiseSchedule, int], list[float]]
     starts_scaled: bool = False
     ends_noisy: bool = False
@@ -108,10 +105,13 @@ def karras_levels(schedule: NoiseSchedule, steps: int) -> list[float]:
 
 
 def ddim_levels(schedule: NoiseSchedule, steps: int) -> list[float]:
-    """Every 1000 // steps-th time step, shifted by one, down to time step 0, which DDIM takes for the end."""
-    stride = TRAIN_STEPS // steps
-    times = torch.arange(steps - 1, -1, -1) * stride + 1
-    return log_sigmas(schedule)[[*times.clamp(max=TRAIN_STEPS - 1).tolist(), 0]].exp().tolist()
+    """Every 1000 // steps-th time step, shifted by one, down to time step 1, where DDIM ends.
+
+    As the WebUI has it, these are one more than `steps` only where `steps` does not divide 1000: 20 steps
+    are 19 passes, 28 are 28 from time step 981, 150 are 166, and 1 is none.
+    """
+    times = torch.arange(0, TRAIN_STEPS, TRAIN_STEPS // steps).flip(0) + 1
+    return log_sigmas(schedule)[times.clamp(max=TRAIN_STEPS - 1)].exp().tolist()
 
 
 def log_sigmas(schedule: NoiseSchedule) -> torch.Tensor:
@@ -129,11 +129,11 @@ def time_of(schedule: NoiseSchedule, sigmas: list[float]) -> torch.Tensor:
     return (low + share).float()
 
 
-SAMPLERS: dict[str, Sampler] = {
-    "Euler": Sampler("Euler", "Uniform", euler, uniform_levels),
-    "Euler a": Sampler("Euler a", "Uniform", euler_ancestral, uniform_levels),
+WALKS: dict[str, Walk] = {
+    "Euler": Walk(euler, uniform_levels),
+    "Euler a": Walk(euler_ancestral, uniform_levels),
     # In these variables DDIM without its optional noise is Euler's step on other levels.
-    "DDIM": Sampler("DDIM", "", euler, ddim_levels, starts_scaled=True, ends_noisy=True),
-    "DPM++ 2M": Sampler("DPM++ 2M", "Uniform", dpmpp_2m, uniform_levels),
-    "DPM++ 2M Karras": Sampler("DPM++ 2M", "Karras", dpmpp_2m, karras_levels),
+    "DDIM": Walk(euler, ddim_levels, starts_scaled=True, ends_noisy=True),
+    "DPM++ 2M": Walk(dpmpp_2m, uniform_levels),
+    "DPM++ 2M Karras": Walk(dpmpp_2m, karras_levels),
 }

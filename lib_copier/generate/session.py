@@ -13,10 +13,11 @@ import torch
 
 from lib_copier.errors import InputError
 from lib_copier.generate.generator import Generator, Progress
-from lib_copier.generate.infotext import infotext, save_png
-from lib_copier.generate.request import Request
+from lib_copier.image.files import write_png
+from lib_copier.infotext import PNG_KEY, write_infotext
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.device import choose_device, choose_dtype
+from lib_copier.pictures import PictureRequest, check_requests
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Session:
 
     def generate(
         self,
-        requests: Sequence[Request],
+        requests: Sequence[PictureRequest],
         paths: Sequence[Path],
         *,
         on_progress: Progress | None = None,
@@ -87,13 +88,15 @@ class Session:
         """
         if self._choice is None:
             raise InputError("No checkpoint is loaded.", "Send a load request first.")
+        check_requests(requests, paths)
         generator = self.load(self._choice)
         pictures = generator.generate(requests, on_progress=on_progress, on_step=on_step)
         if not self._sha256:
             self._sha256 = generator.checkpoint.sha256
         for picture, request, path in zip(pictures, requests, paths, strict=True):
             hashes = generator.lora_hashes(request)
-            save_png(picture, path, infotext(request, self._choice.checkpoint, self._sha256, hashes))
+            text = write_infotext(request, self._choice.checkpoint.stem, self._sha256, hashes)
+            write_png(picture, path, {PNG_KEY: text})
         return list(paths)
 
 

@@ -5,8 +5,9 @@ One object a line on stdin, with what to do and an ``id`` that comes back in eve
 ``{"id": 1, "do": "load", "checkpoint": FILE, "vae": FILE?, "prediction": "auto"?}``
     Load a model. ``done`` tells ``family``, ``prediction_type``, ``device`` and ``seconds``.
 ``{"id": 2, "do": "generate", "requests": [{…}, …], "paths": [FILE, …]}``
-    Make pictures; the objects have the fields of `Request`, loras as ``"FILE:WEIGHT[:TE]"`` or
-    ``{"path", "weight", "te_weight"}``. ``progress`` events lead to ``done`` with ``paths`` and ``seconds``.
+    Make pictures; the objects have the fields of `PictureRequest`, loras as ``"FILE:WEIGHT[:TE]"`` or
+    ``{"path", "weight", "te_weight"}``. ``progress`` events lead to ``done`` with ``paths``, ``seeds`` (as
+    drawn, where one was -1) and ``seconds``.
 ``{"id": 3, "do": "free"}``      Give the memory back, the GPU's too; the next pictures load the model again.
 ``{"id": 4, "do": "ping"}``      ``done`` tells ``is_loaded``, ``peak_bytes``, ``peak_gpu_bytes``.
 ``{"do": "cancel"}``             Stop the pictures underway, which end with an ``error`` of exit code 130.
@@ -28,8 +29,8 @@ from typing import Any, TextIO
 from lib_copier import events
 from lib_copier.disk import found_object
 from lib_copier.errors import CancelledError, CopierError, InputError
-from lib_copier.generate.request import Request
 from lib_copier.generate.session import ModelChoice, Session, peak_memory
+from lib_copier.pictures import PictureRequest
 
 _PARENT_CHECK_SECONDS = 1.0
 _GRACE_SECONDS = 5.0
@@ -138,13 +139,14 @@ class _Worker:
         ):
             raise InputError("paths must name one file for each request.", "Send as many paths as requests.")
         number = task.get("id")
+        wanted = [PictureRequest.from_mapping(request).with_seed() for request in requests]
         written = self._session.generate(
-            [Request.from_mapping(request) for request in requests],
+            wanted,
             [Path(path) for path in paths],
             on_progress=lambda done, total: events.emit("progress", id=number, step=done, total=total),
             on_step=self._check_stop,
         )
-        return {"paths": [str(path) for path in written]}
+        return {"paths": [str(path) for path in written], "seeds": [request.seed for request in wanted]}
 
     def _free(self, task: Mapping[str, Any]) -> dict[str, Any]:
         self._session.free()

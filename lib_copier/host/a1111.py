@@ -18,8 +18,9 @@ from lib_copier.host.a1111_generate import (
     received_picture,
     translated,
 )
-from lib_copier.host.base import Checkpoint, Generated, GenerateRequest, HostInfo, ReceivedPicture
+from lib_copier.host.base import Checkpoint, Generated, HostInfo, ReceivedPicture
 from lib_copier.host.detect import has_module, is_hidden_path
+from lib_copier.pictures import PictureRequest
 
 Result = TypeVar("Result")
 
@@ -146,7 +147,7 @@ class A1111Host:
 
         return [scheduler.label for scheduler in sd_schedulers.schedulers]
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
+    def generate(self, requests: Sequence[PictureRequest]) -> list[Generated]:
         from modules import call_queue, shared
 
         if self.current_checkpoint() is None:
@@ -159,12 +160,11 @@ class A1111Host:
             finally:
                 shared.state.end()
 
-    def _require_loras(self, requests: Sequence[GenerateRequest]) -> None:
-        wanted = {lora.stem for request in requests for lora in request.loras}
-        if all(self.is_lora_known(stem) for stem in wanted):
-            return
-        self.refresh_loras()
-        missing = sorted(stem for stem in wanted if not self.is_lora_known(stem))
+    def _require_loras(self, requests: Sequence[PictureRequest]) -> None:
+        wanted = sorted({lora.path.stem for request in requests for lora in request.loras})
+        if not all(map(self.is_lora_known, wanted)):
+            self.refresh_loras()
+        missing = [stem for stem in wanted if not self.is_lora_known(stem)]
         if missing:
             raise InputError(
                 f"The WebUI does not list the LoRA {missing[0]}.",

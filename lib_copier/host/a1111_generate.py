@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import CancelledError, CopierError, InputError
-from lib_copier.host.base import Generated, GenerateRequest, ReceivedPicture
+from lib_copier.host.base import Generated, ReceivedPicture
+from lib_copier.infotext import read_infotext
+from lib_copier.pictures import PictureRequest
 
 
 def option(name: str, default: Any) -> Any:
@@ -19,12 +21,12 @@ def option(name: str, default: Any) -> Any:
     return getattr(shared.opts, name, default)
 
 
-def generate_one(request: GenerateRequest) -> Generated:
+def generate_one(request: PictureRequest) -> Generated:
     """One picture with no other extension's script in the way, so that it can be made again."""
     from modules import processing, scripts, shared
 
     values: dict[str, Any] = {
-        "prompt": " ".join([request.prompt, *(lora.tag() for lora in request.loras)]).strip(),
+        "prompt": " ".join([request.prompt, *(lora.tag for lora in request.loras)]).strip(),
         "negative_prompt": request.negative_prompt,
         "seed": int(request.seed),
         "width": request.width,
@@ -32,7 +34,7 @@ def generate_one(request: GenerateRequest) -> Generated:
         "steps": request.steps,
         "cfg_scale": request.cfg_scale,
         "sampler_name": request.sampler,
-        "scheduler": request.scheduler,
+        "scheduler": request.scheduler or None,
         "batch_size": 1,
         "n_iter": 1,
         "do_not_save_samples": True,
@@ -54,10 +56,9 @@ def generate_one(request: GenerateRequest) -> Generated:
     return Generated(processed.images[first].convert("RGB"), text, int(request.seed))
 
 
-def overrides_for(request: GenerateRequest) -> dict[str, Any]:
+def overrides_for(request: PictureRequest) -> dict[str, Any]:
     """Settings for this picture alone; only those the host has, as it refuses others."""
     wanted: Mapping[str, Any] = {
-        "sd_model_checkpoint": request.checkpoint,
         "CLIP_stop_at_last_layers": request.clip_skip,
         "sd_lora": "None",  # a user's default LoRA would be added in silence
     }
@@ -94,23 +95,8 @@ def translated(error: Exception) -> CopierError:
     return CopierError(f"The WebUI failed: {first_line}", "Its console has the whole story.")
 
 
-def _parsed_infotext(text: str) -> Mapping[str, Any]:
-    if not text:
-        return {}
-    try:
-        from modules.infotext_utils import parse_generation_parameters
-    except ImportError:
-        from modules.generation_parameters_copypaste import parse_generation_parameters
-    return parse_generation_parameters(text)
-
-
 def received_picture(image: Any, infotext: str) -> ReceivedPicture:
     """A picture with what its infotext says of how it was made."""
-    words = _parsed_infotext(infotext)
-    seed = str(words.get("Seed", ""))
-    return ReceivedPicture(
-        image=image,
-        prompt=str(words.get("Prompt", "")),
-        negative_prompt=str(words.get("Negative prompt", "")),
-        seed=int(seed) if seed.isdigit() else None,
-    )
+    told = read_infotext(infotext)
+    names = ("prompt", "negative_prompt", "seed")
+    return ReceivedPicture(image, **{name: told[name] for name in names if name in told})

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lib_copier.pictures import PictureRequest
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -37,44 +39,10 @@ class Checkpoint:
 
     path: Path
     title: str
-    """The host's name for it, which `GenerateRequest.checkpoint` takes; may change once it is hashed."""
+    """The host's name for it; may change once it is hashed."""
     sha256: str | None = None
     config: Path | None = None
     """The YAML file beside it, where there is one."""
-
-
-@dataclass(frozen=True)
-class PromptLora:
-    """A LoRA by its file's stem, with the weights of both networks."""
-
-    stem: str
-    unet: float = 1.0
-    text_encoder: float | None = None
-
-    def tag(self) -> str:
-        """The WebUI's prompt syntax: ``<lora:stem:text encoder:U-Net>``."""
-        text_encoder = self.unet if self.text_encoder is None else self.text_encoder
-        weights = f"{self.unet:g}" if text_encoder == self.unet else f"{text_encoder:g}:{self.unet:g}"
-        return f"<lora:{self.stem}:{weights}>"
-
-
-@dataclass(frozen=True)
-class GenerateRequest:
-    """One picture; the seed is fixed, so that two requests differ only where they say so."""
-
-    prompt: str
-    negative_prompt: str = ""
-    seed: int = 1
-    width: int = 512
-    height: int = 512
-    steps: int = 28
-    cfg_scale: float = 7.0
-    sampler: str = "Euler a"
-    scheduler: str | None = None
-    clip_skip: int | None = None
-    checkpoint: str | None = None
-    """A `Checkpoint.title`; None is the loaded one."""
-    loras: tuple[PromptLora, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +120,7 @@ class Host(Protocol):
         """Labels of schedulers; empty where samplers carry them in their names."""
         ...
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
+    def generate(self, requests: Sequence[PictureRequest]) -> list[Generated]:
         """Make pictures one by one.
 
         Raises

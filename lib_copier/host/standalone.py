@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.host.base import Checkpoint, Generated, GenerateRequest, HostInfo, ReceivedPicture
+from lib_copier.host.base import Checkpoint, Generated, HostInfo, ReceivedPicture
+from lib_copier.pictures import PictureRequest
 
 CHECKPOINT_SUFFIXES = frozenset({".safetensors", ".ckpt"})
 
@@ -97,7 +98,7 @@ class StandaloneHost:
     def schedulers(self) -> Sequence[str]:
         return []
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
+    def generate(self, requests: Sequence[PictureRequest]) -> list[Generated]:
         raise InputError("There is no WebUI here to generate with.", "Run the origin step instead.")
 
     def interrupt(self) -> None:

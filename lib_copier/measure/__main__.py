@@ -2,8 +2,8 @@
 
 The job file is one JSON object; paths are absolute. Jobs with a model take ``checkpoint`` and, optional,
 ``vae``, ``prediction``, ``device``, ``precision`` (as the trainer). Jobs that generate take ``prompts``
-([{"prompt", "seed"}, …]: ones no training saw), ``sampling`` ({"width", "height", "negative_prompt", "steps",
-"cfg_scale", "clip_skip", "sampler"}; width and height default to the origin's) and ``base_loras``
+([{"prompt", "seed", …}, …]: ones no training saw), ``sampling`` (what they have in common) – both with the
+names of `PictureRequest`; width and height default to the origin's – and ``base_loras``
 ([{"path", "weight"}, …]: always on). Every job writes ``result.json`` into its ``output`` folder, and its
 ``done`` event carries the same object.
 
@@ -34,13 +34,7 @@ from lib_copier.image.files import crop_to_multiple, read_picture
 from lib_copier.job import Entries, Job, read_job
 from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
-from lib_copier.measure.generation import (
-    PromptSeed,
-    Sampling,
-    WeightedFile,
-    open_checkpoint,
-    open_generator,
-)
+from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
 from lib_copier.measure.report import write_report
 from lib_copier.measure.sweep import sweep
 from lib_copier.measure.vae import round_trip, survival
@@ -62,14 +56,13 @@ KINDS: dict[str, Entries] = {
 def run_copier_check(job: Job) -> dict[str, Any]:
     """Print unseen prompts with the copier on and compare with the origin."""
     origin = _picture(job["origin"])
+    requests = job_pictures(job, origin)
     checkpoint = open_checkpoint(job)
     return check_copier(
         open_generator(checkpoint),
         origin=origin,
         round_trip=round_trip(checkpoint.vae, origin),
-        loras=_loras(job),
-        prompts=_prompts(job),
-        sampling=_sampling(job, origin),
+        requests=requests,
         output=Path(job["output"]),
         progress=_tell,
     )
@@ -83,17 +76,16 @@ def run_sweep(job: Job) -> dict[str, Any]:
         raise InputError(
             f"There are {len(plain)} plain pictures for {len(job['prompts'])} prompts.", "Give one a prompt."
         )
+    requests = job_pictures(job, pairs[0][0])
     checkpoint = open_checkpoint(job)
     return sweep(
         open_generator(checkpoint),
         lora=Path(job["lora"]),
         weights=job["weights"],
-        prompts=_prompts(job),
-        sampling=_sampling(job, pairs[0][0]),
+        requests=requests,
         edit=Edit(read_chain(job["chain"]), pairs),
         output=Path(job["output"]),
         progress=_tell,
-        base_loras=_loras(job),
         through_vae=partial(round_trip, checkpoint.vae),
         plain=plain,
     )
@@ -135,19 +127,6 @@ def checked_job(path: Path) -> Job:
 
 def _picture(path: str) -> Image.Image:
     return crop_to_multiple(read_picture(Path(path)).image)[0]
-
-
-def _prompts(job: Job) -> list[PromptSeed]:
-    return [PromptSeed(str(pair["prompt"]), int(pair["seed"])) for pair in job["prompts"]]
-
-
-def _loras(job: Job) -> list[WeightedFile]:
-    return [(Path(lora["path"]), float(lora.get("weight", 1.0))) for lora in job.get("base_loras") or ()]
-
-
-def _sampling(job: Job, origin: Image.Image) -> Sampling:
-    size = {"width": origin.width, "height": origin.height}
-    return Sampling.from_json(size | dict(job.get("sampling") or {}))
 
 
 def _tell(done: int, total: int) -> None:

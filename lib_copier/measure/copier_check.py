@@ -9,17 +9,10 @@ from typing import Any
 from PIL import Image
 
 from lib_copier.image.files import write_png
-from lib_copier.measure.generation import (
-    PictureMaker,
-    Progress,
-    PromptSeed,
-    Sampling,
-    WeightedFile,
-    request,
-    stop_when_asked,
-)
+from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked
 from lib_copier.measure.sheet import contact_sheet
 from lib_copier.measure.similarity import similarity, summary
+from lib_copier.pictures import PictureRequest
 
 
 def check_copier(
@@ -27,9 +20,7 @@ def check_copier(
     *,
     origin: Image.Image,
     round_trip: Image.Image,
-    loras: Sequence[WeightedFile],
-    prompts: Sequence[PromptSeed],
-    sampling: Sampling,
+    requests: Sequence[PictureRequest],
     output: Path,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -40,17 +31,16 @@ def check_copier(
     ``psnr_db`` and ``ssim`` ({"median", "min", "ceiling"}), ``pictures`` (prompt, seed, psnr_db, ssim, path),
     ``origin``, ``round_trip`` and ``sheet`` (file names in `output`).
     """
-    requests = [request(sampling, pair, loras) for pair in prompts]
     prints = maker.generate(requests, on_progress=progress, on_step=stop_when_asked())
     found = [similarity(origin, picture) for picture in prints]
     entries = []
-    for number, (pair, picture, one) in enumerate(zip(prompts, prints, found, strict=True)):
+    for number, (request, picture, one) in enumerate(zip(requests, prints, found, strict=True)):
         name = f"{number:02d}.png"
         write_png(picture, output / name)
         entries.append(
             {
-                "prompt": pair.prompt,
-                "seed": pair.seed,
+                "prompt": request.prompt,
+                "seed": request.seed,
                 "psnr_db": round(one.psnr_db, 2),
                 "ssim": round(one.ssim, 4),
                 "path": name,

@@ -1,21 +1,20 @@
-"""What the measuring jobs ask of the generator: settings, requests, and how it is opened."""
+"""What the measuring jobs ask of the generator: the pictures of a job, and how it is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
 from lib_copier.errors import CancelledError
+from lib_copier.pictures import LoraUse, PictureRequest, check_requests
 
 if TYPE_CHECKING:
-    from lib_copier.generate.request import Request
     from lib_copier.models.checkpoint import Checkpoint
 
-WeightedFile = tuple[Path, float]
 Progress = Callable[[int, int], None]
 """(steps done, steps in all)."""
 
@@ -25,7 +24,7 @@ class PictureMaker(Protocol):
 
     def generate(
         self,
-        requests: Sequence[Request],
+        requests: Sequence[PictureRequest],
         *,
         on_progress: Progress | None = None,
         on_step: Callable[[], None] | None = None,
@@ -34,48 +33,27 @@ class PictureMaker(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class PromptSeed:
-    """A prompt and a seed that no training saw: one picture, at any weight."""
+def job_pictures(job: Mapping[str, Any], origin: Image.Image) -> list[PictureRequest]:
+    """The pictures that a job asks for, its base LoRAs on each; the size defaults to the origin's.
 
-    prompt: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the pictures of a measurement are generated."""
-
-    width: int
-    height: int
-    negative_prompt: str = ""
-    steps: int = 20
-    cfg_scale: float = 7.0
-    clip_skip: int = 1
-    sampler: str = "Euler a"
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> Sampling:
-        """Read the entries of a job's ``sampling`` object."""
-        return Sampling(**{name: value[name] for name in Sampling.__dataclass_fields__ if name in value})
+    Raises
+    ------
+    FaultsError
+        Where they cannot be made: all reasons, before a model is loaded.
+    """
+    common = {"width": origin.width, "height": origin.height, **(job.get("sampling") or {})}
+    base = [{"weight": 1.0, **lora} for lora in job.get("base_loras") or ()]
+    requests = [
+        PictureRequest.from_mapping({**common, **pair, "loras": [*base, *pair.get("loras", ())]})
+        for pair in job["prompts"]
+    ]
+    check_requests(requests)
+    return requests
 
 
-def request(sampling: Sampling, pair: PromptSeed, loras: Sequence[WeightedFile]) -> Request:
-    """The request for one picture with these LoRAs; one at weight 0 stays in, so that all weights batch."""
-    from lib_copier.generate.request import LoraUse, Request
-
-    return Request(
-        prompt=pair.prompt,
-        negative_prompt=sampling.negative_prompt,
-        seed=pair.seed,
-        width=sampling.width,
-        height=sampling.height,
-        steps=sampling.steps,
-        cfg_scale=sampling.cfg_scale,
-        clip_skip=sampling.clip_skip,
-        sampler=sampling.sampler,
-        loras=tuple(LoraUse(path, weight) for path, weight in loras),
-    )
+def with_lora(request: PictureRequest, path: Path, weight: float) -> PictureRequest:
+    """The same picture with one more LoRA; one at weight 0 stays in, so that all weights batch."""
+    return replace(request, loras=(*request.loras, LoraUse(path, weight)))
 
 
 def open_checkpoint(job: Mapping[str, Any], parts: tuple[str, ...] = ("unet", "vae", "text")) -> Checkpoint:

@@ -12,16 +12,9 @@ from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
 from lib_copier.image.names import sweep_picture
 from lib_copier.measure.analysis import Edit, analyse
-from lib_copier.measure.generation import (
-    PictureMaker,
-    Progress,
-    PromptSeed,
-    Sampling,
-    WeightedFile,
-    request,
-    stop_when_asked,
-)
+from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked, with_lora
 from lib_copier.measure.sheet import contact_sheet
+from lib_copier.pictures import PictureRequest
 
 
 def complete_weights(weights: Sequence[float]) -> list[float]:
@@ -34,16 +27,14 @@ def sweep(
     *,
     lora: Path,
     weights: Sequence[float],
-    prompts: Sequence[PromptSeed],
-    sampling: Sampling,
+    requests: Sequence[PictureRequest],
     edit: Edit,
     output: Path,
     progress: Progress,
-    base_loras: Sequence[WeightedFile] = (),
     through_vae: Callable[[Image.Image], Image.Image] | None = None,
     plain: Sequence[Image.Image] = (),
 ) -> dict[str, Any]:
-    """Generate every prompt at every weight, write the pictures and measure them.
+    """Generate the pictures of `requests` with the LoRA at every weight, write them and measure them.
 
     Files in `output`: ``PP_W.png`` (``00_+0.50.png`` …), ``PP_edit.png`` (the edit applied to the weight-0
     picture, for chains), ``sheet.png``. The result holds what `analysis.analyse` gives, and ``pictures``
@@ -52,14 +43,11 @@ def sweep(
     """
     steps = complete_weights(weights)
     wanted = [weight for weight in steps if weight or not plain]
-    requests = [
-        request(sampling, pair, (*base_loras, (lora, weight))) for pair in prompts for weight in wanted
-    ]
-    made = iter(maker.generate(requests, on_progress=progress, on_step=stop_when_asked()))
-    grid = [
-        [next(made) if weight in wanted else plain[row] for weight in steps] for row in range(len(prompts))
-    ]
-    names = [[sweep_picture(row, weight) for weight in steps] for row in range(len(prompts))]
+    asked = [with_lora(request, lora, weight) for request in requests for weight in wanted]
+    made = iter(maker.generate(asked, on_progress=progress, on_step=stop_when_asked()))
+    rows = range(len(requests))
+    grid = [[next(made) if weight in wanted else plain[row] for weight in steps] for row in rows]
+    names = [[sweep_picture(row, weight) for weight in steps] for row in rows]
     for row_names, row_pictures in zip(names, grid, strict=True):
         for name, picture in zip(row_names, row_pictures, strict=True):
             write_png(picture, output / name)
@@ -72,13 +60,13 @@ def sweep(
     sheet = contact_sheet(
         grid,
         columns=[f"{weight:+g}" if weight else "0" for weight in steps],
-        captions=[f"{pair.prompt} (seed {pair.seed})" for pair in prompts],
+        captions=[f"{request.prompt} (seed {request.seed})" for request in requests],
         tile=128,
     )
     write_png(sheet, output / "sheet.png")
     return {
         **analyse(grid, steps, edit, through_vae),
-        "prompts": [{"prompt": pair.prompt, "seed": pair.seed} for pair in prompts],
+        "prompts": [{"prompt": request.prompt, "seed": request.seed} for request in requests],
         "pictures": names,
         "direct": direct,
         "sheet": "sheet.png",

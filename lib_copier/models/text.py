@@ -9,8 +9,9 @@ import torch
 
 from lib_copier.families import SD1, SDXL
 from lib_copier.models.checkpoint import Checkpoint
-from lib_copier.models.prompt import Chunk, Phrase, parse_prompt, split_chunks
+from lib_copier.models.chunks import Chunk, split_chunks
 from lib_copier.models.tokenizer import CHUNK_TOKENS
+from lib_copier.prompt import Phrase, parse_prompt
 
 _FRAMED = CHUNK_TOKENS + 2
 
@@ -82,9 +83,9 @@ def encode_prompts(
     (comma,) = encode(",")
     chunks = [split_chunks(own, encode, comma) for own in phrases]
     flat = [chunk for own in chunks for chunk in own]
-    encoded = encode_ids(checkpoint, _ids(checkpoint, flat), clip_skip)
-    hidden = _weigh(encoded.hidden, flat)
-    return stack(_by_prompt(hidden, encoded.pooled, [len(own) for own in chunks]))
+    hidden, pooled = _hidden_states(checkpoint, _ids(checkpoint, flat), clip_skip)
+    weighed = torch.cat([_weigh(own, flat) for own in hidden], dim=-1)
+    return stack(_by_prompt(weighed, pooled, [len(own) for own in chunks]))
 
 
 def caption_ids(checkpoint: Checkpoint, captions: Sequence[str]) -> tuple[torch.Tensor, ...]:
@@ -95,26 +96,27 @@ def caption_ids(checkpoint: Checkpoint, captions: Sequence[str]) -> tuple[torch.
 
 def encode_ids(checkpoint: Checkpoint, ids: Sequence[torch.Tensor], clip_skip: int = 1) -> PromptEmbedding:
     """Encode token ids (B, 77), one tensor for each text encoder. Differentiable."""
-    hidden, pooled = _hidden_states(checkpoint, ids, clip_skip)
+    states, pooled = _hidden_states(checkpoint, ids, clip_skip)
+    hidden = torch.cat(states, dim=-1)
     return PromptEmbedding(hidden, pooled, (1,) * hidden.shape[0])
 
 
 def _hidden_states(
     checkpoint: Checkpoint, ids: Sequence[torch.Tensor], clip_skip: int
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """(B, 77, C) read at the layer that the family reads, and SDXL's pooled text (B, P)."""
+) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+    """(B, 77, C) of each encoder, read at the layer that the family reads, and SDXL's pooled text (B, P)."""
     if checkpoint.family is SDXL:
         first, second = (
             encoder(own, output_hidden_states=True)
             for encoder, own in zip(checkpoint.text_encoders, ids, strict=True)
         )
-        return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
+        return [first.hidden_states[-2], second.hidden_states[-2]], second.text_embeds
     (encoder,), (own,) = checkpoint.text_encoders, ids
     if checkpoint.family is not SD1 or clip_skip <= 1:
-        return encoder(own).last_hidden_state, None
+        return [encoder(own).last_hidden_state], None
     states = encoder(own, output_hidden_states=True).hidden_states
     skipped = states[max(-clip_skip, -len(states))]
-    return encoder.text_model.final_layer_norm(skipped), None
+    return [encoder.text_model.final_layer_norm(skipped)], None
 
 
 def _ids(checkpoint: Checkpoint, chunks: Sequence[Chunk]) -> tuple[torch.Tensor, ...]:
@@ -129,7 +131,10 @@ def _plain(text: str) -> list[Phrase]:
 
 
 def _weigh(hidden: torch.Tensor, chunks: Sequence[Chunk]) -> torch.Tensor:
-    """Multiply tokens by their weights and bring each chunk back to the mean it had."""
+    """Multiply tokens of one encoder by their weights and bring each chunk back to the mean it had.
+
+    The WebUI's "Original" emphasis: with SDXL each of the two encoders keeps a mean of its own.
+    """
     if all(weight == 1.0 for chunk in chunks for weight in chunk.weights):
         return hidden
     rows = [[1.0, *chunk.weights] + [1.0] * (_FRAMED - 1 - len(chunk.weights)) for chunk in chunks]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import ftfy
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from lib_copier import vocabulary
@@ -29,8 +30,12 @@ class PromptTokenizer:
         self.pad_id = pad_id
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of the text alone: no start, end or padding, any length."""
-        return _byte_pairs().encode(text, add_special_tokens=False).ids
+        """Token ids of the text alone: no start, end or padding, any length.
+
+        As CLIP was trained, and as transformers and OpenCLIP read prompts, text is mended first: curly
+        quotes, full-width letters and the like become the plain ones.
+        """
+        return _byte_pairs().encode(ftfy.fix_text(text), add_special_tokens=False).ids
 
     def chunk(self, tokens: list[int]) -> list[int]:
         """At most `CHUNK_TOKENS` ids framed by start and end and filled up to 77 ids."""

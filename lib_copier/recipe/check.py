@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib_copier.errors import FaultsError
+from lib_copier.pictures import PictureRequest
 from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.recipe.names import name_fault
 from lib_copier.recipe.option import Option, Value
@@ -34,6 +35,7 @@ def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:
         *(fault for edit in recipe.edits for fault in _edit_faults(recipe, edit, folder)),
         *_training_faults(recipe),
         *_sweep_faults(recipe),
+        *dict.fromkeys(_judging_faults(recipe, folder)),
     )
 
 
@@ -119,6 +121,8 @@ def _origin_faults(recipe: Recipe, origin: Origin, folder: Path) -> Iterator[str
     else:
         if not str(origin.get("prompt")).strip():
             yield f"{where} origin.prompt is empty"
+        for fault in _prompt_faults(recipe, str(origin.get("prompt")), str(origin.get("negative_prompt"))):
+            yield f"{where} origin.{fault}"
         for side in ("width", "height"):
             if _number(origin.get(side)) % 8:
                 yield f"{where} origin.{side} {origin.get(side)} is no multiple of 8"
@@ -174,6 +178,23 @@ def _trained(recipe: Recipe) -> Iterator[str]:
 def _training_faults(recipe: Recipe) -> Iterator[str]:
     for name in _trained(recipe):
         yield from (f"{name}.{fault}" for fault in setting_faults(recipe.group(name)))
+
+
+def _prompt_faults(recipe: Recipe, prompt: str, negative_prompt: str = "") -> Iterator[str]:
+    yield from PictureRequest(prompt, negative_prompt).with_named_loras(recipe.lora_named).prompt_faults()
+
+
+def _judging_faults(recipe: Recipe, folder: Path) -> Iterator[str]:
+    """What keeps the pictures of check and sweep from being made."""
+    asked: list[tuple[str, Edit | None, str]] = [("check", None, ""), ("sweep", None, "")]
+    asked += [("sweep", edit, f"edit {edit.name!r}: ") for edit in recipe.edits]
+    for group, edit, where in asked:
+        negative = str(recipe.get(f"{group}.negative_prompt", edit))
+        for text in recipe.texts(f"{group}.prompts", edit) or ("",):
+            yield from (f"{where}{group}.{fault}" for fault in _prompt_faults(recipe, text, negative))
+    for path in recipe.texts("project.loras"):
+        if not _exists(folder, path):
+            yield f"project.loras: {path} does not exist"
 
 
 def _sweep_faults(recipe: Recipe) -> Iterator[str]:

@@ -56,7 +56,8 @@ def shareable(recipe: Recipe) -> dict[str, Any]:
         group, name = key.split(".")
         found[group][name] = _bare(str(found[group].get(name, "")))
     found["publish"]["folder"] = ""
-    found["base"]["loras"] = [_bare(item) for item in found["base"].get("loras", [])]
+    for group in ("base", "project"):
+        found[group]["loras"] = [_bare(item) for item in found[group].get("loras", [])]
     for origin in found["origins"]:
         if origin.get("file"):
             origin["file"] = _bare(origin["file"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from lib_copier.recipe.option import Value
@@ -100,6 +101,10 @@ class Recipe:
         """The value of a setting that is a list."""
         value = self.get(key, edit)
         return value if isinstance(value, tuple) else ()
+
+    def lora_named(self, name: str) -> Path | None:
+        """The file of a LoRA that prompts may name by its stem; None where the recipe has none."""
+        return next((path for path in map(Path, self.texts("project.loras")) if path.stem == name), None)
 
     def group(self, name: str, edit: Edit | None = None) -> dict[str, Value]:
         """All settings of one group by their name after the dot."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ Value = bool | int | float | str | tuple[str, ...] | None
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _NOTHING = frozenset({"", "none", "null"})
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ class Option:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, tuple):
-            return json.dumps(list(value), ensure_ascii=False)
+            lines = "\n".join(value)
+            return lines if _split_list(lines.strip()) == list(value) else json.dumps(list(value))
         return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
@@ -180,12 +184,14 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _split_list(text: str) -> list[Any]:
-    """A JSON array, or items divided by line ends or semicolons."""
+def _split_list(text: str) -> list[str]:
+    """One item a line; or a JSON array, which counts as one only where it is whole and holds texts alone.
+
+    A prompt may begin with a bracket and hold semicolons.
+    """
     if text.startswith("["):
-        try:
+        with contextlib.suppress(InputError):
             found = parse_json(text, "the list")
-        except InputError as error:
-            raise ValueError(f"{_shown(text)} is no JSON array of texts") from error
-        return found if isinstance(found, list) else [found]
-    return [item.strip() for item in text.replace("\n", ";").split(";") if item.strip()]
+            if isinstance(found, list) and all(isinstance(item, str) for item in found):
+                return found
+    return [item.strip() for item in _LINE_END.split(text) if item.strip()]

@@ -6,11 +6,12 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
+from lib_copier import pictures
 from lib_copier.recipe.option import Option, Value
 from lib_copier.training import SETTINGS, STEP_SETTINGS
 
-SAMPLERS = ("Euler", "Euler a", "DDIM", "DPM++ 2M", "DPM++ 2M Karras")
 STEP_ENGINES = ("project", "embedded", "sd-scripts")
 
 GROUPS: Mapping[str, str] = MappingProxyType(
@@ -37,6 +38,24 @@ _COPIER = ("project.method", ("copier",))
 _DIFFERENCE = ("project.method", ("difference",))
 _STYLE = ("base.train_style", (True,))
 _GENERATED = ("origin.source", ("generate",))
+_ORIGIN_DEFAULTS = {"seed": 1, "steps": 28}
+
+
+def _picture(key: str, *, default: Any = None, label: str = "", **more: Any) -> Option:
+    """A setting of pictures, with the range that every request of a picture has."""
+    name = key.partition(".")[2]
+    setting, own = pictures.SETTINGS[name], getattr(pictures.PictureRequest, name)
+    kind = "text" if name.endswith("prompt") else type(own).__name__
+    return Option(
+        key,
+        kind,
+        own if default is None else default,
+        label or setting.label,
+        minimum=setting.minimum,
+        maximum=setting.maximum,
+        choices=setting.choices,
+        **more,
+    )
 
 
 def training_options(
@@ -66,6 +85,8 @@ _PROJECT = (
     Option("project.checkpoint", "path", "", "Checkpoint", "The base model, a single file."),
     Option("project.vae", "path", "", "VAE", "A file that replaces the checkpoint's own.", advanced=True),
     replace(SETTINGS["prediction"], key="project.prediction"),
+    Option("project.loras", "list", (), "LoRAs in prompts", "Files that <lora:NAME:WEIGHT> in a prompt may "
+           "name, one a line; LoRAs of the WebUI's folder are found by themselves.", advanced=True),
     Option("project.engine", "str", "auto", "Engine", "Who trains and merges.",
            choices=("auto", "embedded", "sd-scripts")),
     replace(SETTINGS["device"], key="project.device"),
@@ -94,17 +115,10 @@ _ORIGIN = (
     Option("origin.source", "str", "generate", "Source", "Generate it with the base model, or take a file "
            "that the base model made.", choices=("generate", "file"), scope="origin"),
     Option("origin.file", "path", "", "Picture", shown_when=("origin.source", ("file",)), scope="origin"),
-    Option("origin.prompt", "text", "", "Prompt", scope="origin"),
-    Option("origin.negative_prompt", "text", "", "Negative prompt", shown_when=_GENERATED, scope="origin"),
-    Option("origin.seed", "int", 1, "Seed", "", 0, 2**32 - 1, shown_when=_GENERATED, scope="origin"),
-    Option("origin.width", "int", 512, "Width", "", 64, 4096, shown_when=_GENERATED, scope="origin"),
-    Option("origin.height", "int", 512, "Height", "", 64, 4096, shown_when=_GENERATED, scope="origin"),
-    Option("origin.steps", "int", 28, "Sampling steps", "", 1, 150, shown_when=_GENERATED, scope="origin"),
-    Option("origin.cfg_scale", "float", 7.0, "CFG scale", "", 1, 30, shown_when=_GENERATED, scope="origin"),
-    Option("origin.clip_skip", "int", 1, "Clip skip", "", 1, 12, shown_when=_GENERATED, scope="origin",
-           advanced=True),
-    Option("origin.sampler", "str", "Euler a", "Sampler", choices=SAMPLERS, shown_when=_GENERATED,
-           scope="origin"),
+    _picture("origin.prompt", scope="origin"),
+    *(_picture(f"origin.{name}", scope="origin", shown_when=_GENERATED, default=_ORIGIN_DEFAULTS.get(name),
+               advanced=name == "clip_skip")
+      for name in pictures.SETTINGS if name != "prompt"),
     Option("origin.caption_source", "str", "prompt", "Caption from", "What training is told about the "
            "picture: its prompt, a typed text, a tagger's tags, or nothing.",
            choices=("prompt", "typed", "tagger", "none"), scope="origin"),
@@ -136,12 +150,10 @@ def _pictures(group: str, *, pairs: int, scope: str) -> tuple[Option, ...]:
     return (
         Option(f"{group}.pairs", "int", pairs, "Pictures", "Prompt and seed pairs.", 1, 64, scope=scope),
         Option(f"{group}.prompts", "list", (), "Prompts", "One a line; empty: a set of ours.", scope=scope),
-        Option(f"{group}.negative_prompt", "text", "", "Negative prompt", scope=scope, advanced=True),
-        Option(f"{group}.seed", "int", 1000, "First seed", "", 0, 2**32 - 1, scope=scope, advanced=True),
-        Option(f"{group}.steps", "int", 20, "Sampling steps", "", 1, 150, scope=scope, advanced=True),
-        Option(f"{group}.cfg_scale", "float", 7.0, "CFG scale", "", 1, 30, scope=scope, advanced=True),
-        Option(f"{group}.clip_skip", "int", 1, "Clip skip", "", 1, 12, scope=scope, advanced=True),
-        Option(f"{group}.sampler", "str", "Euler a", "Sampler", choices=SAMPLERS, scope=scope, advanced=True),
+        _picture(f"{group}.negative_prompt", scope=scope, advanced=True),
+        _picture(f"{group}.seed", default=1000, label="First seed", scope=scope, advanced=True),
+        *(_picture(f"{group}.{name}", scope=scope, advanced=True)
+          for name in ("steps", "cfg_scale", "clip_skip", "sampler")),
     )
 
 
@@ -206,8 +218,8 @@ _SWEEP = (
     Option("sweep.weight_min", "float", -2.0, "Lowest weight", "", -4, 0, scope="edit"),
     Option("sweep.weight_max", "float", 2.0, "Highest weight", "", 0, 4, scope="edit"),
     Option("sweep.weight_step", "float", 0.5, "Weight step", "", 0.05, 2, scope="edit", advanced=True),
-    Option("sweep.width", "int", 0, "Width", "0: the origin's.", 0, 4096, scope="edit", advanced=True),
-    Option("sweep.height", "int", 0, "Height", "0: the origin's.", 0, 4096, scope="edit", advanced=True),
+    *(Option(f"sweep.{side}", "int", 0, pictures.SETTINGS[side].label, "0: the origin's.", 0,
+             pictures.SETTINGS[side].maximum, scope="edit", advanced=True) for side in ("width", "height")),
     Option("sweep.checkpoint", "path", "", "Another checkpoint", "Try the LoRA on this one; empty: the base "
            "model.", scope="edit", advanced=True),
     Option("sweep.control", "bool", False, "Compare with ordinary training", "Train the edited picture on "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lib_copier.engines.choose import engine_named
 from lib_copier.engines.task import Command, TagTask
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
+from lib_copier.prompt import caption_of, networks
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.parts import CAPTION, PICTURE, engine_for, fixed
 
@@ -33,10 +34,10 @@ def step(recipe: Recipe, origin: Origin) -> Step:
 
 def _text(origin: Origin) -> str:
     source = origin.get("caption_source")
-    text = str(
-        origin.get({"prompt": "prompt", "typed": "caption"}.get(str(source), "")) if source != "none" else ""
-    )
-    return " ".join(text.split())
+    if source == "prompt":
+        return caption_of(str(origin.get("prompt")))
+    # A typed caption is taken at its word, but a tag in it never acts in training.
+    return " ".join(networks(str(origin.get("caption")))[0].split()) if source == "typed" else ""
 
 
 def _write(place: Workplace) -> Result:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from lib_copier.pictures import RANDOM_SEED, drawn_seed
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.names import name_fault, normal_name
 from lib_copier.recipe.option import Value
@@ -148,6 +149,9 @@ def _effects(value: Any) -> tuple[Effect, ...]:
 
 def _value(key: str, value: Any) -> Value:
     option = OPTIONS[key]
+    if option.name == "seed" and str(value).strip() == str(RANDOM_SEED):
+        # Drawn now, once: a random seed in a step's key would make every plan another.
+        return option.accept(drawn_seed())
     read: Callable[[Any], Value] = option.parse if isinstance(value, str) else option.accept
     return read(value)
 

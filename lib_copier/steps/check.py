@@ -7,7 +7,7 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.judging import judged_pictures, judging_params
-from lib_copier.steps.parts import PICTURE, RESULT, Model, device_of, model_job
+from lib_copier.steps.parts import PICTURE, RESULT, Model, device_of, model_job, prompt_loras
 
 
 def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
@@ -16,7 +16,11 @@ def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
         f"check/{origin.name}",
         "check",
         _check,
-        inputs=(*model.inputs, StepInput("origin", step=f"origin/{origin.name}", output=PICTURE)),
+        inputs=(
+            *model.inputs,
+            StepInput("origin", step=f"origin/{origin.name}", output=PICTURE),
+            *prompt_loras(recipe, recipe.texts("check.prompts")),
+        ),
         params=judging_params(recipe, "check", model),
         outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lib_copier.disk import copy_file
-from lib_copier.errors import FaultsError
+from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.digest import sha256_of
+from lib_copier.lora.header import read_header
+from lib_copier.pictures import lora_in
+from lib_copier.prompt import networks
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.weights import split_weighted
 
@@ -17,11 +21,12 @@ LORAS = "loras"
 STYLE = "style"
 
 
-def with_files_inside(recipe: Recipe, project: Path) -> Recipe:
-    """The recipe with every picture and style LoRA copied in and named by its place in the project.
+def with_files_inside(recipe: Recipe, project: Path, lora_dirs: Sequence[Path] = ()) -> Recipe:
+    """The recipe with every picture and LoRA copied in and named by its place in the project.
 
     Files inside already are left alone. The checkpoint, the VAE and target folders stay outside; models
-    typed with a path from the working directory are named by their whole path.
+    typed with a path from the working directory are named by their whole path. LoRAs that prompts name are
+    looked for in `lora_dirs`, the host's folders of LoRAs, and where the recipe's own are published.
 
     Raises
     ------
@@ -36,19 +41,48 @@ def with_files_inside(recipe: Recipe, project: Path) -> Recipe:
         files = tuple((origin, intake.file(file, PICTURES)) for origin, file in edit.files)
         recipe = recipe.with_edit(replace(edit, files=files))
     loras = tuple(intake.weighted(text) for text in recipe.texts("base.loras"))
+    named = (*recipe.texts("project.loras"), *_named_in_prompts(recipe, lora_dirs))
     folder = str(recipe.get("base.folder") or "")
     models = {key: _whole_path(str(recipe.get(key) or "")) for key in ("project.checkpoint", "project.vae")}
     recipe = recipe.with_settings(
-        {"base.loras": loras, "base.folder": intake.folder(folder) if folder else "", **models}
+        {
+            "base.loras": loras,
+            "project.loras": tuple(map(intake.named, named)),
+            "base.folder": intake.folder(folder) if folder else "",
+            **models,
+        }
     )
     if intake.faults:
         raise FaultsError("files", intake.faults, "Nothing was changed.")
     return recipe
 
 
+def _named_in_prompts(recipe: Recipe, lora_dirs: Sequence[Path]) -> Iterator[str]:
+    """Files of the LoRAs that prompts name and the recipe lacks, as far as they are found."""
+    prompts = [str(origin.get("prompt")) for origin in recipe.origins if origin.get("source") != "file"]
+    prompts += recipe.texts("check.prompts")
+    prompts += [text for edit in (None, *recipe.edits) for text in recipe.texts("sweep.prompts", edit)]
+    names = dict.fromkeys(tag.name for text in prompts for tag in networks(text)[1] if not tag.fault)
+    published = str(recipe.get("publish.folder") or "")
+    folders = [*lora_dirs, *([Path(published)] if published else [])]
+    for name in names:
+        path = None if recipe.lora_named(name) else lora_in(folders, name)
+        if path is not None:
+            yield str(path)
+
+
 def _whole_path(given: str) -> str:
     path = Path(given)
     return str(path.absolute()) if given and not path.is_absolute() and path.is_file() else given
+
+
+def _lora_fault(path: Path) -> str:
+    """Why a file cannot be a LoRA, as far as its header tells: said when it is chosen."""
+    try:
+        read_header(path)
+    except InputError as error:
+        return error.what.removesuffix(".")
+    return ""
 
 
 class _Intake:
@@ -58,7 +92,7 @@ class _Intake:
         self.faults: list[str] = []
         self._project = project
 
-    def file(self, given: str, home: str) -> str:
+    def file(self, given: str, home: str, *, keeps_name: bool = False) -> str:
         path = self._outside(given)
         if path is None:
             return given
@@ -67,9 +101,17 @@ class _Intake:
             if path.is_absolute() or len(Path(given).parts) > 1:
                 self.faults.append(f"{given} does not exist")
             return given
-        name = f"{home}/{path.stem[:40]}-{sha256_of(path)[:10]}{path.suffix.lower()}"
+        if home == LORAS and (fault := _lora_fault(path)):
+            self.faults.append(fault)
+            return given
+        told = sha256_of(path)[:10]
+        name = (
+            f"{home}/{told}/{path.name}"
+            if keeps_name
+            else f"{home}/{path.stem[:40]}-{told}{path.suffix.lower()}"
+        )
         if not (self._project / name).is_file():
-            (self._project / home).mkdir(exist_ok=True)
+            (self._project / name).parent.mkdir(parents=True, exist_ok=True)
             copy_file(path, self._project / name)
         return name
 
@@ -80,6 +122,10 @@ class _Intake:
             self.faults.append(str(error))
             return text
         return f"{self.file(path, LORAS)}:{weight:g}"
+
+    def named(self, given: str) -> str:
+        """A LoRA under its own name, which prompts know it by."""
+        return self.file(given, LORAS, keeps_name=True)
 
     def folder(self, given: str) -> str:
         path = self._outside(given)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from lib_copier.graph.step import Workplace
+from lib_copier.pictures import SETTINGS
 from lib_copier.recipe.model import Edit, Recipe
-from lib_copier.steps.parts import Model, fixed
+from lib_copier.steps.parts import Model, fixed, picture_request
 from lib_copier.steps.prompts import pairs
 
-_SAMPLING = ("negative_prompt", "steps", "cfg_scale", "clip_skip", "sampler")
+_SAMPLING = [name for name in SETTINGS if name not in ("prompt", "seed", "width", "height")]
 
 
 def judging_params(
@@ -31,7 +33,9 @@ def judged_pictures(place: Workplace) -> dict[str, Any]:
     sampling = {name: params[name] for name in _SAMPLING}
     if params.get("size"):
         sampling["width"], sampling["height"] = params["size"]
-    return {
-        "prompts": [{"prompt": prompt, "seed": seed} for prompt, seed in params["pairs"]],
-        "sampling": sampling,
-    }
+    prompts = []
+    for text, seed in params["pairs"]:
+        request = picture_request(place, {"prompt": text, "seed": seed})
+        loras = [asdict(use) | {"path": str(use.path)} for use in request.loras]
+        prompts.append({"prompt": request.prompt, "seed": seed} | ({"loras": loras} if loras else {}))
+    return {"prompts": prompts, "sampling": sampling}

@@ -5,20 +5,9 @@ from __future__ import annotations
 from lib_copier.engines.embedded import job_command, module_command
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.pictures import SETTINGS
 from lib_copier.recipe.model import Origin, Recipe
-from lib_copier.steps.parts import PICTURE, Model, device_of, fixed
-
-_GENERATED = (
-    "prompt",
-    "negative_prompt",
-    "seed",
-    "width",
-    "height",
-    "steps",
-    "cfg_scale",
-    "clip_skip",
-    "sampler",
-)
+from lib_copier.steps.parts import PICTURE, Model, device_of, fixed, picture_request, prompt_loras
 
 
 def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
@@ -32,8 +21,8 @@ def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
         step_id,
         "origin",
         _generate,
-        inputs=model.inputs,
-        params=fixed({**{name: origin.get(name) for name in _GENERATED}, "prediction": model.prediction}),
+        inputs=(*model.inputs, *prompt_loras(recipe, [str(origin.get("prompt"))])),
+        params=fixed({**{name: origin.get(name) for name in SETTINGS}, "prediction": model.prediction}),
         outputs=outputs,
         cosmetic=device_of(recipe),
     )
@@ -51,7 +40,9 @@ def _generate(place: Workplace) -> Command:
         arguments += ["--vae", str(path)]
     for path, weight in place.weighted("base_lora"):
         arguments += ["--lora", f"{path}:{weight!r}"]
-    for name in _GENERATED:
-        arguments.append(f"--{name}={params[name]}")
+    request = picture_request(place, {name: params[name] for name in SETTINGS})
+    for use in request.loras:
+        arguments += ["--lora", f"{use.path}:{use.weight!r}:{use.text_weight!r}"]
+    arguments += [f"--{name}={getattr(request, name)}" for name in SETTINGS]
     arguments += ["--device", str(params["device"]), "--out", str(place.out / PICTURE)]
     return module_command("generate", *arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,8 @@ from lib_copier.engines.choose import choose_engine, engine_named
 from lib_copier.engines.task import Command, Task
 from lib_copier.errors import InputError
 from lib_copier.graph.step import Output, StepInput, Workplace
+from lib_copier.pictures import PictureRequest
+from lib_copier.prompt import networks
 from lib_copier.recipe.model import Edit, Recipe
 
 LORA = "lora.safetensors"
@@ -64,6 +66,19 @@ def model_job(place: Workplace) -> dict[str, Any]:
         "base_loras": [{"path": str(path), "weight": weight} for path, weight in place.weighted("base_lora")],
         "device": place.params.get("device", "auto"),
     }
+
+
+def prompt_loras(recipe: Recipe, prompts: Iterable[str]) -> tuple[StepInput, ...]:
+    """The LoRAs that prompts name, as far as the recipe has their files (`check` tells of the others)."""
+    names = dict.fromkeys(tag.name for text in prompts for tag in networks(text)[1])
+    found = (recipe.lora_named(name) for name in names)
+    return tuple(StepInput("prompt_lora", path=path.as_posix()) for path in found if path is not None)
+
+
+def picture_request(place: Workplace, values: Mapping[str, Any]) -> PictureRequest:
+    """A picture with the LoRAs that its prompt names, out of the step's inputs."""
+    files = {path.stem: path for path in place.paths("prompt_lora")}
+    return PictureRequest(**values).with_named_loras(files.get)
 
 
 def engine_for(recipe: Recipe, group: str) -> str:

@@ -133,7 +133,7 @@ class Project(ProjectView):
         with locked(self._folders.recipe_lock):
             has_recipe = (self.folder / PROJECT_FILE).exists()
             recipe = alter(_stored(self.folder) if has_recipe else self.recipe)
-            self._write(with_files_inside(recipe, self.folder))
+            self._write(with_files_inside(recipe, self.folder, self.lora_dirs))
         return self
 
     def replace_recipe(self, recipe: Recipe) -> Project:

@@ -20,6 +20,7 @@ from lib_copier.steps.parts import (
     fixed,
     judged_size,
     model_job,
+    prompt_loras,
 )
 
 
@@ -58,7 +59,13 @@ def step(
         step_id or f"sweep/{edit.name}",
         "sweep",
         _sweep,
-        inputs=(*tried_on.inputs, lora, *pictures, *plain),
+        inputs=(
+            *tried_on.inputs,
+            lora,
+            *pictures,
+            *plain,
+            *prompt_loras(recipe, recipe.texts("sweep.prompts", edit)),
+        ),
         params=fixed(params),
         outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),

@@ -24,6 +24,8 @@ class ProjectView:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder = folder
         self.recipe = recipe
+        self.lora_dirs: tuple[Path, ...] = ()
+        """The host's folders of LoRAs, in which those that prompts name are looked for."""
         self._folders = Folders(folder)
         self.store = Store(folder)
 

@@ -56,7 +56,7 @@ class Door:
         from lib_copier.ui.reply import Wizard
         from lib_copier.ui.workshop import Workshop
 
-        workshop = Workshop(self.host.data_dir())
+        workshop = Workshop(self.host.data_dir(), self.host.lora_dirs)
         hold = GpuHold(self.host, workshop.queue)
         workshop.queue.ensure_worker()
         hold.ensure()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,9 @@ class Workshop:
         Where a name could lead out of the folder, or there is no such project.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lora_dirs: Callable[[], Sequence[Path]] = tuple) -> None:
         self.folder = folder
+        self._lora_dirs = lora_dirs
         self.queue = Queue(folder / QUEUE_FOLDER)
         self.tasks = Tasks()
 
@@ -69,7 +70,7 @@ class Workshop:
         """The opened project; None where there is none of that name."""
         if not name or name_fault(name) or not (self.projects_folder / name / PROJECT_FILE).is_file():
             return None
-        return Desk(Project.open(self.projects_folder / name), self.queue)
+        return self._desk(Project.open(self.projects_folder / name))
 
     def free_name(self, wanted: str) -> str:
         """`wanted`, or with a number, such that no project has it."""
@@ -86,12 +87,16 @@ class Workshop:
         if folder.exists():
             raise InputError(f"There is a project {name} already.", "Open it, or choose another name.")
         self.projects_folder.mkdir(parents=True, exist_ok=True)
-        project = Project.create(folder)
+        desk = self._desk(Project.create(folder))
         try:
-            project.set(values)
+            desk.project.set(values)
         except Exception:
-            project.discard()
+            desk.project.discard()
             raise
+        return desk
+
+    def _desk(self, project: Project) -> Desk:
+        project.lora_dirs = tuple(self._lora_dirs())
         return Desk(project, self.queue)
 
     def run(self, desk: Desk, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> None:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lib_copier.generate.generator import Generator
-from lib_copier.generate.request import LoraUse, Request
 from lib_copier.generate.session import ModelChoice, Session
 from lib_copier.models.checkpoint import load_checkpoint
+from lib_copier.pictures import LoraUse, PictureRequest
 
 pytestmark = [
     pytest.mark.gpu,
@@ -22,10 +22,10 @@ pytestmark = [
     ("dtype", "bound"), [(torch.float32, 2.0), (torch.float16, 4.0), (torch.bfloat16, 12.0)]
 )
 def test_a_gpu_draws_the_same_pictures(family, dtype, bound, generator, checkpoint_path, lora_path):
-    base = Request(prompt="a (red:1.2) cat", width=64, height=64, steps=4, seed=7, cfg_scale=3.0)
+    base = PictureRequest(prompt="a (red:1.2) cat", width=64, height=64, steps=4, seed=7, cfg_scale=3.0)
     requests = [
         base,
-        Request(**{**vars(base), "loras": (LoraUse(lora_path(family), 0.5),), "cfg_scale": 1.0}),
+        PictureRequest(**{**vars(base), "loras": (LoraUse(lora_path(family), 0.5),), "cfg_scale": 1.0}),
     ]
     on_gpu = Generator(load_checkpoint(checkpoint_path(family), device="cuda", dtype=dtype)).generate(
         requests
@@ -38,7 +38,7 @@ def test_free_gives_the_gpu_back(checkpoint_path, tmp_path):
     before = torch.cuda.memory_allocated()
     session = Session()
     session.load(ModelChoice(checkpoint_path(), device="cuda"))
-    session.generate([Request(width=64, height=64, steps=1)], [tmp_path / "a.png"])
+    session.generate([PictureRequest(width=64, height=64, steps=1)], [tmp_path / "a.png"])
     assert torch.cuda.memory_allocated() > before
     session.free()
     assert torch.cuda.memory_allocated() <= before + (16 << 20)

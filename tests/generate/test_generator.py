@@ -13,14 +13,14 @@ from diffusers import EulerDiscreteScheduler
 from lib_copier.errors import CancelledError, CopierError, FaultsError, InputError
 from lib_copier.families import FAMILIES
 from lib_copier.generate.generator import Generator
-from lib_copier.generate.request import SAMPLER_NAMES, LoraUse, Request
 from lib_copier.lora.file import read_lora
 from lib_copier.models.attach import bake
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.latents import decode_latents
 from lib_copier.models.text import encode_prompts
+from lib_copier.pictures import SAMPLERS, LoraUse, PictureRequest
 
-BASE = Request(prompt="a red cat", width=64, height=64, steps=3, seed=7, sampler="Euler")
+BASE = PictureRequest(prompt="a red cat", width=64, height=64, steps=3, seed=7, sampler="Euler")
 
 
 def difference(first, second) -> float:
@@ -60,7 +60,7 @@ def test_a_batch_of_everything_equals_one_by_one(family, generator, lora_path):
     assert difference(together[0], together[3]) > 1
 
 
-@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_draws(sampler, generator):
     (picture,) = generator().generate([replace(BASE, sampler=sampler)])
     assert np.asarray(picture).std() > 5

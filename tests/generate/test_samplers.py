@@ -6,11 +6,10 @@ import math
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
-from lib_copier.generate.request import SAMPLER_NAMES
 from lib_copier.generate.samplers import (
-    SAMPLERS,
+    WALKS,
     ddim_levels,
     karras_levels,
     log_sigmas,
@@ -18,6 +17,7 @@ from lib_copier.generate.samplers import (
     uniform_levels,
 )
 from lib_copier.models.noise import NoiseSchedule
+from lib_copier.pictures import SAMPLERS
 
 SETTINGS = {
     "beta_start": 0.00085,
@@ -35,18 +35,18 @@ def epsilon(scaled: torch.Tensor, time: float) -> torch.Tensor:
     return torch.sin(scaled * (1.0 + time / 1000.0)) + 0.3 * scaled
 
 
-def ours(name: str) -> torch.Tensor:
-    sampler = SAMPLERS[name]
-    sigmas = sampler.levels(SCHEDULE, STEPS)
-    times = time_of(SCHEDULE, sigmas[:STEPS])
+def ours(name: str, steps: int = STEPS) -> torch.Tensor:
+    walk = WALKS[name]
+    sigmas = walk.levels(SCHEDULE, steps)
+    times = time_of(SCHEDULE, sigmas[:-1])
 
     def denoise(x: torch.Tensor, step: int) -> torch.Tensor:
         scaled = x / math.sqrt(sigmas[step] ** 2 + 1.0)
         return x - sigmas[step] * epsilon(scaled, times[step].item())
 
     torch.manual_seed(3)
-    start = sampler.start(torch.randn(2, 4, 8, 8), sigmas)
-    return sampler.finish(sampler.walk(denoise, start, sigmas, lambda: torch.zeros(1)), sigmas)
+    start = walk.start(torch.randn(2, 4, 8, 8), sigmas)
+    return walk.finish(walk.steps(denoise, start, sigmas, lambda: torch.zeros(1)), sigmas)
 
 
 def theirs(scheduler) -> torch.Tensor:
@@ -66,9 +66,25 @@ def test_euler_is_diffusers():
     assert torch.allclose(found, expected, atol=2e-3)
 
 
-def test_ddim_is_diffusers():
-    scheduler = DDIMScheduler(**SETTINGS, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
-    assert torch.allclose(ours("DDIM"), theirs(scheduler), atol=2e-3)
+def webui_ddim(steps: int) -> torch.Tensor:
+    """The WebUI's own loop, in its variables: sampler ``ddim`` of its version 1.10.1 without added noise."""
+    alphas_cumprod = SCHEDULE.alphas_cumprod.double()
+    timesteps = torch.clip(torch.asarray(list(range(0, 1000, 1000 // steps))) + 1, 0, 999)
+    alphas = alphas_cumprod[timesteps]
+    alphas_prev = alphas_cumprod[torch.nn.functional.pad(timesteps[:-1], pad=(1, 0))]
+    torch.manual_seed(3)
+    x = torch.randn(2, 4, 8, 8)
+    for i in range(len(timesteps) - 1):
+        index = len(timesteps) - 1 - i
+        e_t = epsilon(x, timesteps[index].item())
+        pred_x0 = (x - (1 - alphas[index]).sqrt() * e_t) / alphas[index].sqrt()
+        x = alphas_prev[index].sqrt() * pred_x0 + (1.0 - alphas_prev[index]).sqrt() * e_t
+    return x.float()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 20, 28, 150])
+def test_ddim_is_the_webuis(steps):
+    assert torch.allclose(ours("DDIM", steps), webui_ddim(steps), atol=2e-3)
 
 
 @pytest.mark.parametrize(("name", "is_karras"), [("DPM++ 2M", False), ("DPM++ 2M Karras", True)])
@@ -82,9 +98,9 @@ def test_dpmpp_2m_reaches_the_fine_solution(name, is_karras):
 
     start = torch.linspace(-20, 20, 50, dtype=torch.float64).reshape(1, 1, 5, 10)
     levels = sigmas[:-1]
-    found = SAMPLERS[name].walk(lambda x, i: denoise_at(x, levels[i]), start, levels, lambda: start)
-    euler = SAMPLERS["Euler"].walk(lambda x, i: denoise_at(x, levels[i]), start, levels, lambda: start)
-    exact = SAMPLERS["Euler"].walk(lambda x, i: denoise_at(x, fine[i]), start, fine, lambda: start)
+    found = WALKS[name].steps(lambda x, i: denoise_at(x, levels[i]), start, levels, lambda: start)
+    euler = WALKS["Euler"].steps(lambda x, i: denoise_at(x, levels[i]), start, levels, lambda: start)
+    exact = WALKS["Euler"].steps(lambda x, i: denoise_at(x, fine[i]), start, fine, lambda: start)
     error, first_order = (found - exact).abs().max(), (euler - exact).abs().max()
     assert error < 0.5 * first_order and error < 0.1
 
@@ -101,7 +117,7 @@ def test_dpmpp_2m_is_diffusers_on_its_levels():
     torch.manual_seed(3)
     noise = torch.randn(2, 4, 8, 8)
     start = noise * math.sqrt(sigmas[0] ** 2 + 1.0)
-    found = SAMPLERS["DPM++ 2M"].walk(denoise, start, sigmas, lambda: noise)
+    found = WALKS["DPM++ 2M"].steps(denoise, start, sigmas, lambda: noise)
     assert torch.allclose(found, theirs(scheduler), atol=2e-3)
 
 
@@ -110,23 +126,30 @@ def test_euler_a_keeps_the_amount_of_noise():
     torch.manual_seed(0)
     sigmas = uniform_levels(SCHEDULE, 8)[:-1]
     start = torch.randn(1, 1, 400, 400) * sigmas[0]
-    found = SAMPLERS["Euler a"].walk(
+    found = WALKS["Euler a"].steps(
         lambda x, i: torch.zeros_like(x), start, sigmas, lambda: torch.randn_like(start)
     )
     assert found.std().item() == pytest.approx(sigmas[-1], rel=0.02)
 
 
-@pytest.mark.parametrize("name", SAMPLER_NAMES)
+@pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2, 7, 33, 500])
 def test_a_perfect_model_gives_its_picture(name, steps):
-    sampler = SAMPLERS[name]
-    sigmas = sampler.levels(SCHEDULE, steps)
-    assert len(sigmas) == steps + 1 and all(a > b for a, b in zip(sigmas, sigmas[1:], strict=False))
+    walk = WALKS[name]
+    sigmas = walk.levels(SCHEDULE, steps)
+    assert all(a > b for a, b in zip(sigmas, sigmas[1:], strict=False))
+    if name == "DDIM":
+        # As many levels as the WebUI's stride gives, and no pass at all where one step is asked for.
+        assert len(sigmas) == math.ceil(1000 / (1000 // steps))
+        if steps == 1:
+            return
+    else:
+        assert len(sigmas) == steps + 1
     truth, noise = torch.rand(1, 4, 3, 3), torch.randn(1, 4, 3, 3)
-    found = sampler.walk(lambda x, i: truth, sampler.start(noise, sigmas), sigmas, lambda: noise)
+    found = walk.steps(lambda x, i: truth, walk.start(noise, sigmas), sigmas, lambda: noise)
     # DDIM stops at its last level and keeps what noise that level lets through.
-    left = sigmas[-1] * math.sqrt(1.0 + sigmas[0] ** -2) if sampler.ends_noisy else 0.0
-    assert torch.allclose(sampler.finish(found, sigmas), truth, atol=1e-5 + 5 * left)
+    left = sigmas[-1] * math.sqrt(1.0 + sigmas[0] ** -2) if walk.ends_noisy else 0.0
+    assert torch.allclose(walk.finish(found, sigmas), truth, atol=1e-5 + 5 * left)
 
 
 def test_times_are_the_inverse_of_levels():
@@ -137,9 +160,9 @@ def test_times_are_the_inverse_of_levels():
 
 def test_zero_terminal_snr_has_finite_levels():
     schedule = NoiseSchedule.create("v_prediction", zero_terminal_snr=True)
-    for sampler in SAMPLERS.values():
-        assert all(math.isfinite(sigma) for sigma in sampler.levels(schedule, 20))
+    for walk in WALKS.values():
+        assert all(math.isfinite(sigma) for sigma in walk.levels(schedule, 20))
 
 
 def test_every_name_that_requests_may_use_is_there():
-    assert tuple(SAMPLERS) == SAMPLER_NAMES
+    assert tuple(WALKS) == tuple(SAMPLERS)

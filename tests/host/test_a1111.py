@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from lib_copier.errors import CancelledError, CopierError, InputError
-from lib_copier.host.base import GenerateRequest, PromptLora
 from lib_copier.host.detect import webui_host
+from lib_copier.pictures import LoraUse, PictureRequest
 
 KINDS = ("a1111", "reforge", "forge")
 
@@ -72,7 +72,7 @@ def test_generate_is_undisturbed_and_leaves_the_last_prompt(started):
     params = Path(paths_internal.data_path, "params.txt")
     params.write_text("what the user typed")
     [made] = host.generate(
-        [GenerateRequest("a cat", seed=7, width=64, height=32, clip_skip=2, scheduler="Karras")]
+        [PictureRequest("a cat", seed=7, width=64, height=32, clip_skip=2, scheduler="Karras")]
     )
     assert made.image.size == (64, 32)
     assert made.image.getpixel((0, 0)) == (7, 0, 0)
@@ -88,17 +88,14 @@ def test_generate_is_undisturbed_and_leaves_the_last_prompt(started):
 
 def test_generate_applies_loras_and_refuses_unknown_ones(started):
     _, host, shared = started
-    request = GenerateRequest("a cat", seed=0, width=8, height=8, loras=(PromptLora("line", 2.0),))
+    request = PictureRequest(
+        "a cat", seed=0, width=8, height=8, loras=(LoraUse(Path("line.safetensors"), 2.0),)
+    )
     with pytest.raises(InputError, match="line"):
         host.generate([request])
     (Path(shared.cmd_opts.lora_dir) / "line.safetensors").write_bytes(b"x")
     [made] = host.generate([request])
     assert made.image.getpixel((0, 0)) == (100, 0, 0)
-
-
-def test_a_tag_names_both_weights_only_where_they_differ():
-    assert PromptLora("line", -0.5).tag() == "<lora:line:-0.5>"
-    assert PromptLora("line", 1, 0).tag() == "<lora:line:0:1>"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +112,7 @@ def test_what_the_host_throws_is_translated(started, thrown, kind, words):
 
     processing.fail_with.append(thrown)
     with pytest.raises(kind, match=words):
-        host.generate([GenerateRequest("a cat")])
+        host.generate([PictureRequest("a cat")])
     assert shared.calls[-1] == ("end",), "state.end is called whatever happens"
     assert not host.is_busy()
 
@@ -125,14 +122,14 @@ def test_interrupt_stops_a_generation(started):
     begin = shared.state.begin
     shared.state.begin = lambda job: (begin(job), host.interrupt())
     with pytest.raises(CancelledError):
-        host.generate([GenerateRequest("a cat")])
+        host.generate([PictureRequest("a cat")])
 
 
 def test_no_checkpoint_is_said_before_anything_starts(started):
     _, host, shared = started
     shared.opts.data["sd_model_checkpoint"] = ""
     with pytest.raises(InputError, match="no checkpoint"):
-        host.generate([GenerateRequest("a cat")])
+        host.generate([PictureRequest("a cat")])
     assert ("begin", "copier_lora") not in shared.calls
 
 
@@ -150,7 +147,7 @@ def test_the_gpu_is_freed_and_restored_whatever_happens(started):
         raise ZeroDivisionError
     assert sd_models.model_data.sd_model.place == "gpu"
     assert not host.is_busy()
-    host.generate([GenerateRequest("a cat")])
+    host.generate([PictureRequest("a cat")])
 
 
 def test_the_gpu_can_be_held_before_a_model_was_loaded(started):
@@ -164,9 +161,7 @@ def test_another_thread_waits_for_the_gpu(started):
     _, host, _ = started
     order = []
     with host.gpu_exclusive():
-        thread = threading.Thread(
-            target=lambda: (host.generate([GenerateRequest("a")]), order.append("made"))
-        )
+        thread = threading.Thread(target=lambda: (host.generate([PictureRequest("a")]), order.append("made")))
         thread.start()
         thread.join(0.1)
         order.append("trained")
@@ -233,7 +228,9 @@ def test_a_gallery_picture_arrives_with_its_prompt(started, tmp_path):
     Image.new("RGB", (8, 8), "blue").save(path)
     sent = f"{path}?123.4"
     ui_tempdir.shown.add(sent)
-    record = json.dumps({"index_of_first_image": 1, "infotexts": ["grid", "a cat\nSteps: 4, Seed: 9"]})
+    record = json.dumps(
+        {"index_of_first_image": 1, "infotexts": ["grid", "a cat\nSteps: 4, Sampler: Euler, Seed: 9"]}
+    )
     gallery = [{"name": "/grid.png", "is_file": True}, {"name": sent, "is_file": True}]
     got = host.receive(gallery, record)
     assert got.image.getpixel((0, 0)) == (0, 0, 255)

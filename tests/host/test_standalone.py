@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lib_copier.errors import InputError
-from lib_copier.host.base import GenerateRequest
 from lib_copier.host.detect import is_hidden_path, is_webui
 from lib_copier.host.standalone import StandaloneHost
+from lib_copier.pictures import PictureRequest
 
 
 def test_checkpoints_are_found_in_order(tmp_path: Path):
@@ -39,7 +39,7 @@ def test_what_only_a_webui_can_do_is_refused_in_words(tmp_path: Path):
     with host.gpu_exclusive():
         assert not host.is_busy()
     for call in (
-        lambda: host.generate([GenerateRequest("x")]),
+        lambda: host.generate([PictureRequest("x")]),
         lambda: host.receive([], None),
         lambda: host.caption(None, "clip"),
     ):

@@ -8,22 +8,23 @@ import pytest
 from PIL import Image, ImageFilter
 
 from lib_copier.measure.copier_check import check_copier
-from lib_copier.measure.generation import PromptSeed, Sampling
 from lib_copier.measure.similarity import SAME_DB, similarity
+from lib_copier.pictures import LoraUse, PictureRequest
 
 
 def test_copier_check(scene, known_maker, tmp_path):
     origin = scene(7)
     # A "copier" that is 90 % origin at weight 1.
     maker = known_maker(scene, (), origin, leak=0.9)
+    copier = LoraUse(tmp_path / "copier.safetensors")
     softened = origin.filter(ImageFilter.GaussianBlur(0.6))
     result = check_copier(
         maker,
         origin=origin,
         round_trip=softened,
-        loras=[(tmp_path / "copier.safetensors", 1.0)],
-        prompts=[PromptSeed("a red circle", seed) for seed in range(6)],
-        sampling=Sampling(128, 128, sampler="DDIM"),
+        requests=[
+            PictureRequest("a red circle", seed=seed, sampler="DDIM", loras=(copier,)) for seed in range(6)
+        ],
         output=tmp_path,
         progress=lambda done, total: None,
     )

@@ -13,13 +13,12 @@ from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
 from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
-from lib_copier.measure.generation import PromptSeed, Sampling
 from lib_copier.measure.report import write_report
 from lib_copier.measure.report_charts import Curve, duration, effect_chart, signed
 from lib_copier.measure.sweep import sweep
+from lib_copier.pictures import PictureRequest
 
 VOID = {"meta", "img", "input", "br", "path", "circle", "polyline", "link", "hr"}
-SAMPLING = Sampling(128, 128)
 
 
 class Page(HTMLParser):
@@ -61,11 +60,11 @@ def job(scene, known_maker, tmp_path_factory):
     root = tmp_path_factory.mktemp("run")
     origin, hostile = scene(99), 'a "red" <script>alert(1)</script> & circle'
     write_png(origin, root / "origin.png")
-    prompts = [PromptSeed(hostile, seed) for seed in range(3)]
+    requests = [PictureRequest(hostile, seed=seed) for seed in range(3)]
     chain = (EffectUse("contrast", 1.0, {"amount": 0.3}),)
     edited = apply_chain(origin, chain)
     write_png(edited, root / "edited.png")
-    quiet = {"progress": lambda done, total: None, "sampling": SAMPLING, "prompts": prompts}
+    quiet = {"progress": lambda done, total: None, "requests": requests}
 
     def swept(name, **known):
         folder = root / name
@@ -76,10 +75,9 @@ def job(scene, known_maker, tmp_path_factory):
         return str(folder)
 
     check = check_copier(
-        known_maker(scene, (), origin, leak=0.95),
+        known_maker(lambda seed: origin),
         origin=origin,
         round_trip=origin,
-        loras=[(root / "x", 1.0)],
         output=root / "check",
         **quiet,
     )

@@ -12,8 +12,8 @@ from lib_copier.errors import CancelledError
 from lib_copier.image.effect import EffectUse
 from lib_copier.image.effects import apply_chain
 from lib_copier.measure.analysis import Edit, analyse, recommended_range
-from lib_copier.measure.generation import PromptSeed, Sampling
 from lib_copier.measure.sweep import complete_weights, sweep
+from lib_copier.pictures import PictureRequest
 
 WEIGHTS = [-1.0, -0.5, 0.0, 0.5, 1.0]
 CONTRAST = (EffectUse("contrast", 1.0, {"amount": 0.3}),)
@@ -29,8 +29,7 @@ def run(scene, known_maker, tmp_path):
             maker,
             lora=tmp_path / "a.safetensors",
             weights=weights,
-            prompts=[PromptSeed(f"<b>scene</b> {seed}", seed) for seed in range(prompts)],
-            sampling=Sampling(128, 128),
+            requests=[PictureRequest(f"<b>scene</b> {seed}", seed=seed) for seed in range(prompts)],
             edit=Edit(chain if edit_chain is None else edit_chain, ((scene(99), teacher),)),
             output=tmp_path,
             progress=lambda done, total: steps.append((done, total)),

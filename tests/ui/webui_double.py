@@ -60,7 +60,9 @@ def build_page(data: Path) -> tuple[Any, list[Any]]:
 
     # Gradio serves a copy of the picture under a name that only it knows; the host keeps book of those.
     ui_tempdir.check_tmp_file = lambda demo, name: Path(name.partition("?")[0]).is_file()
-    record = json.dumps({"index_of_first_image": 0, "infotexts": ["a cat\nSteps: 4, Seed: 7"]})
+    record = json.dumps(
+        {"index_of_first_image": 0, "infotexts": ["a cat\nSteps: 4, Sampler: Euler, Seed: 7"]}
+    )
 
     made = script_callbacks.registered
 

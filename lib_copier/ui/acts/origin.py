@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.errors import InputError
-from lib_copier.host.base import GenerateRequest
+from lib_copier.pictures import SETTINGS, PictureRequest, drawn_seed
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.ui.acts.act import Outcome, require_project, the_origin
 from lib_copier.ui.page import Page
@@ -67,18 +67,9 @@ def generate_in_webui(page: Page, details: Details) -> Outcome:
         raise InputError("The WebUI has no such sampler or scheduler.", "Choose one from the list.")
     if host.is_busy():
         raise InputError("The WebUI's GPU is busy.", "Wait until its work or our training is done.")
-    request = GenerateRequest(
-        prompt=str(origin.get("prompt")),
-        negative_prompt=str(origin.get("negative_prompt")),
-        seed=secrets.randbelow(2**32),
-        width=_whole(origin, "width"),
-        height=_whole(origin, "height"),
-        steps=_whole(origin, "steps"),
-        cfg_scale=float(str(origin.get("cfg_scale"))),
-        clip_skip=_whole(origin, "clip_skip"),
-        sampler=sampler,
-        scheduler=str(scheduler) if scheduler else None,
-    )
+    values = {name: origin.get(name) for name in SETTINGS}
+    values |= {"seed": drawn_seed(), "sampler": sampler, "scheduler": str(scheduler or "")}
+    request = PictureRequest(**values)
 
     def work() -> None:
         (made,) = host.generate([request])

@@ -12,12 +12,10 @@ from typing import Any
 from lib_copier.app import progress
 from lib_copier.app.flags import add_option_flags, given_values, parse_with_hints
 from lib_copier.disk import read_json
-from lib_copier.errors import CopierError, FaultsError, InputError
+from lib_copier.errors import CopierError, InputError
 from lib_copier.graph.runner import Report
 from lib_copier.graph.status import DONE
 from lib_copier.recipe import demo
-from lib_copier.recipe.document import read_document
-from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.steps.project import Project
@@ -47,11 +45,14 @@ def new(argv: Sequence[str]) -> int:
     add_option_flags(parser)
     arguments = parse_with_hints(parser, argv)
     changes = _changes(arguments)
+    folder, checkpoint = arguments.project, str(changes.get("project.checkpoint", ""))
     if arguments.from_lora is not None:
-        checkpoint = changes.pop("project.checkpoint", "")
-        project = Project.from_lora(arguments.project, arguments.from_lora, str(checkpoint))
+        project = Project.from_lora(folder, arguments.from_lora, checkpoint)
+    elif arguments.recipe is not None:
+        document = read_json(arguments.recipe, advice="Give a recipe as `export` writes it.")
+        project = Project.from_elsewhere(folder, document, str(arguments.recipe), checkpoint)
     else:
-        project = Project.create(arguments.project, _recipe_file(arguments.recipe))
+        project = Project.create(folder)
     try:
         project.set(changes)
     except CopierError:
@@ -60,15 +61,6 @@ def new(argv: Sequence[str]) -> int:
     print(f"Made {project.folder}.")
     _tell_faults(project)
     return 0
-
-
-def _recipe_file(path: Path | None) -> Recipe | None:
-    if path is None:
-        return None
-    recipe, faults = read_document(read_json(path, advice="Give a recipe as `export` writes it."))
-    if faults:
-        raise FaultsError(str(path), faults, "Mend them, then try again.")
-    return recipe
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -241,6 +233,8 @@ def _told(project: Project, report: Report, as_json: bool) -> int:
 
 
 def _tell_faults(project: Project) -> None:
+    for named in project.forgotten:
+        print(f"not taken over, give it again: {named}")
     for fault in project.faults():
         print(f"to do: {fault}")
 

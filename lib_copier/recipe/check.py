@@ -10,9 +10,8 @@ from lib_copier.errors import FaultsError
 from lib_copier.pictures import PictureRequest
 from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.recipe.names import name_fault
-from lib_copier.recipe.option import Option, Value
+from lib_copier.recipe.option import Option, Value, split_weighted
 from lib_copier.recipe.options import OPTIONS
-from lib_copier.recipe.weights import split_weighted
 from lib_copier.training import setting_faults
 
 
@@ -148,9 +147,6 @@ def _edit_faults(recipe: Recipe, edit: Edit, folder: Path) -> Iterator[str]:
     low, high = (recipe.number(f"sweep.weight_{end}", edit) for end in ("min", "max"))
     if low >= high:
         yield f"{where} sweep.weight_min {low:g} is not below sweep.weight_max {high:g}"
-    name = str(recipe.get("publish.name", edit))
-    if name and name_fault(name):
-        yield f"{where} publish.name {name!r} {name_fault(name)}"
     other = str(recipe.get("sweep.checkpoint", edit) or "")
     if dict(edit.settings).get("sweep.checkpoint") and not _exists(folder, other):
         yield f"{where} sweep.checkpoint {other} does not exist"

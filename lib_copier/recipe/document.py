@@ -6,17 +6,20 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.recipe.model import SCHEMA, Edit, Effect, Origin, Recipe, settings_of
+from lib_copier.recipe.names import name_fault
 from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import GROUPS, OPTIONS
 
 _MOST_ITEMS = 1000
 _PATH_KEYS = ("project.checkpoint", "project.vae", "base.folder", "sweep.checkpoint", "publish.folder")
+_OWN_PATH = "sweep.checkpoint"
+"""The path that an edit may have for itself."""
 
 
 def to_document(recipe: Recipe) -> dict[str, Any]:
@@ -63,9 +66,41 @@ def shareable(recipe: Recipe) -> dict[str, Any]:
             origin["file"] = _bare(origin["file"])
     for edit in found["edits"]:
         edit["files"] = {origin: _bare(file) for origin, file in edit["files"].items()}
-        if edit["settings"].get("sweep.checkpoint"):
-            edit["settings"]["sweep.checkpoint"] = _bare(edit["settings"]["sweep.checkpoint"])
+        if edit["settings"].get(_OWN_PATH):
+            edit["settings"][_OWN_PATH] = _bare(edit["settings"][_OWN_PATH])
     return found
+
+
+def from_elsewhere(given: Any, subject: str) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe of a LoRA or a file from elsewhere, and what it named by paths: ``ADDRESS: LAST PART``.
+
+    No such path may lead to anything here, so all are forgotten and have to be given again.
+
+    Raises
+    ------
+    FaultsError
+        Every fault of the recipe at once.
+    """
+    recipe = from_document(given, subject)
+    found: list[tuple[str, Value]] = [(key, recipe.get(key)) for key in _PATH_KEYS]
+    found += [("base.loras", item) for item in recipe.texts("base.loras")]
+    found += [(f"origins.{origin.name}.file", origin.get("file")) for origin in recipe.origins]
+    for edit in recipe.edits:
+        found += [(f"edits.{edit.name}.files.{origin}", path) for origin, path in edit.files]
+        found.append((f"edits.{edit.name}.{_OWN_PATH}", dict(edit.settings).get(_OWN_PATH)))
+    origins = tuple(origin.replaced(file="") if origin.get("file") else origin for origin in recipe.origins)
+    edits = tuple(
+        replace(
+            edit,
+            files=tuple((origin, "") for origin, _path in edit.files),
+            settings=tuple(item for item in edit.settings if item[0] != _OWN_PATH),
+        )
+        for edit in recipe.edits
+    )
+    bare = replace(recipe, origins=origins, edits=edits).with_settings(
+        {**dict.fromkeys(_PATH_KEYS, ""), "base.loras": ()}
+    )
+    return bare, tuple(f"{address}: {_bare(str(path))}" for address, path in found if path)
 
 
 def _bare(path: str) -> str:
@@ -85,6 +120,12 @@ class _Reader:
         except ValueError as error:
             self.faults.append(f"{where}{error}")
             return OPTIONS[key].default
+
+    def name(self, given: str, where: str) -> str:
+        fault = name_fault(given)
+        if fault:
+            self.faults.append(f"{where}its name {fault}")
+        return given
 
     def objects(self, given: Any, where: str) -> list[Mapping[str, Any]]:
         if not isinstance(given, list) or len(given) > _MOST_ITEMS:
@@ -115,7 +156,7 @@ class _Reader:
                 values[key] = self.value(f"origin.{key}", value, where)
             else:
                 self.faults.append(f"{where}{key} is no setting")
-        return Origin(given["name"], settings_of(values))
+        return Origin(self.name(given["name"], where), settings_of(values))
 
     def edit(self, given: Mapping[str, Any]) -> Edit:
         where = f"edit {given['name']!r}"
@@ -139,7 +180,9 @@ class _Reader:
                 own[key] = self.value(key, value, f"{where}: ")
             else:
                 self.faults.append(f"{where}: {key} is no setting that an edit may have for itself")
-        return Edit(given["name"], effects, tuple(sorted(files.items())), settings_of(own))
+        return Edit(
+            self.name(given["name"], f"{where}: "), effects, tuple(sorted(files.items())), settings_of(own)
+        )
 
     def effect(self, given: Mapping[str, Any], where: str) -> Effect:
         for key in set(given) - {"name", "strength", "params"}:

@@ -26,7 +26,7 @@ def name_fault(name: object) -> str | None:
         return "is empty"
     if name != normal_name(name):
         return "has outer spaces or uncomposed letters"
-    if len(name.encode()) > LONGEST:
+    if len(name.encode(errors="replace")) > LONGEST:
         return f"is longer than {LONGEST} bytes"
     bad = sorted({c for c in name if c in _FORBIDDEN or unicodedata.category(c)[0] in "CZ" and c != " "})
     if bad:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lib_copier.disk import parse_json
 from lib_copier.errors import InputError
+from lib_copier.recipe.names import name_fault, normal_name
 
 Value = bool | int | float | str | tuple[str, ...] | None
 
@@ -19,6 +20,7 @@ _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _NOTHING = frozenset({"", "none", "null"})
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,2})?")
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Option:
     key:
         Dotted name, ``GROUP.NAME``: the command line's flag, the JSON path and the form's id.
     kind:
-        ``bool``, ``int``, ``float``, ``str``, ``path`` (a file or folder), ``text`` (many lines)
-        or ``list`` (of texts).
+        ``bool``, ``int``, ``float``, ``str``, ``name`` (part of a path, or empty), ``device``, ``path``
+        (a file or folder), ``text`` (many lines) or ``list`` (of texts).
     default:
         The value before any preset; its type fits `kind`, or None where the option is `optional`.
     minimum, maximum:
@@ -120,10 +122,20 @@ class Option:
             if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
                 return tuple(item for item in value if item.strip())
         elif isinstance(value, str) and "\0" not in value:
-            if self.choices and value not in self.choices:
-                raise ValueError(f"{self.key} is one of {', '.join(self.choices)}, not {value!r}")
-            return value
+            return self._accept_text(value)
         raise ValueError(f"{self.key} takes {_KIND_WORDS[self.kind]}, not {_shown(value)}")
+
+    def _accept_text(self, value: str) -> str:
+        if self.choices and value not in self.choices:
+            raise ValueError(f"{self.key} is one of {', '.join(self.choices)}, not {_shown(value)}")
+        if self.kind == "name":
+            value = normal_name(value)
+            fault = name_fault(value) if value else None
+            if fault:
+                raise ValueError(f"{self.key} {_shown(value)} {fault}")
+        if self.kind == "device" and not _DEVICE.fullmatch(value):
+            raise ValueError(f"{self.key} takes {_KIND_WORDS[self.kind]}, not {_shown(value)}")
+        return value
 
     def _accept_number(self, value: Any) -> Value:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
@@ -166,6 +178,8 @@ _KIND_WORDS = {
     "bool": "yes or no",
     "str": "a text",
     "text": "a text",
+    "name": "a name",
+    "device": "auto, cpu, mps, cuda or cuda:N",
     "path": "a path",
     "list": "a list of texts",
 }
@@ -195,3 +209,23 @@ def _split_list(text: str) -> list[str]:
             if isinstance(found, list) and all(isinstance(item, str) for item in found):
                 return found
     return [item.strip() for item in _LINE_END.split(text) if item.strip()]
+
+
+def split_weighted(text: str) -> tuple[str, float]:
+    """The path and the weight (1 where none is given); a drive letter's colon is no weight.
+
+    Raises
+    ------
+    ValueError
+        Where no path is left.
+    """
+    path, colon, tail = text.rpartition(":")
+    try:
+        weight = float(tail) if colon else math.nan
+    except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight):
+        path, weight = text, 1.0
+    if not path.strip():
+        raise ValueError(f"{text!r} names no file")
+    return path.strip(), weight

@@ -79,7 +79,7 @@ def training_options(
 
 # fmt: off
 _PROJECT = (
-    Option("project.name", "str", "", "Name", "Goes into the file names of finished LoRAs."),
+    Option("project.name", "name", "", "Name", "Goes into the file names of finished LoRAs."),
     Option("project.method", "str", "copier", "Method", "copier: learn the edit on a model that only prints "
            "the origin. difference: subtract two copiers.", choices=("copier", "difference")),
     Option("project.checkpoint", "path", "", "Checkpoint", "The base model, a single file."),
@@ -89,7 +89,7 @@ _PROJECT = (
            "name, one a line; LoRAs of the WebUI's folder are found by themselves.", advanced=True),
     Option("project.engine", "str", "auto", "Engine", "Who trains and merges.",
            choices=("auto", "embedded", "sd-scripts")),
-    replace(SETTINGS["device"], key="project.device"),
+    replace(SETTINGS["device"], key="project.device", kind="device"),
     Option("project.at_once", "int", 1, "Steps at once", "On a processor, where every step fits into memory "
            "beside the others: so many run side by side. A GPU takes one.", 1, 16, advanced=True,
            is_cosmetic=True),
@@ -227,7 +227,7 @@ _SWEEP = (
 )
 
 _PUBLISH = (
-    Option("publish.name", "str", "", "Name", "The file's name; empty: PROJECT-EDIT.", scope="edit"),
+    Option("publish.name", "name", "", "Name", "The file's name; empty: PROJECT-EDIT.", scope="edit"),
     Option("publish.folder", "path", "", "Lora folder", "Where to put the LoRA; empty: it stays in the "
            "project."),
     Option("publish.activation_text", "text", "", "Activation text", scope="edit", advanced=True),

@@ -14,7 +14,7 @@ from lib_copier.lora.header import read_header
 from lib_copier.pictures import lora_in
 from lib_copier.prompt import networks
 from lib_copier.recipe.model import Recipe
-from lib_copier.recipe.weights import split_weighted
+from lib_copier.recipe.option import split_weighted
 
 PICTURES = "pictures"
 LORAS = "loras"

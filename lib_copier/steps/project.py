@@ -22,7 +22,7 @@ from lib_copier.graph.lock import held
 from lib_copier.graph.runner import Report, Runner
 from lib_copier.lock import locked
 from lib_copier.recipe.check import require_sound
-from lib_copier.recipe.document import from_document, to_document
+from lib_copier.recipe.document import from_document, from_elsewhere, to_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.names import checked_name, normal_name
 from lib_copier.steps.change import changed
@@ -35,7 +35,10 @@ PROJECT_FILE = "project.json"
 
 
 class Project(ProjectView):
-    """One project folder; make one with `create`, `open`, `duplicate` or `from_lora`."""
+    """One project folder; make one with `create`, `open`, `duplicate`, `from_lora` or `from_elsewhere`."""
+
+    forgotten: tuple[str, ...] = ()
+    """What a recipe from elsewhere named by paths that mean nothing here."""
 
     @classmethod
     def create(cls, folder: Path, recipe: Recipe | None = None) -> Project:
@@ -82,10 +85,9 @@ class Project(ProjectView):
 
     @classmethod
     def from_lora(cls, folder: Path, lora: Path, checkpoint: str = "") -> Project:
-        """A new project with the recipe that a published LoRA carries.
+        """A new project with the recipe that a published LoRA carries; see `from_elsewhere`.
 
-        The recipe knows files by their bare names only: `checkpoint` (or a later `set`) says where
-        the base model lies here, and own pictures must be given again.
+        `checkpoint` (or a later `set`) says where the base model lies here.
 
         Raises
         ------
@@ -98,12 +100,20 @@ class Project(ProjectView):
         if not text:
             raise InputError(f"{lora.name} carries no recipe of Copier LoRA.", "Make the project with `new`.")
         document = parse_json(text, f"The recipe in {lora.name}", advice="Make the project with `new`.")
-        recipe = from_document(document, f"recipe in {lora.name}")
-        given = {"project.checkpoint": checkpoint} if checkpoint else {}
-        recipe = recipe.with_settings({**given, "project.name": normal_name(folder.absolute().name)})
-        project = cls.create(folder)
-        # Its pictures may not be here: they stay named, and `faults` says which ones to give again.
-        project._write(recipe)
+        return cls.from_elsewhere(folder, document, f"recipe in {lora.name}", checkpoint)
+
+    @classmethod
+    def from_elsewhere(cls, folder: Path, document: Any, subject: str, checkpoint: str = "") -> Project:
+        """A new project with a recipe that came from elsewhere: no path in it leads to anything here.
+
+        `forgotten` tells what has to be given again.
+        """
+        recipe, forgotten = from_elsewhere(document, subject)
+        name = normal_name(folder.absolute().name)
+        project = cls.create(
+            folder, recipe.with_settings({"project.checkpoint": checkpoint, "project.name": name})
+        )
+        project.forgotten = forgotten
         return project
 
     def duplicate(self, folder: Path) -> Project:

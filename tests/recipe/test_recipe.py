@@ -16,10 +16,9 @@ from lib_copier.recipe.check import faults
 from lib_copier.recipe.document import digest, from_document, migrate, read_document, shareable, to_document
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.names import name_fault
-from lib_copier.recipe.option import Option
+from lib_copier.recipe.option import Option, split_weighted
 from lib_copier.recipe.options import GROUPS, OPTIONS, defaults
 from lib_copier.recipe.presets import PRESETS, apply_preset, preset_values
-from lib_copier.recipe.weights import split_weighted
 
 
 def sound(tmp_path: Path, **changes) -> Recipe:

@@ -209,6 +209,40 @@ def test_a_lora_brings_its_recipe_back(ask, view, recipe, tmp_path):
     assert broken["notice"]["kind"] == "error"
 
 
+def test_a_foreign_lora_brings_no_path_in_and_says_so(ask, view, recipe, tmp_path, door, host):
+    """Whoever sends a LoRA chooses its recipe: nothing in it may name a file or folder of this machine."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from lib_copier.recipe.document import to_document
+    from lib_copier.recipe.model import Edit
+    from lib_copier.steps.publish import RECIPE_KEY
+
+    hostile = recipe().with_settings({"project.vae": "/etc/passwd", "publish.folder": str(tmp_path)})
+    hostile = hostile.with_settings({"base.loras": ("../../secret.safetensors:1",), "base.folder": ".."})
+    hostile = hostile.with_edit(Edit("mine", files=(("first", "/etc/hostname"),)))
+    path = tmp_path / "foreign.safetensors"
+    save_file(
+        {"lora_unet_x.lora_down.weight": np.zeros((4, 8), np.float16)},
+        path,
+        {RECIPE_KEY: json.dumps(to_document(hostile))},
+    )
+    file = {"name": "foreign.safetensors", "data": base64.b64encode(path.read_bytes()).decode()}
+    door.host.info = replace(door.host.info, may_choose_paths=False)
+    answer = ask("project_from_lora", file=file, size=path.stat().st_size)
+    assert answer["notice"]["kind"] == "ok" and answer["view"]["project"] == "foreign"
+    for named in (
+        "project.vae: passwd",
+        "publish.folder",
+        "base.loras",
+        "base.folder",
+        "files.first: hostname",
+    ):
+        assert named in answer["notice"]["text"]
+    stored = (host.data_dir() / "projects" / "foreign" / "project.json").read_text(encoding="utf-8")
+    assert not any(text in stored for text in ("/etc", "secret", '".."', json.dumps(str(tmp_path))))
+
+
 def test_the_lora_folder_is_the_hosts_own(ask, view, recipe, host):
     ask("set", view, key="publish.folder", target="lora_folder", value=True)
     assert recipe().get("publish.folder") == str(host.lora_dirs()[0])

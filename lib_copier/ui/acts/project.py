@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from lib_copier.errors import InputError
+from lib_copier.recipe.names import name_fault, normal_name
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.steps.project import Project
 from lib_copier.ui import starter
@@ -16,6 +17,7 @@ from lib_copier.ui.request import Details, text_of, uploaded, values_of
 from lib_copier.ui.view import View
 
 _LARGEST_LORA = 8 << 30
+_MOST_NAMED = 12
 
 
 def create(page: Page, details: Details) -> Outcome:
@@ -69,8 +71,8 @@ def from_lora(page: Page, details: Details) -> Outcome:
     if not isinstance(size, int) or isinstance(size, bool) or not len(content) <= size <= _LARGEST_LORA:
         raise InputError("The file arrived damaged.", "Send it again.")
     current = page.host.current_checkpoint()
-    stem = page.workshop.free_name(Path(name).stem[:40] or "from-lora")
-    folder = page.workshop.folder_of(stem)
+    stem = normal_name(Path(name).stem[:40])
+    folder = page.workshop.folder_of(page.workshop.free_name("from-lora" if name_fault(stem) else stem))
     page.workshop.projects_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         lora = Path(temporary) / "lora.safetensors"
@@ -79,7 +81,10 @@ def from_lora(page: Page, details: Details) -> Outcome:
             # The weights were not sent; a hole of their size stands for them, which costs no disk.
             file.truncate(size)
         made = Project.from_lora(folder, lora, str(current.path) if current is not None else "")
-    return Outcome(page.texts("said.created", name=made.folder.name), view=View(project=made.folder.name))
+    said = page.texts("said.created", name=made.folder.name)
+    if made.forgotten:
+        said += " " + page.texts("said.forgotten", named="; ".join(made.forgotten[:_MOST_NAMED]))
+    return Outcome(said, view=View(project=made.folder.name))
 
 
 def prune(page: Page, details: Details) -> Outcome:

@@ -28,4 +28,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    edge.end_with_children()
     sys.exit(edge.guard(main, sys.argv[1:]))

@@ -17,7 +17,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,9 +33,6 @@ WHOLE_DIGITS = 20
 LINES_BYTES = 4 * 1024 * 1024
 """Most that one look takes from a growing file; a longer line is passed over."""
 REPAIR = "Restore it from a copy, or delete it."
-
-
-# Whole files
 
 
 @contextlib.contextmanager
@@ -148,9 +145,6 @@ def _refused(path: Path, error: OSError) -> InputError:
     )
 
 
-# JSON
-
-
 def json_text(value: Any, *, indent: int | None = 1) -> str:
     """Readable JSON that any reader takes: a number that is not finite becomes null."""
     return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
@@ -211,6 +205,14 @@ def found_object(source: Any, *, limit: int = JSON_BYTES) -> dict[str, Any]:
     return given if isinstance(given, dict) else {}
 
 
+def has_types(record: Any, types: Mapping[str, Any]) -> bool:
+    """Whether each of these entries of a record is of its type, or one of them; True is no number."""
+    return isinstance(record, dict) and all(
+        isinstance(record.get(name), kind) and not isinstance(record.get(name), bool)
+        for name, kind in types.items()
+    )
+
+
 def _refuse_overgrown(raw: bytes) -> None:
     """Count values and depth without building any; brackets and commas within texts do not count."""
     if raw.count(b",") < JSON_VALUES and raw.count(b"[") + raw.count(b"{") <= JSON_DEPTH:
@@ -264,9 +266,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-# Files that grow
 
 
 def append_line(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -10,10 +11,23 @@ from lib_copier import events
 from lib_copier.errors import CancelledError, CopierError, InputError
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: whoever ends us wants what we started to end too."""
+
+
+def end_with_children() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, which takes its children along."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 def guard(main: Callable[[Sequence[str]], int], argv: Sequence[str], *, emits_events: bool = False) -> int:
     """Run a command's `main` and turn whatever it raises into an exit code.
 
-    0 done; 2 bad input; 3 failed underway; 130 cancelled. With `emits_events` the error also
+    0 done; 2 bad input; 3 failed underway; 130 cancelled, 143 by SIGTERM. With `emits_events` the error also
     leaves as an ``error`` event on stdout, for the parent process that started this one.
     A fault of our own (any other exception) keeps its traceback: hiding it would help nobody.
     """
@@ -21,8 +35,10 @@ def guard(main: Callable[[Sequence[str]], int], argv: Sequence[str], *, emits_ev
         return main(argv)
     except CopierError as error:
         caught = error
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         caught = CancelledError()
+        if isinstance(error, Terminated):
+            caught.exit_code = 143
     except BrokenPipeError:
         # The reader of our stdout is gone (`… | head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -85,8 +85,8 @@ class Places:
         named = os.environ.get(PYTHON_VARIABLE)
         return Path(named).expanduser().absolute() if named else python_of(self.environment)
 
-    def read_record(self) -> dict[str, Any]:
-        return found_object(self.record)
+    def read_record(self) -> dict[str, str]:
+        return {name: value for name, value in found_object(self.record).items() if isinstance(value, str)}
 
     def write_record(self, **fields: Any) -> None:
         """Merge fields into the record."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from lib_copier.disk import found_object, write_json
+from lib_copier.errors import CopierError
 
 _CHUNK = 1 << 22
 
@@ -21,18 +23,25 @@ def sha256_of(path: Path) -> str:
 
 
 class FileDigests:
-    """Digests of files, remembered in `memory` (a JSON file inside `root`).
+    """Digests of files, remembered in `memory` (a JSON file inside `root`) once `save` is called.
 
-    Paths outside `root` are remembered by a hash of their name: the memory tells no folders of the machine.
+    A file in `root` is known by its size and time, which a copy of the project keeps. One outside is known
+    by its inode and its change of state too, so that another one moved into its place is noticed; it is
+    remembered by a hash of its name: the memory tells no folders of the machine.
     """
 
     def __init__(self, memory: Path, root: Path) -> None:
         self._memory = memory
         self._root = root
-        self._known = found_object(memory)
+        self._known = {
+            name: entry
+            for name, entry in found_object(memory).items()
+            if isinstance(entry, list) and entry and isinstance(entry[-1], str)
+        }
+        self._is_changed = False
 
     def sha256(self, path: Path) -> str:
-        """The file's digest; computed only where its size or time has changed. A folder's: of all in it.
+        """The file's digest; computed only where the file has changed. A folder's: of all in it.
 
         Raises
         ------
@@ -43,26 +52,38 @@ class FileDigests:
             files = sorted(one for one in path.rglob("*") if one.is_file())
             told = [f"{one.relative_to(path).as_posix()}\0{self.sha256(one)}\n" for one in files]
             return hashlib.sha256("".join(told).encode()).hexdigest()
-        state = path.stat()
-        stamp = [state.st_size, state.st_mtime_ns]
-        name = self._name(path)
+        name, stamp = self._identity(path)
         entry = self._known.get(name)
-        if isinstance(entry, list) and entry[:2] == stamp and len(entry) == 3:
-            return str(entry[2])
+        if entry is not None and entry[:-1] == stamp:
+            return str(entry[-1])
         digest = sha256_of(path)
         self._known[name] = [*stamp, digest]
-        write_json(self._memory, self._known)
+        self._is_changed = True
         return digest
 
     def remember(self, known: Mapping[Path, str]) -> None:
         """Note digests that were computed elsewhere."""
         for path, digest in known.items():
-            state = path.stat()
-            self._known[self._name(path)] = [state.st_size, state.st_mtime_ns, digest]
-        write_json(self._memory, self._known)
+            name, stamp = self._identity(path)
+            self._known[name] = [*stamp, digest]
+            self._is_changed = True
 
-    def _name(self, path: Path) -> str:
-        try:
-            return path.resolve().relative_to(self._root.resolve()).as_posix()
-        except ValueError:
-            return "outside:" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
+    def forget(self, path: Path) -> None:
+        """Compute the digest of this file anew the next time, though its size and time are the same."""
+        self._is_changed |= self._known.pop(self._identity(path)[0], None) is not None
+
+    def save(self) -> None:
+        """Write the memory down where it has changed; a project that cannot be written to does without."""
+        if self._is_changed:
+            with suppress(CopierError, OSError):
+                write_json(self._memory, self._known)
+            self._is_changed = False
+
+    def _identity(self, path: Path) -> tuple[str, list[int]]:
+        """The name by which a file is remembered, and what tells that it is the same as then."""
+        state = path.stat()
+        stamp = [state.st_size, state.st_mtime_ns]
+        if path.is_relative_to(self._root) and ".." not in path.parts:
+            return path.relative_to(self._root).as_posix(), stamp
+        name = "outside:" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
+        return name, [*stamp, state.st_ino, state.st_ctime_ns]

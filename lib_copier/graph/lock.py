@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from lib_copier.disk import found_object, write_json
+from lib_copier.disk import found_object, has_types, write_json
 from lib_copier.lock import HeldError, locked
 
 
@@ -34,14 +34,14 @@ def identity(pid: int) -> dict[str, Any]:
 
 def living(who: Any) -> psutil.Process | None:
     """The process that `identity` once described, if it still runs on this machine."""
-    if not isinstance(who, dict) or who.get("host") != socket.gethostname():
+    if not has_types(who, {"pid": int, "created": (int, float)}) or who.get("host") != socket.gethostname():
         return None
     try:
-        process = psutil.Process(int(who["pid"]))
+        process = psutil.Process(who["pid"])
         # The clock may be set; a second off is the same process, a reused number is not.
-        same = abs(process.create_time() - float(who["created"])) < 1.0
+        same = abs(process.create_time() - who["created"]) < 1.0
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (psutil.Error, KeyError, TypeError, ValueError):
+    except (psutil.Error, ValueError, OverflowError):
         return None
 
 
@@ -82,7 +82,8 @@ def holder(path: Path) -> dict[str, Any] | None:
 def holder_text(note: Path) -> str:
     """The holder in words, from its note."""
     found = found_object(note)
-    if not isinstance(found.get("since"), float):
+    if not has_types(found, {"since": (int, float)}):
         return "another process"
-    since = time.strftime("%H:%M:%S", time.localtime(found["since"]))
+    # A clock that is out of range gives its last second.
+    since = time.strftime("%H:%M:%S", time.localtime(min(max(found["since"], 0), 2**31 - 1)))
     return f"process {found.get('pid')} on {found.get('host')} since {since}"

@@ -14,23 +14,24 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 from uuid import uuid4
 
-from lib_copier.disk import found_object, write_json
+from lib_copier.disk import found_object, has_types, write_json
 from lib_copier.engines.locate import child_environment, python, root
 from lib_copier.errors import InputError
-from lib_copier.graph.control import DISCARD, ask_to_stop, withdraw
 from lib_copier.graph.lock import held, holder
+from lib_copier.graph.running import DISCARD, ask_to_stop, withdraw
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 _STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 _KEPT_ENDED = 50
-_TIME = (int, float, type(None))
+_TIME = (int, float, NoneType)
 _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("id", "key", "title", "state", "message"), str),
     **dict.fromkeys(("submitted_at", "started_at", "ended_at"), _TIME),
-    **{"argv": list, "returncode": (int, type(None)), "process": (dict, type(None))},
+    **{"argv": list, "returncode": (int, NoneType), "process": (dict, NoneType)},
 }
 """What the entries of a job's file are."""
 
@@ -138,7 +139,8 @@ class Queue:
         self.folder.mkdir(parents=True, exist_ok=True)
         detached: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
-            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+            # Detached, it would have no console, and each of its children would open a window of its own.
+            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
             detached = {"creationflags": flags}
         with (self.folder / "worker.log").open("ab") as log:
             subprocess.Popen(
@@ -164,12 +166,10 @@ class Queue:
     def _read(self, path: Path) -> Job | None:
         """The job that a file holds; None where another hand made it anything but a job."""
         found = found_object(path)
-        if found.keys() != _KINDS.keys() or not all(isinstance(found[key], _KINDS[key]) for key in found):
+        is_ours = has_types(found, _KINDS) and found["id"] == path.stem and found["state"] in _STATES
+        if not is_ours or not all(isinstance(word, str) for word in found["argv"]):
             return None
-        # Its files are named by its id.
-        if found["id"] != path.stem or found["state"] not in _STATES:
-            return None
-        return Job(**{**found, "argv": tuple(map(str, found["argv"]))})
+        return Job(**{name: found.get(name) for name in _KINDS} | {"argv": tuple(found["argv"])})
 
     def _forget_old(self) -> None:
         ended = [job for job in self.jobs() if not job.is_open]

@@ -16,11 +16,11 @@ from uuid import uuid4
 from lib_copier.engines.process import Outcome, Watch, run_command, shown
 from lib_copier.engines.task import Command
 from lib_copier.errors import CancelledError, ChildError, CopierError, InputError
-from lib_copier.graph.control import wanted_stop, withdraw
 from lib_copier.graph.events import EventLog, Listener
 from lib_copier.graph.folders import Folders, portable, without_folders
+from lib_copier.graph.inputs import require_same_inputs, require_whole_inputs
 from lib_copier.graph.lock import held
-from lib_copier.graph.running import RunningNote, end_orphans
+from lib_copier.graph.running import RunningNote, end_orphans, wanted_stop, withdraw
 from lib_copier.graph.status import DONE, EngineVersion, Inspector, StepStatus, workplace
 from lib_copier.graph.step import Plan, Result, Step, Workplace, described, plain
 from lib_copier.graph.store import Artifact, Store
@@ -166,6 +166,7 @@ class Runner:
         self._events.add("step_started", id=step.id, key=status.key, reasons=list(status.reasons))
         started = time.monotonic()
         try:
+            require_whole_inputs(status, self._statuses, self.store)
             with self._books:
                 out, scratch = self.store.begin(status.key)
                 place = workplace(step, self.folders.project, out, scratch, self._statuses)
@@ -177,6 +178,7 @@ class Runner:
             if outcome.was_stopped:
                 outcome.result["was_stopped"] = True
             with self._books:
+                require_same_inputs(status, self.store, self.folders.project)
                 if step.finish is not None:
                     step.finish(place, outcome.result)
                 taken = time.monotonic() - started

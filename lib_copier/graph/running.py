@@ -1,8 +1,9 @@
-"""What runs in a project now: a note on disk that any process may read, and a successor cleans up after."""
+"""What runs in a project now and how it is asked to stop: two notes on disk that any process may use."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,29 @@ from uuid import uuid4
 
 import psutil
 
-from lib_copier.disk import found_object, write_json
+from lib_copier.disk import found_object, has_types, write_json
 from lib_copier.engines.tree import end_processes, find_marked
 from lib_copier.graph.lock import identity, living, this_process
+from lib_copier.graph.step import is_inside
+
+SAVE, DISCARD = "save", "discard"
+
+
+def ask_to_stop(control: Path, how: str = DISCARD) -> None:
+    """Ask for the end of what listens to this file: at once, or after the training has saved its LoRA."""
+    write_json(control, {"stop": how})
+
+
+def wanted_stop(control: Path) -> str:
+    """``save``, ``discard``, or empty where nobody asked."""
+    how = found_object(control).get("stop")
+    return how if how in (SAVE, DISCARD) else ""
+
+
+def withdraw(control: Path) -> None:
+    """Forget an earlier request."""
+    with suppress(FileNotFoundError):
+        control.unlink()
 
 
 @dataclass(frozen=True)
@@ -33,16 +54,21 @@ def running(note: Path) -> Running | None:
     found = found_object(note)
     if not living(found.get("runner")):
         return None
-    steps = [one for one in found.get("steps") or () if isinstance(one, dict)]
-    return Running({str(one.get("step")): str(one.get("key")) for one in steps})
+    return Running({one["step"]: one["key"] for one in _steps(found)})
 
 
 def end_orphans(note: Path) -> None:
     """End what a run that died has left running."""
     found = found_object(note)
     orphans = find_marked(str(found.get("token") or "none"))
-    children = [living(one.get("child")) for one in found.get("steps") or () if isinstance(one, dict)]
+    children = [living(one.get("child")) for one in _steps(found)]
     end_processes([*orphans, *(child for child in children if child)])
+
+
+def _steps(note: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The noted steps; a key becomes a folder's name, so it must be one."""
+    steps = note["steps"] if has_types(note, {"steps": list}) else []
+    return [one for one in steps if has_types(one, {"step": str, "key": str}) and is_inside(one["key"])]
 
 
 class RunningNote:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib_copier.errors import InputError
 from lib_copier.graph.step import Plan, Step, StepInput, Workplace, described, plain, step_key
 from lib_copier.graph.store import Artifact, Store
 
@@ -27,7 +28,9 @@ class StepStatus:
     reasons:
         Why it will run, or what failed, a phrase each; a remark where a done step had nothing to do.
     key:
-        Its content key; empty while its inputs are not there yet.
+        Its content key; empty while its inputs or its engine are not there.
+    artifact:
+        What it made; where the engine is missing, what that made of the same inputs once.
     """
 
     step: Step
@@ -78,8 +81,10 @@ class Inspector:
         self.found: dict[str, StepStatus] = {}
 
     def all(self) -> tuple[StepStatus, ...]:
-        """The state of every step, in the plan's order."""
-        return tuple(self.look(step) for step in self.plan)
+        """The state of every step, in the plan's order; digests that had to be computed are remembered."""
+        found = tuple(self.look(step) for step in self.plan)
+        self.store.digests.save()
+        return found
 
     def look(self, step: Step) -> StepStatus:
         """The state of one step; those before it must have been looked at already."""
@@ -101,7 +106,11 @@ class Inspector:
         digests, waiting = self._input_digests(step)
         if waiting:
             return StepStatus(step, self._undone(step), waiting)
-        key = step_key(step, digests, self._version(step))
+        try:
+            version = self._version(step)
+        except InputError as error:
+            return StepStatus(step, STALE, (str(error),), "", self._of_any_version(step, digests), digests)
+        key = step_key(step, digests, version)
         artifact, fault = self.store.inspect(key)
         if artifact is not None:
             return StepStatus(step, DONE, (step.note,) if step.note else (), key, artifact, digests)
@@ -110,7 +119,7 @@ class Inspector:
             return StepStatus(step, FAILED, (str(failure.get("what", "it failed")),), key, digests=digests)
         if fault:
             return StepStatus(step, STALE, (fault + ": made again",), key, digests=digests)
-        reasons = self._changes(step, digests)
+        reasons = self._changes(step, digests, version)
         state = STALE if self._latest(step.id) else MISSING
         return StepStatus(step, state, reasons, key, digests=digests)
 
@@ -119,6 +128,14 @@ class Inspector:
 
     def _version(self, step: Step) -> str:
         return self._engine_version(step.engine) if step.engine else ""
+
+    def _of_any_version(self, step: Step, digests: tuple[str, ...]) -> Artifact | None:
+        """What was made of the same inputs while the step's engine was there: finished work stays of use."""
+        wanted = plain(described(step, digests, ""))
+        for key, manifest in self._all_manifests():
+            if manifest.get("described") and {**manifest["described"], "engine": wanted["engine"]} == wanted:
+                return self.store.inspect(key)[0]
+        return None
 
     def _input_digests(self, step: Step) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Digests of all inputs, and why some cannot be told yet."""
@@ -138,16 +155,19 @@ class Inspector:
         return tuple(digests), tuple(dict.fromkeys(waiting))
 
     def _latest(self, step_id: str) -> Mapping[str, Any] | None:
+        return next((m for _key, m in self._all_manifests() if m["step"] == step_id), None)
+
+    def _all_manifests(self) -> list[tuple[str, Mapping[str, Any]]]:
         if self._manifests is None:
             self._manifests = self.store.manifests()
-        return next((m for _key, m in self._manifests if m.get("step") == step_id), None)
+        return self._manifests
 
-    def _changes(self, step: Step, digests: tuple[str, ...]) -> tuple[str, ...]:
+    def _changes(self, step: Step, digests: tuple[str, ...], version: str) -> tuple[str, ...]:
         """What differs from the last time this step was made."""
         last = self._latest(step.id)
-        if last is None or not isinstance(last.get("described"), dict):
+        if last is None or not last.get("described"):
             return ("not made yet",)
-        now = plain(described(step, digests, self._version(step)))
+        now = plain(described(step, digests, version))
         return tuple(_differences(step, last["described"], now)) or ("it was made in another way",)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lib_copier.engines.task import Command
+from lib_copier.errors import InputError
 
 FORMAT_VERSION = 1
 """Raised when steps of the same words begin to mean another result: everything is then made anew."""
@@ -47,6 +49,18 @@ class Output:
 
     name: str
     kind: str
+
+    def __post_init__(self) -> None:
+        if not is_inside(self.name):
+            raise InputError(
+                f"{self.name!r} is no name of an output: it leads elsewhere.", "Choose another publish.name."
+            )
+
+
+def is_inside(name: str) -> bool:
+    """Whether a file of this name stays in the folder that it is put into, on every system."""
+    parts = re.split(r"[/\\]", name)
+    return not ({"", ".", ".."} & set(parts) or any(sign in name for sign in ":\0"))
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from lib_copier.disk import flush_file, found_object, move, write_json
+from lib_copier.disk import flush_file, found_object, has_types, move, write_json
 from lib_copier.graph.digest import FileDigests, sha256_of
-from lib_copier.graph.step import Output, Step
+from lib_copier.graph.step import Output, Step, is_inside
 from lib_copier.graph.verify import output_fault
 
 MANIFEST = "manifest.json"
@@ -64,7 +65,9 @@ class Store:
         for name, entry in manifest["files"].items():
             path = folder / name
             try:
-                if path.stat().st_size != entry["size"] or self.digests.sha256(path) != entry["sha256"]:
+                # A link would give out a file from elsewhere.
+                size = -1 if path.is_symlink() else path.stat().st_size
+                if size != entry["size"] or self.digests.sha256(path) != entry["sha256"]:
                     return None, f"{name} is not as it was written"
             except OSError:
                 return None, f"{name} is missing"
@@ -77,7 +80,7 @@ class Store:
             manifest = {} if folder.name.startswith(".") else found_object(folder / MANIFEST)
             if _is_manifest(manifest):
                 found.append((folder.name, manifest))
-        return sorted(found, key=lambda item: -float(item[1].get("made_at") or 0))
+        return sorted(found, key=lambda item: -item[1]["made_at"])
 
     def begin(self, key: str) -> tuple[Path, Path]:
         """An empty folder for the outputs, and the scratch folder with what earlier attempts left."""
@@ -96,7 +99,8 @@ class Store:
 
     def failure(self, key: str) -> Mapping[str, Any] | None:
         """Why the last attempt at this key failed; None where it did not."""
-        return found_object(self.work / key / "failure.json") or None
+        found = found_object(self.work / key / "failure.json")
+        return found if has_types(found, {"what": str, "advice": str, "last_lines": list}) else None
 
     def commit(self, key: str, step: Step, facts: Mapping[str, Any]) -> Artifact:
         """Verify the outputs in ``work/KEY/out`` and make them the artifact of that key.
@@ -113,6 +117,8 @@ class Store:
         if faults:
             raise ValueError("; ".join(faults))
         names = _output_names(out, step.outputs)
+        if links := [name for name in names if (out / name).is_symlink()]:
+            raise ValueError(f"{links[0]} is a link")
         files: dict[str, dict[str, Any]] = {}
         for name in names:
             flush_file(out / name)
@@ -122,6 +128,7 @@ class Store:
         self._move_in(out, key)
         target = self.folder / key
         self.digests.remember({target / name: entry["sha256"] for name, entry in files.items()})
+        self.digests.save()
         shutil.rmtree(self.work / key, ignore_errors=True)
         return Artifact(key, target, manifest)
 
@@ -163,8 +170,20 @@ def _output_names(out: Path, declared: Iterable[Output]) -> list[str]:
     return first + [name for name in every if name not in first and name != MANIFEST]
 
 
+_MANIFEST = {"step": str, "files": dict, "made_at": (int, float), "seconds": (int, float, NoneType)}
+_MANIFEST |= {"command": (str, NoneType), "result": (dict, NoneType), "described": (dict, NoneType)}
+
+
 def _is_manifest(found: Any) -> bool:
-    files = found.get("files") if isinstance(found, dict) else None
-    return isinstance(files, dict) and all(
-        isinstance(entry, dict) and {"size", "sha256"} <= entry.keys() for entry in files.values()
+    """Whether a record from disk can be believed: its types, and no file of it outside its folder."""
+    if not has_types(found, _MANIFEST):
+        return False
+    described = found.get("described") or {"params": {}, "inputs": []}
+    return (
+        all(is_inside(name) for name in found["files"])
+        and all(has_types(entry, {"size": int, "sha256": str}) for entry in found["files"].values())
+        and has_types(described, {"params": dict, "inputs": list})
+        and all(
+            isinstance(one, list) and len(one) == 3 and isinstance(one[1], str) for one in described["inputs"]
+        )
     )

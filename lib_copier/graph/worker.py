@@ -11,9 +11,9 @@ from lib_copier.engines.process import Watch, run_command
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import end_tree
 from lib_copier.errors import CancelledError, ChildError, CopierError
-from lib_copier.graph.control import SAVE, wanted_stop, withdraw
 from lib_copier.graph.lock import held, identity, living
 from lib_copier.graph.queue import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Queue
+from lib_copier.graph.running import SAVE, wanted_stop, withdraw
 from lib_copier.lock import HeldError
 
 LINGER_SECONDS = 3.0
@@ -82,7 +82,7 @@ def _do(queue: Queue, job: Job) -> None:
     except CancelledError:
         ending = {"state": CANCELLED}
     except ChildError as error:
-        state = CANCELLED if error.returncode == CancelledError.exit_code else FAILED
+        state = CANCELLED if error.returncode in (CancelledError.exit_code, 143) else FAILED
         ending = {"state": state, "returncode": error.returncode, "message": str(error)}
     except CopierError as error:
         ending = {"state": FAILED, "message": str(error)}

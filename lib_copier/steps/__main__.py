@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from lib_copier.edge import guard
+from lib_copier.edge import end_with_children, guard
 from lib_copier.errors import InputError
 from lib_copier.events import emit
-from lib_copier.graph.control import wanted_stop
+from lib_copier.graph.running import wanted_stop
 from lib_copier.steps.project import Project
 
 JOB_CONTROL = "COPIER_LORA_JOB_CONTROL"
@@ -22,7 +20,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one project; what it does is told by the events of the run, in its folder."""
     folder, until, force = _arguments(argv)
     # The queue's worker ends a job by SIGTERM; the children must end with it.
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_with_children()
     control = os.environ.get(JOB_CONTROL)
     should_stop = (lambda: wanted_stop(Path(control))) if control else (lambda: "")
     report = Project.open(Path(folder)).run(until, force=force, should_stop=should_stop)
@@ -43,10 +41,6 @@ def _arguments(argv: Sequence[str]) -> tuple[str, list[str], list[str]]:
     if len(folders) != 1 or folders[0].startswith("-"):
         raise InputError("usage: python -m lib_copier.steps PROJECT [--until STEP] [--force STEP]")
     return folders[0], found["--until"], found["--force"]
-
-
-def _interrupt(_signal: int, _frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -22,9 +22,14 @@ def locks_folder() -> Path:
 
 def steps_at_once(device: str, wanted: int) -> int:
     """How many steps may run side by side: as wanted on the CPU, with a core each; a GPU takes one."""
-    if wanted <= 1 or not (device == "cpu" or (device == "auto" and not _has_gpu())):
+    if wanted <= 1 or not is_cpu(device):
         return 1
     return min(wanted, os.cpu_count() or 1)
+
+
+def is_cpu(device: str) -> bool:
+    """Whether work for this device runs on the CPU for certain."""
+    return device == "cpu" or (device == "auto" and not _has_gpu())
 
 
 @lru_cache(maxsize=1)
@@ -35,8 +40,8 @@ def _has_gpu() -> bool:
 
 
 def device_lock(device: str) -> Path | None:
-    """The lock of a device; ``auto`` may take the first GPU, the CPU is shared freely."""
-    if device == "cpu":
+    """The lock of a device; ``auto`` takes the first GPU where there may be one, the CPU is shared freely."""
+    if is_cpu(device):
         return None
     number = device.partition(":")[2] or "0"
     return locks_folder() / f"gpu-{number if number.isdigit() else '0'}.lock"

@@ -16,10 +16,10 @@ from lib_copier.disk import parse_json, read_json, write_json
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.by_hand import lay_out
-from lib_copier.graph.control import DISCARD, ask_to_stop
 from lib_copier.graph.events import Listener
 from lib_copier.graph.lock import held
 from lib_copier.graph.runner import Report, Runner
+from lib_copier.graph.running import DISCARD, ask_to_stop
 from lib_copier.lock import locked
 from lib_copier.recipe.check import require_sound
 from lib_copier.recipe.document import from_document, from_elsewhere, to_document

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from lib_copier.graph import digest as digest_module
-from lib_copier.graph.control import ask_to_stop, wanted_stop, withdraw
 from lib_copier.graph.digest import FileDigests, sha256_of
 from lib_copier.graph.events import EventLog, read_events
 from lib_copier.graph.lock import held, holder, identity, living, this_process
+from lib_copier.graph.running import ask_to_stop, wanted_stop, withdraw
 from lib_copier.lock import HeldError
 
 
@@ -102,7 +102,10 @@ def test_digests_are_remembered_until_the_file_changes(tmp_path, monkeypatch) ->
     file = tmp_path / "a"
     file.write_bytes(b"one")
     memory = tmp_path / "project" / "digests.json"
-    first = FileDigests(memory, tmp_path / "project").sha256(file)
+    digests = FileDigests(memory, tmp_path / "project")
+    first = digests.sha256(file)
+    assert not memory.exists(), "written once a look, not once a file"
+    digests.save()
     counted: list[Path] = []
     monkeypatch.setattr(digest_module, "sha256_of", lambda path: counted.append(path) or sha256_of(path))
     again = FileDigests(memory, tmp_path / "project")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,8 +22,10 @@ from lib_copier.engines.tree import find_marked
 from lib_copier.errors import CancelledError, ChildError, InputError
 from lib_copier.graph import store
 from lib_copier.graph.folders import Folders
+from lib_copier.graph.runner import Runner
 from lib_copier.graph.running import running
-from lib_copier.graph.step import Output
+from lib_copier.graph.status import DONE, STALE, Inspector
+from lib_copier.graph.step import Output, Plan, Step, StepInput
 from lib_copier.graph.store import Store
 from tests.graph.conftest import TEXT, child, make, step
 
@@ -49,8 +52,6 @@ def test_equal_bytes_upstream_stop_the_rerun_early(run) -> None:
 
 
 def test_a_new_engine_version_makes_it_anew(run) -> None:
-    from dataclasses import replace
-
     steps = (replace(step("a"), engine="e"), step("b"))
     run(*steps).run()
     again = run(*steps, engine_version="2")
@@ -75,8 +76,6 @@ def test_forcing_replaces_one_artifact(run, tmp_path) -> None:
     ],
 )
 def test_an_unsound_output_is_not_committed(run, tmp_path, output, content, fault) -> None:
-    from dataclasses import replace
-
     def act(place):
         if content is not None:
             (place.out / output.name).write_bytes(content)
@@ -88,8 +87,6 @@ def test_an_unsound_output_is_not_committed(run, tmp_path, output, content, faul
 
 
 def test_numbers_that_are_not_finite_are_not_committed(run) -> None:
-    from dataclasses import replace
-
     import numpy as np
     from safetensors.numpy import save_file
 
@@ -251,12 +248,28 @@ def test_an_orphan_of_a_dead_runner_is_ended_by_the_next(tmp_path) -> None:
     orphan = psutil.Process(json.loads(note.read_text())["steps"][0]["child"]["pid"])
     runner.kill()
     runner.wait()
-    from lib_copier.graph.runner import Runner
-    from lib_copier.graph.step import Plan
-
     Runner(Plan((step("a"),)), Store(tmp_path), Folders(tmp_path), lambda name: "1").run()
     _gone, alive = psutil.wait_procs([orphan], timeout=10)
     assert not alive
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGTERM is POSIX")
+def test_sigterm_ends_the_child_and_is_told_by_the_exit_code(tmp_path) -> None:
+    code = SCRIPT.format(root=str(ROOT)).replace('"ticks": 8', '"ticks": 2000')
+    run_line = code.strip().splitlines()[-1]
+    code = code.replace(run_line, "from lib_copier import edge\nedge.end_with_children()\n") + (
+        f"raise SystemExit(edge.guard(lambda argv: {run_line}, []))"
+    )
+    runner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), "1"])
+    note = Folders(tmp_path).running
+    end = time.monotonic() + 20
+    while not (note.exists() and json.loads(note.read_text())["steps"][0].get("child")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    child = psutil.Process(json.loads(note.read_text())["steps"][0]["child"]["pid"])
+    runner.terminate()
+    assert runner.wait(20) == 143
+    assert not child.is_running()
 
 
 def test_asked_to_stop_before_a_step_it_does_not_begin(run) -> None:
@@ -347,3 +360,78 @@ def test_commands_side_by_side_share_the_cores(run, monkeypatch) -> None:
     assert not run(step("a"))._with_its_share(Command(("x",))).env
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert not run(step("a"), at_once=4)._with_its_share(Command(("x",))).env
+
+
+def test_a_file_that_is_swapped_meanwhile_is_not_what_the_key_tells_of(tmp_path) -> None:
+    checkpoint = tmp_path / "outside.bin"
+    checkpoint.write_bytes(b"one")
+    before = checkpoint.stat()
+
+    def act(place):
+        # Another file of the same size and time moves into the place of the first.
+        other = tmp_path / "other.bin"
+        other.write_bytes(b"two")
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        if place.params["swaps"]:
+            other.replace(checkpoint)
+        (place.out / "text.txt").write_bytes(place.path("checkpoint").read_bytes())
+        return {}
+
+    def reading(swaps: bool) -> Step:
+        inputs = (StepInput("checkpoint", path=str(checkpoint)),)
+        return replace(step("a", action=act, swaps=swaps), inputs=inputs)
+
+    folder = tmp_path / "project"
+    with pytest.raises(ChildError, match="changed while a read it"):
+        make(folder, reading(True)).run()
+    assert not Store(folder).manifests()
+    again = make(folder, reading(False))
+    again.run()
+    assert texts(again) == {"a": "two"}
+
+
+def test_a_bit_that_turned_in_an_artifact_is_found_before_anything_is_made_of_it(run) -> None:
+    first = run(step("a"))
+    first.run()
+    path = first._statuses["a"].artifact.file("text.txt")
+    state = path.stat()
+    path.write_text("b")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert run(step("a")).run().made == (), "size and time are the same"
+    with pytest.raises(ChildError, match=r"text\.txt of a is not as it was written"):
+        run(step("a"), step("b", "a")).run()
+    again = run(step("a"), step("b", "a"))
+    assert again.run().made == ("a", "b")
+    assert texts(again)["b"] == "a+b"
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "C:x", "..\\x", "", "a//b", "x\0"])
+def test_no_output_leads_out_of_its_artifact(name) -> None:
+    with pytest.raises(InputError, match="leads elsewhere"):
+        Output(name, "text")
+
+
+def test_a_link_among_the_outputs_is_not_committed(run, tmp_path) -> None:
+    (tmp_path / "secret").write_text("secret")
+
+    def act(place):
+        (place.out / "text.txt").write_text("x")
+        (place.out / "more.txt").symlink_to(tmp_path / "secret")
+        return {}
+
+    with pytest.raises(ChildError, match=r"more\.txt is a link"):
+        run(step("a", action=act)).run()
+
+
+def test_finished_work_stays_of_use_while_its_engine_is_missing(run, tmp_path) -> None:
+    steps = (replace(step("a"), engine="e"), step("b", "a"))
+    run(*steps).run()
+
+    def missing(name: str) -> str:
+        raise InputError("e is not installed.", "Install it.")
+
+    a, b = Inspector(Plan(steps), Store(tmp_path), tmp_path, missing).all()
+    assert (a.state, a.key) == (STALE, "") and "not installed" in a.reasons[0]
+    assert a.artifact is not None and b.state == DONE
+    with pytest.raises(InputError, match="Step a cannot run"):
+        Runner(Plan(steps), Store(tmp_path), Folders(tmp_path), missing).run()

@@ -19,7 +19,10 @@ def test_only_a_processor_does_several_steps_at_once(monkeypatch, device, has_gp
 
 
 def test_each_gpu_has_its_own_lock_and_the_processor_none(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "_has_gpu", lambda: True)
     monkeypatch.setenv(devices.LOCKS_VARIABLE, str(tmp_path))
     assert devices.device_lock("cpu") is None
     assert devices.device_lock("auto") == devices.device_lock("cuda:0") == tmp_path / "gpu-0.lock"
     assert devices.device_lock("cuda:1") == tmp_path / "gpu-1.lock"
+    monkeypatch.setattr(devices, "_has_gpu", lambda: False)
+    assert devices.device_lock("auto") is None, "without a GPU nobody waits for one"

@@ -1,4 +1,4 @@
-"""Whether a step reads what its key tells of: a disk may turn a bit, a checkpoint may be swapped meanwhile."""
+"""Whether a step reads what its key tells of: a disk may turn a bit, a checkpoint may be swapped."""
 
 from __future__ import annotations
 

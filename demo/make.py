@@ -9,6 +9,7 @@ earlier checkpoint of this script; with `--vae-seconds 0` its VAE stays as it is
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -22,12 +23,15 @@ from dataset import draw_set
 from train_unet import train_unet
 from train_vae import SCALING, psnr, train_vae
 
+from lib_copier.checkpoint import SUGGESTED_KEY
 from lib_copier.families import SD1
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.save import save_checkpoint
 from lib_copier.models.tokenizer import PromptTokenizer
 
 _HELD_OUT_SEED = 99
+_SUGGESTED = Path(__file__).with_name("suggested.json")
+"""What suits it: its words, sizes and sampling; they go into the file's own metadata."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -72,7 +76,8 @@ def main(argv: list[str] | None = None) -> None:
         device=device,
         report=report,
     )
-    metadata = {"modelspec.title": "copier-demo", "modelspec.license": "CC0-1.0"}
+    suggested = json.dumps(json.loads(_SUGGESTED.read_text(encoding="utf-8")), separators=(",", ":"))
+    metadata = {"modelspec.title": "copier-demo", "modelspec.license": "CC0-1.0", SUGGESTED_KEY: suggested}
     save_checkpoint(wanted.out, SD1, unet=unet, vae=vae, text_encoders=[text], metadata=metadata)
     report(f"wrote {wanted.out}, {wanted.out.stat().st_size / 1e6:.1f} MB")
 

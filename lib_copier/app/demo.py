@@ -10,13 +10,12 @@ from typing import Any
 from lib_copier.app import progress
 from lib_copier.app.demo_report import write_report
 from lib_copier.disk import read_json
-from lib_copier.engines.locate import root
+from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.errors import InputError
 from lib_copier.html import duration
-from lib_copier.recipe import demo
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.option import Value
-from lib_copier.recipe.presets import apply_preset, preset_values
+from lib_copier.recipe.presets import apply_preset, first_values, preset_values
 from lib_copier.steps.project import Project
 
 EDITS: Mapping[str, str] = {
@@ -29,6 +28,8 @@ EDITS: Mapping[str, str] = {
 """The memo's five, by effect."""
 EDITS_B = ("outline", "contrast")
 
+_ORIGIN = "scene"
+_PRESET = "demo"
 _FULL: Mapping[str, Value] = {"sweep.pairs": 16, "check.pairs": 8, "sweep.control": True}
 _QUICK: Mapping[str, Value] = {"sweep.pairs": 4, "check.pairs": 4, "sweep.control": False}
 _QUICK_EDITS = ("outline",)
@@ -43,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="one edit, fewer pictures: a first look")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     arguments = parser.parse_args(argv)
-    checkpoint = root() / demo.CHECKPOINT
+    checkpoint = demo_checkpoint()
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint} is missing.", "Make it with `python demo/make.py`, or clone again.")
     out = arguments.out.absolute()
@@ -67,10 +68,11 @@ def demo_recipe(checkpoint: Path, *, is_quick: bool, device: str = "auto") -> Re
     names = _QUICK_EDITS if is_quick else tuple(EDITS)
     edits = tuple(Edit(name, parse_effects(EDITS[name])) for name in names)
     values = {"project.checkpoint": str(checkpoint), "project.device": device, "project.name": "demo"}
-    recipe = Recipe((Origin("scene", settings_of(demo.ORIGIN)),), edits).with_settings(values)
-    return apply_preset(recipe, demo.PRESET).with_settings(
-        {**demo.SETTINGS, **(_QUICK if is_quick else _FULL)}
-    )
+    suggested = first_values(str(checkpoint), [_ORIGIN])
+    start = f"origins.{_ORIGIN}."
+    origin = {key.removeprefix(start): suggested.pop(key) for key in list(suggested) if key.startswith(start)}
+    recipe = Recipe((Origin(_ORIGIN, settings_of(origin)),), edits).with_settings(values)
+    return apply_preset(recipe, _PRESET).with_settings({**suggested, **(_QUICK if is_quick else _FULL)})
 
 
 def _project(folder: Path, recipe: Recipe) -> Project:
@@ -83,7 +85,7 @@ def _project(folder: Path, recipe: Recipe) -> Project:
 def _second(first: Project, folder: Path) -> Project:
     """Method B: a copy of the first project, so that the origin is shared, with two of the edits."""
     checkpoint = str(first.recipe.get("project.checkpoint"))
-    theirs = preset_values(demo.PRESET, "difference", checkpoint)
+    theirs = preset_values(_PRESET, "difference", checkpoint)
     copiers = {key: value for key, value in theirs.items() if key.startswith("copier.")}
     recipe = first.recipe.with_settings({**copiers, "project.method": "difference", "project.name": "demo-b"})
     for name in set(EDITS) - set(EDITS_B):

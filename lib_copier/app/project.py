@@ -15,9 +15,8 @@ from lib_copier.disk import read_json
 from lib_copier.errors import CopierError, InputError
 from lib_copier.graph.runner import Report
 from lib_copier.graph.status import DONE
-from lib_copier.recipe import demo
 from lib_copier.recipe.options import OPTIONS
-from lib_copier.recipe.presets import PRESETS
+from lib_copier.recipe.presets import PRESETS, first_values
 from lib_copier.steps.project import Project
 
 
@@ -73,7 +72,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoint = str(values.get("project.checkpoint", ""))
     changes: dict[str, Any] = {"project.checkpoint": checkpoint} if checkpoint else {}
     changes |= {f"origins.{name}": True for name in pictures}
-    changes |= demo.first_values(checkpoint, pictures)
+    changes |= first_values(checkpoint, pictures)
     for name, picture in pictures.items():
         if picture:
             changes |= {f"origins.{name}.source": "file", f"origins.{name}.file": picture}

@@ -14,7 +14,7 @@ import uvicorn
 
 from lib_copier.app.guard import Guard, local_authorities
 from lib_copier.app.site import site
-from lib_copier.engines.locate import root
+from lib_copier.engines.locate import demo_checkpoint, root
 from lib_copier.errors import InputError
 from lib_copier.host.standalone import StandaloneHost
 from lib_copier.ui.door import Door
@@ -73,7 +73,7 @@ def standalone_host(arguments: argparse.Namespace) -> StandaloneHost:
     for path in given:
         if not path.exists():
             raise InputError(f"There is no checkpoint {path}.", "Check the path.")
-    demo = root() / "demo" / "copier-demo.safetensors"
+    demo = demo_checkpoint()
     sources = [*given, *([demo] if demo.is_file() else [])]
     return StandaloneHost(
         arguments.projects,

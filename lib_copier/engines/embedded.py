@@ -75,6 +75,8 @@ def _arguments(task: Task) -> list[str]:
     """Part and arguments of the tasks that are plain commands; flag names are sd-scripts' own."""
     if isinstance(task, MergeTask):
         model = ["--sd_model", str(task.checkpoint)] if task.checkpoint else []
+        if task.checkpoint and task.prediction == "v_prediction":
+            model.append("--v_parameterization")
         return [
             "lora",
             "merge",

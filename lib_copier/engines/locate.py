@@ -18,6 +18,11 @@ def root() -> Path:
     return Path(__file__).resolve().parents[2]
 
 
+def demo_checkpoint() -> Path:
+    """The checkpoint that comes with the repository."""
+    return root() / "demo" / "copier-demo.safetensors"
+
+
 def own_python() -> Path:
     """Where the project's environment has its Python, made or not."""
     return python_of(environment_folder())

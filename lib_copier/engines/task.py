@@ -22,6 +22,8 @@ class MergeTask:
     loras: tuple[WeightedLora, ...]
     output: Path
     checkpoint: Path | None = None
+    prediction: str = "auto"
+    """As in `TrainTask`: of the checkpoint, whose merged file then tells it."""
     precision: str = "float"
     save_precision: str = "fp16"
     device: str = "cpu"

@@ -107,6 +107,11 @@ def _merge(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--v2", action="store_true", help="expect Stable Diffusion 2.x (found out anyway)")
     parser.add_argument(
+        "--v_parameterization",
+        action="store_true",
+        help="the checkpoint predicts v, which the result tells (found out where markers or a yaml tell it)",
+    )
+    parser.add_argument(
         "--concat",
         action="store_true",
         help="accepted: merging LoRAs always concatenates, with the strength kept",

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib_copier.checkpoint import facts_from
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.families import SD2, SDXL, Family
 from lib_copier.lora.bake import merge_into_checkpoint
@@ -154,8 +155,14 @@ def _merge_into_checkpoint(
                 raise InputError(f"{sentence}.", "Give --allow_unmatched to merge the others.")
             console.say(f"left out: {sentence}")
         notes = [file_note(arguments.sd_model), *(input_note(lora, ratio) for lora, ratio in loras)]
+        header = source.header
+        facts = facts_from(header.shapes, header.metadata, source.path, allow_inpainting=True)
         metadata = checkpoint_metadata(
-            source.header.metadata, [lora for lora, _ in loras], output, has_new=not arguments.no_metadata
+            header.metadata,
+            [lora for lora, _ in loras],
+            output,
+            has_new=not arguments.no_metadata,
+            is_v_prediction=arguments.v_parameterization or facts.prediction == "v_prediction",
         )
         if not arguments.no_metadata:
             metadata |= recipe_note("merge", notes, {"save_precision": arguments.save_precision})

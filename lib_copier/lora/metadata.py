@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier import __version__
+from lib_copier.checkpoint import PREDICTION_KEY
 from lib_copier.disk import found_object
 from lib_copier.families import SD2, SDXL, Family
 from lib_copier.lora.header import laid_out, legacy_window, old_webui_hash
@@ -93,7 +94,7 @@ def model_spec(
         notes["modelspec.implementation"] = stability if family is SDXL else "diffusers"
         notes["modelspec.resolution"] = f"{family.resolution}x{family.resolution}"
     if prediction is not None:
-        notes["modelspec.prediction_type"] = prediction
+        notes[PREDICTION_KEY] = prediction
     if merged_from:
         notes["modelspec.merged_from"] = ", ".join(merged_from)
     return notes
@@ -107,7 +108,7 @@ def combined_metadata(loras: Sequence[Lora], path: Path, *, has_metadata: bool =
     family = next((lora.family for lora in loras if lora.family is not None), None)
     notes = family_notes(family, told)
     if has_metadata:
-        predictions = {lora.metadata.get("modelspec.prediction_type") for lora in loras}
+        predictions = {lora.metadata.get(PREDICTION_KEY) for lora in loras}
         names = [lora.metadata.get("modelspec.title") or Path(lora.name).stem for lora in loras]
         notes |= model_spec(
             path,
@@ -164,10 +165,20 @@ def file_note(path: Path | str) -> dict[str, Any]:
 
 
 def checkpoint_metadata(
-    before: Mapping[str, str], loras: Sequence[Lora], path: Path, *, has_new: bool
+    before: Mapping[str, str],
+    loras: Sequence[Lora],
+    path: Path,
+    *,
+    has_new: bool,
+    is_v_prediction: bool = False,
 ) -> dict[str, str]:
-    """A merged checkpoint's metadata: the original's, without the hash that no longer fits."""
+    """A merged checkpoint's metadata: the original's, without the hash that no longer fits.
+
+    What it predicts stands in it whoever told that of the original: a yaml is not written with the file.
+    """
     notes = {key: value for key, value in before.items() if key != "modelspec.hash_sha256"}
+    if is_v_prediction:
+        notes[PREDICTION_KEY] = "v"
     if has_new:
         names = [Path(lora.name).stem for lora in loras]
         notes |= {

@@ -11,14 +11,15 @@ from typing import Any
 
 import torch
 
+from lib_copier.checkpoint import facts_from, told_by_user
 from lib_copier.errors import InputError
-from lib_copier.families import SD2, Family, detect_family
+from lib_copier.families import Family
 from lib_copier.keys import VAE_PREFIX
 from lib_copier.lora.header import file_sha256
 from lib_copier.models.ahead import WeightReader
 from lib_copier.models.build import VAE_PARTS, Placement, build_text_encoders, build_unet, build_vae
 from lib_copier.models.noise import NoiseSchedule
-from lib_copier.models.prediction import asked_prediction, told_prediction
+from lib_copier.models.prediction import asked_prediction
 from lib_copier.models.source import ModelFile
 from lib_copier.models.tokenizer import END_ID, PromptTokenizer
 
@@ -87,7 +88,7 @@ def load_checkpoint(
     vae:
         A VAE file that takes the place of the checkpoint's own.
     prediction:
-        ``epsilon`` or ``v_prediction``; ``auto`` goes by markers in the file, the yaml beside it and, for
+        ``epsilon`` or ``v_prediction``; ``auto`` goes by what the file and the yaml beside it tell and, for
         SD2, by what the U-Net answers.
     dtype:
         Of the U-Net and the text encoders.
@@ -108,16 +109,16 @@ def load_checkpoint(
     placement = Placement(torch.device(device), dtype)
     with ExitStack() as stack:
         file = stack.enter_context(ModelFile.open(path))
-        details = detect_family(file.shapes, file.metadata)
-        family = details.family
-        predicts = told_prediction(details, path, prediction)
+        facts = told_by_user(facts_from(file.shapes, file.metadata, path), prediction)
+        family = facts.family
         if reader is None:
             reader = stack.enter_context(WeightReader(path, part_dtypes(wanted, dtype, dtype, vae)))
         encoders = build_text_encoders(reader.take("text"), family, placement) if "text" in wanted else ()
         own_vae = _load_vae(reader, path, vae, family, placement.device) if "vae" in wanted else None
         unet = build_unet(reader.take("unet"), file.shapes, family, placement) if "unet" in wanted else None
+    predicts = facts.prediction
     if predicts is None:
-        predicts = asked_prediction(unet) if family is SD2 and unet is not None else "epsilon"
+        predicts = "epsilon" if unet is None else asked_prediction(unet)
     return Checkpoint(
         path=path,
         family=family,
@@ -125,7 +126,7 @@ def load_checkpoint(
         vae=own_vae,
         text_encoders=encoders,
         prediction_type=predicts,
-        zero_terminal_snr=details.zero_terminal_snr,
+        zero_terminal_snr=facts.zero_terminal_snr,
         device=placement.device,
         dtype=dtype,
         metadata=dict(file.metadata),

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from lib_copier.checkpoint import PREDICTIONS
+
 TRAIN_STEPS = 1000
 BETA_START = 0.00085
 BETA_END = 0.012
-PREDICTIONS = ("epsilon", "v_prediction")
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,12 @@
-"""What a checkpoint's U-Net predicts: told by the user, by markers, or found by asking it."""
+"""What an SD2 checkpoint's U-Net predicts, found by asking it."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from lib_copier.errors import InputError
-from lib_copier.families import FamilyDetails
-from lib_copier.models.noise import PREDICTIONS
-
-_YAML_V = re.compile(r"""^\s*parameterization\s*:\s*["']?v["']?\s*(#.*)?$""", re.MULTILINE)
 _V_THRESHOLD = -1.0
-
-
-def told_prediction(details: FamilyDetails, path: Path, told: str = "auto") -> str | None:
-    """The prediction type that the user, the file's markers or the yaml beside the file name, if any does.
-
-    Raises
-    ------
-    InputError
-        If `told` is neither ``auto`` nor a prediction type.
-    """
-    if told != "auto":
-        if told not in PREDICTIONS:
-            raise InputError(f"Unknown prediction type {told!r}.", f"Use auto, {' or '.join(PREDICTIONS)}.")
-        return told
-    if details.prediction_type is not None:
-        return details.prediction_type
-    yaml = path.with_suffix(".yaml")
-    if yaml.is_file() and _YAML_V.search(yaml.read_text(encoding="utf-8", errors="replace")):
-        return "v_prediction"
-    return None
 
 
 @torch.inference_mode()

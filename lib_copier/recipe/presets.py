@@ -1,18 +1,21 @@
 """Presets: named sets of settings, each with the numbers of one way of working.
 
-They are for checkpoints of SD1's width or more; `_for` says what the demo checkpoint takes in their place.
+They are for checkpoints of SD1's width; `_for` says what others take in their place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from lib_copier.checkpoint import known_facts
 from lib_copier.errors import InputError
-from lib_copier.recipe import demo
 from lib_copier.recipe.model import Edit, Recipe, settings_of
 from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.recipe.suggested import PRESET_KEY, suggested_values
+
+_RATED_WIDTH = 320
 
 _MEMO_TRAINING: Mapping[str, Value] = MappingProxyType(
     {
@@ -171,13 +174,39 @@ def _edit_with_preset(edit: Edit, name: str, checkpoint: str) -> Edit:
     return Edit(edit.name, edit.effects, edit.files, settings_of({**kept, **own}))
 
 
+def suggested_preset(checkpoint: str) -> str:
+    """The preset that suits a checkpoint's file: the one that it suggests, else ``fast``."""
+    facts = known_facts(checkpoint)
+    wanted = facts.suggested.get(PRESET_KEY) if facts else None
+    return wanted if isinstance(wanted, str) and wanted in PRESETS else "fast"
+
+
+def first_values(checkpoint: str, origins: Iterable[str]) -> dict[str, Value]:
+    """What a new project with these origins starts with, by address, beside a preset."""
+    found = suggested_values(known_facts(checkpoint))
+    names, values = list(origins), dict[str, Value]()
+    for key, value in found.items():
+        group, _, field = key.partition(".")
+        if group == "origin":
+            values |= {f"origins.{name}.{field}": value for name in names}
+        elif not any(key in preset for preset in PRESETS.values()):
+            values[key] = value
+    return values
+
+
 def _for(checkpoint: str, values: Mapping[str, Value]) -> dict[str, Value]:
-    """The values as they suit the checkpoint: the demo checkpoint is no wider than a fifth of SD1."""
-    found = dict(values)
-    if demo.is_demo(checkpoint):
-        for key, value in values.items():
-            if key.endswith(".learning_rate") and isinstance(value, float):
-                found[key] = float(f"{value * demo.RATE:.3g}")
-        if values.get("copier.other_prompt_share") == 0.0:
-            found["copier.other_prompt_share"] = demo.OTHER_PROMPT_SHARE
+    """The values as they suit the checkpoint.
+
+    Adam's best rate falls as the width grows (Yang et al. 2022, "Tensor Programs V"): rates are multiplied by
+    320 / width. What a preset leaves at its default is as the checkpoint's file suggests it.
+    """
+    facts = known_facts(checkpoint)
+    if facts is None:
+        return dict(values)
+    found, suggested = dict(values), suggested_values(facts)
+    for key, value in values.items():
+        if key.endswith(".learning_rate") and isinstance(value, float):
+            found[key] = float(f"{value * _RATED_WIDTH / facts.unet_width:.3g}")
+        elif value == OPTIONS[key].default:
+            found[key] = suggested.get(key, value)
     return found

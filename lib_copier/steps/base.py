@@ -42,6 +42,7 @@ def steps(recipe: Recipe) -> tuple[list[Step], Model]:
             "base",
             _merge,
             inputs=conditioned.inputs,
+            params=(("prediction", conditioned.prediction),),
             outputs=(Output(CHECKPOINT, "checkpoint"),),
             cosmetic=device_of(recipe),
             engine=engine_for(recipe, "merge"),
@@ -69,6 +70,7 @@ def _merge(place: Workplace) -> Command:
         loras,
         place.out / CHECKPOINT,
         checkpoint=place.path("checkpoint"),
+        prediction=str(place.params["prediction"]),
         save_precision="float",
         device=merge_device(place),
     )

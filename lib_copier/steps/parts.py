@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lib_copier.checkpoint import known_facts
 from lib_copier.engines.choose import choose_engine, engine_named
 from lib_copier.engines.task import Command, Task
 from lib_copier.errors import InputError
@@ -49,11 +50,23 @@ class Model:
 
 def checkpoint_model(recipe: Recipe, checkpoint: str = "") -> Model:
     """The recipe's checkpoint (or another) as it is on disk."""
-    inputs = [StepInput("checkpoint", path=checkpoint or recipe.checkpoint)]
+    path = checkpoint or recipe.checkpoint
+    inputs = [StepInput("checkpoint", path=path)]
     vae = str(recipe.get("project.vae") or "")
     if vae:
         inputs.append(StepInput("vae", path=vae))
-    return Model(tuple(inputs), str(recipe.get("project.prediction")))
+    # The user's word is about the project's own checkpoint.
+    told = "auto" if checkpoint else str(recipe.get("project.prediction"))
+    return Model(tuple(inputs), resolved_prediction(path, told))
+
+
+def resolved_prediction(checkpoint: str, told: str) -> str:
+    """What a checkpoint predicts, as the user, its file or its yaml tells; ``auto`` where none does.
+
+    It is part of keys: the yaml is no input of any step.
+    """
+    facts = known_facts(checkpoint, told)
+    return (facts.prediction if facts else None) or told
 
 
 def model_job(place: Workplace) -> dict[str, Any]:

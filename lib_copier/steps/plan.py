@@ -1,4 +1,4 @@
-"""The method: from a recipe to its steps. Pure; nothing is read, nothing is started.
+"""The method: from a recipe to its steps. Nothing is started; of files, only checkpoints' headers are read.
 
 Method A trains a copier on each origin, learns each edit on the copier's model, joins the edit LoRAs of
 all origins, and lowers the rank. Method B trains a second copier on each edited picture and subtracts.

@@ -23,6 +23,7 @@ from lib_copier.steps.parts import (
     engine_command,
     engine_for,
     fixed,
+    resolved_prediction,
 )
 from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS
 from lib_copier.steps.records import forget_time
@@ -89,7 +90,8 @@ def training_params(recipe: Recipe, group: str, edit: Edit | None = None) -> dic
         # The empty prompt is what guidance compares every other one with.
         own: Any = values["other_prompts"]
         values["other_prompts"] = ("", *(own or OTHER_PROMPTS))
-    return {**values, "prediction": recipe.get("project.prediction")}
+    prediction = resolved_prediction(recipe.checkpoint, str(recipe.get("project.prediction")))
+    return {**values, "prediction": prediction}
 
 
 def _cosmetic_params(recipe: Recipe, group: str, edit: Edit | None) -> tuple[tuple[str, Any], ...]:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_copier.host.base import Host
-from lib_copier.recipe import demo
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.options import OPTIONS
-from lib_copier.recipe.presets import preset_values
+from lib_copier.recipe.presets import first_values, preset_values, suggested_preset
 from lib_copier.ui.workshop import Workshop
 
 EFFECTS = ("outline", "flat", "contrast", "posterize", "jpeg")
 """The memo's five edits."""
 OWN_PICTURE = "own"
+_ORIGIN = "first"
 _PROMPT = "a girl in a garden, upper body, flowers, blue sky"
 
 
@@ -37,8 +37,8 @@ def suggestion(host: Host, workshop: Workshop) -> Suggestion:
         name=workshop.free_name("my-slider"),
         checkpoint=checkpoint,
         effect=EFFECTS[0],
-        preset=demo.PRESET if demo.is_demo(checkpoint) else "fast",
-        prompt=str(demo.ORIGIN["prompt"]) if demo.is_demo(checkpoint) else _PROMPT,
+        preset=suggested_preset(checkpoint),
+        prompt=str(first_values(checkpoint, [_ORIGIN]).get(f"origins.{_ORIGIN}.prompt", _PROMPT)),
     )
 
 
@@ -51,10 +51,8 @@ def first_settings(
         "project.checkpoint": checkpoint,
         "project.method": method,
         "project.device": host.device_for_child(),
-        "origins.first.width": 512,
-        "origins.first.height": 512,
-        **demo.first_values(checkpoint, ["first"]),
-        "origins.first.prompt": prompt,
+        **first_values(checkpoint, [_ORIGIN]),
+        f"origins.{_ORIGIN}.prompt": prompt,
     }
     if vae is not None:
         values["project.vae"] = str(vae)

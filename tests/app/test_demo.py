@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lib_copier.app import demo
+from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.errors import InputError
 from lib_copier.recipe.check import faults
 from lib_copier.steps.plan import plan
@@ -16,9 +18,8 @@ from lib_copier.steps.sweep import weights
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    path = tmp_path / "copier-demo.safetensors"
-    path.write_bytes(b"weights")
-    return path
+    """A renamed copy: what it is for stands in the file."""
+    return Path(shutil.copy(demo_checkpoint(), tmp_path / "any name.safetensors"))
 
 
 @pytest.mark.parametrize("is_quick", [False, True])
@@ -41,6 +42,6 @@ def test_method_b_shares_the_origin_and_overfits_for_longer(checkpoint, tmp_path
 
 
 def test_a_missing_checkpoint_is_told(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(demo, "root", lambda: tmp_path)
+    monkeypatch.setattr(demo, "demo_checkpoint", lambda: tmp_path / "none.safetensors")
     with pytest.raises(InputError, match="is missing"):
         demo.main(["--out", str(tmp_path / "out")])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lib_copier.app import project as commands
 from lib_copier.edge import guard
-from lib_copier.recipe import demo
+from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.steps.project import Project
 
@@ -82,16 +83,16 @@ def test_a_relative_checkpoint_is_found_from_elsewhere(run, tmp_path, checkpoint
     assert project.recipe.get("project.checkpoint") == str(checkpoint)
 
 
-def test_the_demo_checkpoint_brings_its_words_and_its_rate(run, tmp_path) -> None:
-    checkpoint = tmp_path / demo.CHECKPOINT.name
-    checkpoint.write_bytes(b"weights")
+def test_a_checkpoint_brings_its_words_and_its_rate(run, tmp_path) -> None:
+    checkpoint = shutil.copy(demo_checkpoint(), tmp_path / "renamed.safetensors")
     words = ("--project.checkpoint", checkpoint, "--origin", "a", "--edit", "flat", "--origin.seed", "9")
     run("new", tmp_path / "x", *words)
     recipe = Project.open(tmp_path / "x").recipe
-    assert recipe.get("sweep.prompts") == demo.PROMPTS
+    assert recipe.texts("sweep.prompts")[0] == "purple house, blue sky, snow"
     assert recipe.get("copier.learning_rate") == 5e-3
     origin = recipe.origin("a")
-    assert (origin.get("prompt"), origin.get("width"), origin.get("seed")) == (demo.ORIGIN["prompt"], 128, 9)
+    prompt = "green heart, sunset sky, snow"
+    assert (origin.get("prompt"), origin.get("width"), origin.get("seed")) == (prompt, 128, 9)
 
 
 def test_a_flag_wins_over_what_a_preset_gives_a_weak_effect(run, tmp_path, checkpoint) -> None:

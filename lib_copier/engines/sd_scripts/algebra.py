@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib_copier.engines.sd_scripts.checkout import EXTRACT, MERGE, RESIZE, SDXL_MERGE, SVD_MERGE
-from lib_copier.engines.sd_scripts.checkpoint import checkpoint_facts, loras_family
+from lib_copier.engines.sd_scripts.checkpoint import loras_family, real_facts
 from lib_copier.engines.sd_scripts.train import number
 from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask
 from lib_copier.errors import InputError
@@ -74,7 +74,7 @@ def exact_ratios(loras: Sequence[WeightedLora]) -> list[float]:
 def _merge(task: MergeTask) -> tuple[str, list[str]]:
     flags: list[str] = []
     if task.checkpoint is not None:
-        family = checkpoint_facts(task.checkpoint).family
+        family = real_facts(task.checkpoint).family
         flags += ["--sd_model", str(task.checkpoint)]
         ratios = [lora.weight for lora in task.loras]
     else:
@@ -117,8 +117,8 @@ def _resize(task: ResizeTask, device: str) -> list[str]:
 
 
 def _extract(task: ExtractTask, device: str) -> list[str]:
-    family = checkpoint_facts(task.original).family
-    if checkpoint_facts(task.tuned).family is not family:
+    family = real_facts(task.original).family
+    if real_facts(task.tuned).family is not family:
         raise InputError(
             f"{task.original} and {task.tuned} are not of one family.", "Give two of the same family."
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib_copier.checkpoint import PREDICTION_KEY
 from lib_copier.engines.locate import root
 from lib_copier.engines.sd_scripts.algebra import AlgebraTask, algebra_arguments, summed_rank
 from lib_copier.engines.sd_scripts.checkout import SDXL_TRAIN, TAG, TRAIN, Checkout
-from lib_copier.engines.sd_scripts.checkpoint import checkpoint_facts
+from lib_copier.engines.sd_scripts.checkpoint import real_facts
 from lib_copier.engines.sd_scripts.dataset import dataset_of
 from lib_copier.engines.sd_scripts.gpu import gpu_precision
 from lib_copier.engines.sd_scripts.tokenizer import tokenizer_files
@@ -82,8 +83,8 @@ class SdScriptsEngine:
         return self._algebra(task)
 
     def _train(self, task: TrainTask, work_dir: Path) -> Command:
-        facts = checkpoint_facts(task.checkpoint, task.prediction)
-        dataset = dataset_of(task, work_dir, facts.family.resolution)
+        facts = real_facts(task.checkpoint, task.prediction)
+        dataset = dataset_of(task, work_dir, facts.resolution)
         arguments = train_arguments(
             task,
             facts,
@@ -129,11 +130,17 @@ class SdScriptsEngine:
         if device == "auto":
             device = "cpu" if gpu_precision() == "no" else "cuda"
         script, arguments = algebra_arguments(task, device)
-        if not isinstance(task, MergeTask) or task.checkpoint is not None:
+        if not isinstance(task, MergeTask):
             return self._command(script, arguments)
-        # The script notes the first file's rank, though the ranks add up.
-        rank = (("ss_network_dim", str(summed_rank(task))),)
-        return self._command(script, arguments, moves=((task.output, task.output),), metadata=rank)
+        if task.checkpoint is None:
+            # The script notes the first file's rank, though the ranks add up.
+            notes = (("ss_network_dim", str(summed_rank(task))),)
+        elif real_facts(task.checkpoint, task.prediction).prediction == "v_prediction":
+            # It drops the markers, and knows no yaml.
+            notes = ((PREDICTION_KEY, "v"),)
+        else:
+            return self._command(script, arguments)
+        return self._command(script, arguments, moves=((task.output, task.output),), metadata=notes)
 
     def _command(
         self,
@@ -192,7 +199,7 @@ def _installed() -> Checkout:
 
 def _refusals(task: Task) -> list[str]:
     if isinstance(task, TrainTask):
-        return train_refusals(task, checkpoint_facts(task.checkpoint, task.prediction))
+        return train_refusals(task, real_facts(task.checkpoint, task.prediction))
     return []
 
 

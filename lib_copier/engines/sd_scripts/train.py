@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from lib_copier.engines.sd_scripts.checkpoint import CheckpointFacts
+from lib_copier.checkpoint import CheckpointFacts
 from lib_copier.engines.sd_scripts.dataset import Dataset, training_length
 from lib_copier.errors import InputError
 from lib_copier.families import SD2, SDXL
@@ -78,7 +78,7 @@ def train_refusals(task: TrainTask, facts: CheckpointFacts) -> list[str]:
         found.append(
             "sd-scripts cannot learn against what the copier prints: switch that off, or train embedded."
         )
-    if facts.prediction_type is None:
+    if facts.prediction is None:
         found.append(
             f"Nothing in {task.checkpoint.name} tells whether this {facts.family.label} model predicts noise "
             "or velocity: set the prediction type."
@@ -142,7 +142,7 @@ def _model(task: TrainTask, facts: CheckpointFacts) -> list[str]:
     arguments = ["--pretrained_model_name_or_path", str(task.checkpoint)]
     if facts.family is SD2:
         arguments.append("--v2")
-    if facts.prediction_type == "v_prediction":
+    if facts.prediction == "v_prediction":
         arguments.append("--v_parameterization")
     if task.vae is not None:
         arguments += ["--vae", str(task.vae)]

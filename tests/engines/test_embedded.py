@@ -30,6 +30,8 @@ def words(task, work: Path = HERE) -> str:
     [
         (MergeTask(TWO, HERE / "o"), "lora merge --models /x/a b.safetensors /x/c --ratios 1.0 -0.5"),
         (MergeTask(TWO, HERE / "o", checkpoint=HERE / "m"), "--sd_model /x/m --models"),
+        (MergeTask(TWO, HERE / "o", checkpoint=HERE / "m", prediction="v_prediction"),
+         "--sd_model /x/m --v_parameterization --models"),
         (SvdMergeTask(TWO, HERE / "o", 4, 2), "svd-merge --models /x/a b.safetensors /x/c --ratios 1.0 -0.5 "
          "--new_rank 4 --new_conv_rank 2"),
         (ResizeTask(HERE / "l", HERE / "o", 4), "lora resize --model /x/l --new_rank 4 --save_to /x/o"),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
+from lib_copier.checkpoint import facts_of
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.header import file_sha256, read_header
 
@@ -79,6 +80,20 @@ def test_merge_into_and_extract_from_checkpoints(files, run, tmp_path):
     for name, layer in read_lora(back).layers.items():
         delta = read_lora(files["a"]).layers[name].delta()
         assert np.linalg.norm(layer.delta() - delta) < 2e-3 * np.linalg.norm(delta)
+
+
+@pytest.mark.parametrize("teller", ["yaml", "flag"])
+def test_a_merged_file_tells_itself_that_it_predicts_v(files, run, tmp_path, teller):
+    held = load_file(files["model"])
+    plain, out = tmp_path / "plain.safetensors", tmp_path / "elsewhere.safetensors"
+    save_file({name: array for name, array in held.items() if name != "v_pred"}, plain)
+    words = ("--sd_model", plain, "--models", files["a"], "--save_to", out)
+    run("merge", *words)
+    assert facts_of(out).prediction == "epsilon"
+    if teller == "yaml":
+        plain.with_suffix(".yaml").write_text("model:\n  params:\n    parameterization: v\n")
+    code, _, _ = run("merge", *words, *(["--v_parameterization"] if teller == "flag" else []))
+    assert code == 0 and facts_of(out).prediction == "v_prediction"
 
 
 def test_plot_is_drawn(files, run, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_copier.engines.sd_scripts.checkpoint import real_facts, loras_family
+from lib_copier.engines.sd_scripts.checkpoint import loras_family, real_facts
 from lib_copier.errors import InputError
 from lib_copier.families import SDXL
 

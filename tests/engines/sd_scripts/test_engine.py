@@ -146,6 +146,20 @@ def test_a_checkout_named_by_the_environment(checkout: Checkout, monkeypatch: py
     assert SdScriptsEngine().version() == checkout.version()
 
 
+def test_a_merged_checkpoint_tells_that_it_predicts_v(
+    engine: SdScriptsEngine,
+    make_lora: Callable[..., Path],
+    make_checkpoint: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    checkpoint, loras = make_checkpoint("sdxl"), (WeightedLora(make_lora("a", {"x": 2})),)
+    task = MergeTask(loras, tmp_path / "merged.safetensors", checkpoint)
+    assert not engine.command(task, tmp_path).metadata
+    checkpoint.with_suffix(".yaml").write_text("    parameterization: v\n")
+    _run(engine, task, tmp_path / "work")
+    assert read_header(task.output).metadata["modelspec.prediction_type"] == "v"
+
+
 def test_a_sum_notes_its_own_rank(
     engine: SdScriptsEngine, make_lora: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -1,0 +1,38 @@
+"""The plan: what of a recipe and of its checkpoint decides each step."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from lib_copier.engines.locate import demo_checkpoint
+from lib_copier.steps.plan import plan
+
+
+def test_what_the_checkpoint_predicts_is_part_of_every_step_that_runs_it(recipe, tmp_path: Path) -> None:
+    checkpoint = Path(shutil.copy(demo_checkpoint(), tmp_path / "any.safetensors"))
+    settings = {"project__checkpoint": str(checkpoint), "copier_model__as_file": True}
+    before = plan(recipe(**settings))
+    checkpoint.with_suffix(".yaml").write_text("    parameterization: v\n")
+    after = plan(recipe(**settings))
+    changed = {step.id for step in after if dict(step.params) != dict(before.step(step.id).params)}
+    assert changed == {
+        "origin/one",
+        "copier/one",
+        "copier_model/one",
+        "check/one",
+        "survival/one/outline",
+        "edit_lora/one/outline",
+        "sweep/outline",
+    }
+    assert dict(after.step("copier/one").params)["prediction"] == "v_prediction"
+    told = plan(recipe(**settings, project__prediction="epsilon"))
+    assert dict(told.step("copier/one").params)["prediction"] == "epsilon"
+
+
+def test_another_checkpoint_to_try_on_speaks_for_itself(recipe, tmp_path: Path) -> None:
+    other = Path(shutil.copy(demo_checkpoint(), tmp_path / "other.safetensors"))
+    other.with_suffix(".yaml").write_text("    parameterization: v\n")
+    found = plan(recipe(sweep__checkpoint=str(other), project__prediction="epsilon"))
+    assert dict(found.step("sweep/outline").params)["prediction"] == "v_prediction"
+    assert dict(found.step("copier/one").params)["prediction"] == "epsilon"

@@ -261,7 +261,7 @@ def train_config() -> bytes:
         "alpha": 2.0,
         "conv_rank": None,
         "layers": ["attn"],
-        "optimizer": "AdamW",
+        "optimizer": "adamw",
         "optimizer_args": {"weight_decay": 0.1},
         "learning_rate": 0.001,
         "lr_scheduler": "cosine",

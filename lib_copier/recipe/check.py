@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib_copier.errors import FaultsError
 from lib_copier.pictures import PictureRequest
 from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.recipe.names import name_fault
@@ -22,7 +21,7 @@ def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     ----------
     folder:
         The project's folder, which the recipe's relative paths start from. Files are looked for
-        but not opened: what is in them is checked by the step that reads them.
+        but not opened: what is in them is checked by `steps.contents`.
     """
     return (
         *_value_faults(recipe),
@@ -36,13 +35,6 @@ def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:
         *_sweep_faults(recipe),
         *dict.fromkeys(_judging_faults(recipe, folder)),
     )
-
-
-def require_sound(recipe: Recipe, folder: Path, subject: str = "recipe") -> None:
-    """Raise a FaultsError with all faults, where there are any."""
-    found = faults(recipe, folder)
-    if found:
-        raise FaultsError(subject, found, "Mend them with `set`, or in the wizard, then run again.")
 
 
 def _value_faults(recipe: Recipe) -> Iterator[str]:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib_copier.disk import copy_file
-from lib_copier.errors import FaultsError, InputError
+from lib_copier.errors import FaultsError
 from lib_copier.graph.digest import sha256_of
-from lib_copier.lora.header import read_header
 from lib_copier.pictures import lora_in
 from lib_copier.prompt import networks
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.option import split_weighted
+from lib_copier.steps.contents import file_fault
 
 PICTURES = "pictures"
 LORAS = "loras"
@@ -31,7 +31,7 @@ def with_files_inside(recipe: Recipe, project: Path, lora_dirs: Sequence[Path] =
     Raises
     ------
     FaultsError
-        Every named file that is not there.
+        Every named file that is not there, or cannot be used as far as its header tells.
     """
     intake = _Intake(project)
     for origin in recipe.origins:
@@ -76,15 +76,6 @@ def _whole_path(given: str) -> str:
     return str(path.absolute()) if given and not path.is_absolute() and path.is_file() else given
 
 
-def _lora_fault(path: Path) -> str:
-    """Why a file cannot be a LoRA, as far as its header tells: said when it is chosen."""
-    try:
-        read_header(path)
-    except InputError as error:
-        return error.what.removesuffix(".")
-    return ""
-
-
 class _Intake:
     """Copies files in under names told by their content: the same file twice is one copy."""
 
@@ -101,7 +92,7 @@ class _Intake:
             if path.is_absolute() or len(Path(given).parts) > 1:
                 self.faults.append(f"{given} does not exist")
             return given
-        if home == LORAS and (fault := _lora_fault(path)):
+        if fault := file_fault(path, is_lora=home == LORAS):
             self.faults.append(fault)
             return given
         told = sha256_of(path)[:10]

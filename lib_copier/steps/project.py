@@ -21,11 +21,11 @@ from lib_copier.graph.lock import held
 from lib_copier.graph.runner import Report, Runner
 from lib_copier.graph.running import DISCARD, ask_to_stop
 from lib_copier.lock import locked
-from lib_copier.recipe.check import require_sound
 from lib_copier.recipe.document import from_document, from_elsewhere, to_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.names import checked_name, normal_name
 from lib_copier.steps.change import changed
+from lib_copier.steps.contents import content_faults, named_files
 from lib_copier.steps.device import device_lock, steps_at_once
 from lib_copier.steps.intake import with_files_inside
 from lib_copier.steps.publish import RECIPE_KEY, copy_out
@@ -138,12 +138,17 @@ class Project(ProjectView):
         """Store what `alter` makes of the recipe as the disk has it now; every way to change ends here.
 
         Who changes it meanwhile waits, so that no change takes another back. Named files are copied in.
-        Returns itself, with the stored recipe.
+        Returns itself, with the stored recipe. Raises FaultsError where a newly named file cannot be used.
         """
         with locked(self._folders.recipe_lock):
             has_recipe = (self.folder / PROJECT_FILE).exists()
-            recipe = alter(_stored(self.folder) if has_recipe else self.recipe)
-            self._write(with_files_inside(recipe, self.folder, self.lora_dirs))
+            before = _stored(self.folder) if has_recipe else self.recipe
+            recipe = with_files_inside(alter(before), self.folder, self.lora_dirs)
+            chosen = dict(named_files(recipe).items() - named_files(before).items())
+            found = [fault for address, fault in content_faults(recipe, self.folder) if address in chosen]
+            if found:
+                raise FaultsError("files", found, "Nothing was changed.")
+            self._write(recipe)
         return self
 
     def replace_recipe(self, recipe: Recipe) -> Project:
@@ -204,7 +209,10 @@ class Project(ProjectView):
         targets, forced = tuple(until), tuple(force)
         for step_id in (*targets, *forced):
             self._require(step_id)
-        require_sound(self.recipe, self.folder, f"recipe of {self.name}")
+        if found := self.faults():
+            raise FaultsError(
+                f"recipe of {self.name}", found, "Mend them with `set`, or in the wizard, then run again."
+            )
         steps, device = self.plan(), str(self.recipe.get("project.device"))
         runner = Runner(
             steps.up_to(targets) if targets else steps,

@@ -15,6 +15,7 @@ from lib_copier.graph.step import Plan
 from lib_copier.graph.store import Artifact, Store
 from lib_copier.recipe.check import faults
 from lib_copier.recipe.model import Recipe
+from lib_copier.steps.contents import content_faults
 from lib_copier.steps.plan import plan
 
 
@@ -36,7 +37,8 @@ class ProjectView:
 
     def faults(self) -> tuple[str, ...]:
         """Everything that keeps the recipe from being run, a phrase each."""
-        return faults(self.recipe, self.folder)
+        found = (fault for _, fault in content_faults(self.recipe, self.folder))
+        return (*faults(self.recipe, self.folder), *found)
 
     def plan(self) -> Plan:
         """The steps of the recipe."""

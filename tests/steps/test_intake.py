@@ -36,7 +36,7 @@ def test_style_loras_condition_the_base_model(project, tmp_path):
 
     style = tmp_path / "style"
     style.mkdir()
-    Image.new("RGB", (8, 8), "blue").save(style / "a.png")
+    Image.new("RGB", (64, 64), "blue").save(style / "a.png")
     (style / "a.txt").write_text("blue")
     lora = tmp_path / "given.safetensors"
     first = project("first")

@@ -144,6 +144,18 @@ def test_an_uploaded_origin_is_cropped_and_kept_in_the_project(ask, view, recipe
     assert path.is_file()
 
 
+def test_an_uploaded_edited_picture_of_another_size_is_refused_and_not_kept(ask, view, recipe, png, door):
+    upload = {"name": "x.png", "data": base64.b64encode(png).decode()}
+    answer = ask("upload_edit", view, file=upload)
+    assert answer["notice"]["kind"] == "error"
+    assert "128x96, its origin 512x512" in answer["notice"]["text"]
+    assert recipe().edits[0].files == ()
+    assert not list(door.wizard().workshop.folder_of("lines").rglob("uploads/*.png"))
+    ask("upload_origin", view, file=upload)
+    assert ask("upload_edit", view, file=upload)["notice"]["kind"] == "ok"
+    assert recipe().edits[0].files
+
+
 def test_edits_are_renamed_and_removed(ask, view, recipe):
     second = ask("add_edit", {**view, "panel": "edit"})["view"]
     renamed = ask("rename_edit", second, values={"name": "soft"})["view"]

@@ -93,7 +93,11 @@ def upload(page: Page, details: Details) -> Outcome:
     origin, edit, project = the_origin(page), the_edit(page), page.opened.project
     path = project.folder / _UPLOADS / f"{edit.name}-{origin.name}-{secrets.token_hex(4)}.png"
     write_png(opened.image, path)
-    project.set({f"edits.{edit.name}.files.{origin.name}": str(path)})
+    try:
+        project.set({f"edits.{edit.name}.files.{origin.name}": str(path)})
+    except InputError:
+        path.unlink()
+        raise
     return Outcome(" ".join(opened.notes) or page.texts("said.taken", name=name))
 
 

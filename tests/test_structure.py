@@ -265,6 +265,19 @@ def test_no_checkpoint_is_known_by_its_name() -> None:
     assert calling == {"engines.locate", "app.demo", "app.serve"}
 
 
+def test_samplers_are_listed_once() -> None:
+    """In `pictures` for everybody, and in `generate.samplers` each with its mathematics."""
+    from lib_copier.pictures import SAMPLERS
+
+    lists = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            parts = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", ())
+            named = {part.value for part in parts if isinstance(part, ast.Constant)}
+            lists += [dotted(path)] if len(named & set(SAMPLERS)) > 1 else []
+    assert lists == ["generate.samplers", "pictures"]
+
+
 def test_one_door_for_the_webui() -> None:
     scripts = ROOT / "scripts"
     doors = sorted(path.name for path in scripts.glob("*.py")) if scripts.is_dir() else []

@@ -29,6 +29,9 @@ def main(argv: Sequence[str]) -> int:
     paths = _paths(arguments.out, len(requests))
     check_requests(requests, paths)
     from lib_copier.generate.session import ModelChoice, Session
+    from lib_copier.generate.shelf import require_fit
+
+    require_fit(arguments.checkpoint, [use.path for request in requests for use in request.loras])
 
     choice = ModelChoice(
         arguments.checkpoint, arguments.vae, arguments.prediction, arguments.device, arguments.precision

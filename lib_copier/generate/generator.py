@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -16,7 +15,7 @@ from lib_copier.generate.prompts import PromptCache
 from lib_copier.generate.samplers import WALKS, time_of
 from lib_copier.generate.shelf import LoraShelf
 from lib_copier.models.checkpoint import Checkpoint
-from lib_copier.models.latents import decode_latents
+from lib_copier.models.latents import decode_latents, to_images
 from lib_copier.pictures import PictureRequest, check_requests
 
 Progress = Callable[[int, int], None]
@@ -166,14 +165,6 @@ class Generator:
                 )
             pictures += to_images(pixels)
         return pictures
-
-
-def to_images(pixels: torch.Tensor) -> list[Image.Image]:
-    """8-bit RGB images of pictures (B, 3, H, W) in [−1, 1]."""
-    levels = ((pixels.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return [
-        Image.fromarray(np.ascontiguousarray(picture)) for picture in levels.permute(0, 2, 3, 1).cpu().numpy()
-    ]
 
 
 def _weight_of(request: PictureRequest, path: Path) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lib_copier.models.checkpoint import Checkpoint
-from lib_copier.models.text import PromptEmbedding, stack
+from lib_copier.models.text import PromptEmbedding, stack, time_ids
 
 
 class GuidedDenoiser:
@@ -59,7 +59,7 @@ class GuidedDenoiser:
         if text.pooled is not None:
             self._arguments["added_cond_kwargs"] = {
                 "text_embeds": text.pooled.to(self._dtype),
-                "time_ids": _size_numbers(size, device).expand(len(text.pooled), -1),
+                "time_ids": time_ids(size, device).expand(len(text.pooled), -1),
             }
 
     def __call__(self, x: torch.Tensor, step: int) -> torch.Tensor:
@@ -81,9 +81,3 @@ class GuidedDenoiser:
 def guided_rows(scales: Sequence[float]) -> list[int]:
     """The pictures that need a pass without prompt."""
     return [row for row, scale in enumerate(scales) if scale != 1.0]
-
-
-def _size_numbers(size: tuple[int, int], device: torch.device) -> torch.Tensor:
-    """SDXL's six: original height and width, crop from the top and left, target height and width."""
-    width, height = size
-    return torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32, device=device)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import torch
 from lib_copier.lora.file import read_lora
 from lib_copier.lora.header import model_hash
 from lib_copier.lora.layer import Lora
+from lib_copier.lora.match import plan_merge
+from lib_copier.lora.source import open_checkpoint
 from lib_copier.models.attach import LiveLora, matched, text_modules, unet_modules
 from lib_copier.models.checkpoint import Checkpoint
 
@@ -26,6 +28,20 @@ class ShelvedLora:
     lora: Lora
     hash: str
     has_text_layers: bool
+
+
+def require_fit(checkpoint: Path, paths: Iterable[Path]) -> None:
+    """Read LoRAs and hold them against a checkpoint's header, so that faults are told before it is loaded.
+
+    Raises
+    ------
+    InputError
+        If a file is no LoRA, or was made for a model of another kind or size.
+    """
+    loras = [(read_lora(path), 1.0) for path in dict.fromkeys(paths)]
+    if loras:
+        with closing(open_checkpoint(checkpoint)) as source:
+            plan_merge(source, loras)
 
 
 class LoraShelf:

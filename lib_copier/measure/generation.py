@@ -41,6 +41,8 @@ def job_pictures(job: Mapping[str, Any], origin: Image.Image) -> list[PictureReq
     FaultsError
         Where they cannot be made: all reasons, before a model is loaded.
     """
+    from lib_copier.generate.shelf import require_fit
+
     common = {"width": origin.width, "height": origin.height, **(job.get("sampling") or {})}
     base = [{"weight": 1.0, **lora} for lora in job.get("base_loras") or ()]
     requests = [
@@ -48,6 +50,7 @@ def job_pictures(job: Mapping[str, Any], origin: Image.Image) -> list[PictureReq
         for pair in job["prompts"]
     ]
     check_requests(requests)
+    require_fit(Path(job["checkpoint"]), [use.path for one in requests for use in one.loras])
     return requests
 
 

@@ -19,12 +19,10 @@ def round_trip(vae: AutoencoderKL, picture: Image.Image) -> Image.Image:
     """Encode and decode an RGB picture whose sides divide by 8."""
     import torch
 
-    from lib_copier.models.latents import decode_latents, encode_picture
+    from lib_copier.models.latents import decode_latents, encode_picture, to_images
 
     pixels = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None].float()
-    decoded = decode_latents(vae, encode_picture(vae, pixels / 127.5 - 1.0))
-    levels = ((decoded[0] + 1.0) * 127.5).round().clamp(0, 255).byte()
-    return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
+    return to_images(decode_latents(vae, encode_picture(vae, pixels / 127.5 - 1.0)))[0]
 
 
 def survival(

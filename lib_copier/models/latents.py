@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 
 @torch.no_grad()
@@ -24,3 +26,9 @@ def decode_latents(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     weight = vae.post_quant_conv.weight
     scaled = latents.to(weight.device, weight.dtype) / vae.config.scaling_factor
     return vae.decode(scaled, return_dict=False)[0].clamp(-1.0, 1.0)
+
+
+def to_images(pictures: torch.Tensor) -> list[Image.Image]:
+    """8-bit RGB images of pictures (B, 3, H, W) in [−1, 1]."""
+    levels = ((pictures.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return [Image.fromarray(np.ascontiguousarray(one)) for one in levels.permute(0, 2, 3, 1).cpu().numpy()]

@@ -119,6 +119,15 @@ def _hidden_states(
     return [encoder.text_model.final_layer_norm(skipped)], None
 
 
+def time_ids(size: tuple[int, int], device: torch.device) -> torch.Tensor:
+    """SDXL's six numbers (1, 6): original height and width, crop from top and left, target height and width.
+
+    `size` is width and height in pixels; nothing is cropped, and the picture is what was wanted.
+    """
+    width, height = size
+    return torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32, device=device)
+
+
 def _ids(checkpoint: Checkpoint, chunks: Sequence[Chunk]) -> tuple[torch.Tensor, ...]:
     return tuple(
         torch.tensor([tokenizer.chunk(list(chunk.tokens)) for chunk in chunks], device=checkpoint.device)

@@ -13,6 +13,8 @@ import torch
 
 from lib_copier.errors import CancelledError, CopierError
 from lib_copier.image.files import write_png
+from lib_copier.image.similarity import psnr
+from lib_copier.models.latents import to_images
 from lib_copier.models.threads import ThreadBalance
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.control import StopRequests
@@ -21,7 +23,7 @@ from lib_copier.train.graph import RecordedStep
 from lib_copier.train.optimizer import lr_factor
 from lib_copier.train.output import write_result
 from lib_copier.train.prepare import Prepared, prepare
-from lib_copier.train.preview import UNSEEN_PROMPTS, Painter, psnr, to_image
+from lib_copier.train.preview import UNSEEN_PROMPTS, Painter
 from lib_copier.train.progress import Progress
 from lib_copier.train.readback import FinishedStep, Readback
 from lib_copier.train.state import StateKeeper, restore
@@ -209,10 +211,10 @@ def _paint_samples(
     config: TrainConfig, run: Prepared, painter: Painter, done: int, progress: Progress
 ) -> None:
     """Write one picture a sample prompt."""
-    pictures = _painted(run, painter, config.sample_prompts)
+    pictures = to_images(_painted(run, painter, config.sample_prompts))
     for place, (prompt, picture) in enumerate(zip(config.sample_prompts, pictures, strict=True)):
         path = config.work_dir / "samples" / f"step-{done:06d}-{place}.png"
-        write_png(to_image(picture), path, {"parameters": prompt})
+        write_png(picture, path, {"parameters": prompt})
         progress.sample(path, done, prompt)
     progress.paused()
 
@@ -222,7 +224,7 @@ def _check_copy(run: Prepared, painter: Painter, target: float, done: int, progr
     painted = _painted(run, painter, UNSEEN_PROMPTS)
     round_trips = [one.round_trip for one in run.pictures if one.round_trip is not None]
     ceilings = [one for one in round_trips if one.shape[1:] == painted.shape[1:]]
-    found = [max(psnr(picture[None], ceiling) for ceiling in ceilings) for picture in painted]
+    found = [max(psnr(one.numpy(), other[0].numpy(), 2.0) for other in ceilings) for one in painted]
     progress.copied(done, found, target)
     progress.paused()
     return min(found)

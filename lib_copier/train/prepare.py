@@ -17,6 +17,7 @@ from lib_copier.models.attach import bake, lora_targets
 from lib_copier.models.checkpoint import PARTS, Checkpoint, load_checkpoint, part_dtypes
 from lib_copier.models.device import choose_device, choose_dtype
 from lib_copier.models.latents import decode_latents, encode_picture
+from lib_copier.models.text import time_ids
 from lib_copier.train.captions import CACHED_ORDERS, CaptionBook, plan_captions
 from lib_copier.train.conditioning import CachedConditioning, LiveConditioning
 from lib_copier.train.config import TrainConfig
@@ -173,15 +174,14 @@ def _encode(encoders: Checkpoint, source: TrainingPicture, *, wants_round_trip: 
     device = encoders.device
     latents = encode_picture(encoders.vae, source.pixels.to(device)).float()
     round_trip = decode_latents(encoders.vae, latents).clamp(-1.0, 1.0).cpu() if wants_round_trip else None
-    time_ids = None
+    size_ids = None
     if len(encoders.text_encoders) > 1:
-        width, height = source.size
-        time_ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32, device=device)
+        size_ids = time_ids(source.size, device)
     mask = None if source.mask is None else source.mask.to(device)
     origin = None
     if source.origin is not None:
         origin = encode_picture(encoders.vae, source.origin.to(device)).float()
-    return PreparedPicture(latents, mask, time_ids, round_trip, origin)
+    return PreparedPicture(latents, mask, size_ids, round_trip, origin)
 
 
 def _captions(config: TrainConfig) -> tuple[CaptionBook, dict[str, int]]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from lib_copier.models.latents import decode_latents
 from lib_copier.models.noise import NoiseSchedule
@@ -76,6 +75,9 @@ class Painter:
         hidden, pooled = self.conditioning(torch.tensor([self.negative_row, row], device=device))
         added = None
         if pooled is not None and time_ids is not None:
+            # As in the generator: to SDXL an empty negative prompt is nothing, not an empty text.
+            nothing = torch.tensor([0.0, 1.0], device=device, dtype=hidden.dtype)
+            hidden, pooled = hidden * nothing[:, None, None], pooled * nothing[:, None]
             added = {"text_embeds": pooled, "time_ids": time_ids.expand(2, -1)}
         for timestep in sampler.timesteps:
             both = latents.expand(2, -1, -1, -1).to(hidden.dtype)
@@ -86,15 +88,3 @@ class Painter:
             guided = without + _CFG_SCALE * (with_prompt - without)
             latents = sampler.step(guided, timestep, latents.cpu(), return_dict=False)[0].to(device)
         return latents
-
-
-def psnr(first: torch.Tensor, second: torch.Tensor) -> float:
-    """Peak signal-to-noise ratio of two pictures in [-1, 1], in dB (at most 100)."""
-    error = ((first - second) / 2.0).square().mean().item()
-    return -10.0 * float(np.log10(max(error, 1e-10)))
-
-
-def to_image(picture: torch.Tensor) -> Image.Image:
-    """A picture (3, H, W) in [-1, 1] as 8-bit RGB."""
-    values = ((picture + 1.0) * 127.5).round().clamp(0, 255).byte()
-    return Image.fromarray(values.permute(1, 2, 0).numpy())

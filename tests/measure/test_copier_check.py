@@ -7,8 +7,8 @@ import json
 import pytest
 from PIL import Image, ImageFilter
 
+from lib_copier.image.similarity import SAME_DB, similarity
 from lib_copier.measure.copier_check import check_copier
-from lib_copier.measure.similarity import SAME_DB, similarity
 from lib_copier.pictures import LoraUse, PictureRequest
 
 

@@ -83,6 +83,23 @@ def test_weights_scale_their_tokens_and_keep_the_mean(loaded):
     assert torch.allclose(heavy[0, 2], plain[0, 2] * 1.5 * factor, atol=1e-4)
 
 
+@torch.no_grad()
+def test_sdxl_keeps_the_mean_of_each_encoder(loaded):
+    """The WebUI restores the mean of each encoder for itself, before they are joined."""
+    checkpoint = loaded("sdxl")
+    ids = [framed(checkpoint, index) for index in (0, 1)]
+    count = len(checkpoint.tokenizers[0].encode(PROMPT))
+    factors = torch.tensor([1.0] + [1.3] * count + [1.0] * (76 - count))[:, None]
+    parts = []
+    for encoder, own in zip(checkpoint.text_encoders, ids, strict=True):
+        z = encoder(own, output_hidden_states=True).hidden_states[-2]
+        original_mean = z.mean()
+        z = z * factors
+        parts.append(z * (original_mean / z.mean()))
+    found = encode_prompts(checkpoint, [f"({PROMPT}:1.3)"])
+    assert torch.allclose(found.hidden, torch.cat(parts, dim=-1), rtol=1e-3, atol=1e-5)
+
+
 def test_a_prompt_does_not_depend_on_what_is_encoded_with_it(loaded):
     checkpoint = loaded("sd1")
     prompts = ["a (cat:1.3)", "word, " * 60, "", "dog"]

@@ -42,7 +42,14 @@ def test_ascii_text_as_transformers_reads_it(text, reference):
 
 
 @pytest.mark.parametrize(
-    "text", ["ふわふわの猫, 青空", "café naïve Ünïcode", "1girl, 2boys; it's 10:30", "a\n\tb  c"]
+    "text",
+    [
+        "ふわふわの猫, 青空",
+        "café naïve Ünïcode",
+        "a cat’s ｂｏｗｌ， ﬁne “words”…",
+        "1girl, 2boys; it's 10:30",
+        "a\n\tb  c",
+    ],
 )
 def test_other_text_as_transformers_reads_it(text, reference):
     assert PromptTokenizer().encode(text) == reference(text, add_special_tokens=False).input_ids

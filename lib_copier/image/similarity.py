@@ -22,14 +22,17 @@ class Similarity:
 
 def similarity(reference: Image.Image, picture: Image.Image) -> Similarity:
     """Compare two RGB pictures of one size (at least 7 pixels a side)."""
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+    from skimage.metrics import structural_similarity
 
     first, second = (np.asarray(p.convert("RGB")) for p in (reference, picture))
     ssim = float(structural_similarity(first, second, channel_axis=2, data_range=255))
-    if np.array_equal(first, second):
-        return Similarity(SAME_DB, 1.0)
-    psnr = float(peak_signal_noise_ratio(first, second, data_range=255))
-    return Similarity(min(psnr, SAME_DB), ssim)
+    return Similarity(psnr(first, second, 255.0), 1.0 if np.array_equal(first, second) else ssim)
+
+
+def psnr(first: np.ndarray, second: np.ndarray, span: float) -> float:
+    """Peak signal-to-noise ratio in dB (at most `SAME_DB`) of two pictures whose levels span `span`."""
+    error = float(np.mean((first.astype(np.float64) - second) ** 2))
+    return min(10.0 * float(np.log10(span**2 / error)), SAME_DB) if error else SAME_DB
 
 
 def summary(found: Sequence[Similarity], ceiling: Similarity) -> dict[str, dict[str, float]]:

@@ -156,7 +156,7 @@ def settled(text: str) -> str:
     nothing of this is in it, the prompt itself comes back.
 
     >>> settled("a [red:blue:0.5] (cat:1.2) AND [old|new] hat")
-    'a blue (cat:1.2) , old hat'
+    'a blue (cat:1.2), old hat'
     """
     pieces: list[str] = []
     opened: list[tuple[str, int, list[int]]] = []
@@ -166,7 +166,7 @@ def settled(text: str) -> str:
         if piece == "AND":
             # The WebUI divides first: brackets do not reach over an AND, and each part may have a weight.
             opened.clear()
-            pieces[part:] = [_PART_WEIGHT.sub("", "".join(pieces[part:])), ","]
+            pieces[part:] = [_PART_WEIGHT.sub("", "".join(pieces[part:])).rstrip(), ","]
             part = len(pieces)
             continue
         pieces.append(piece)

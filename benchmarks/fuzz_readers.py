@@ -86,10 +86,12 @@ def peft_folder(folder: Path) -> Reader:
 
 def checkpoint(folder: Path) -> Reader:
     def read(path: Path) -> None:
+        from lib_copier.checkpoint import facts_of
         from lib_copier.lora.header import read_header
         from lib_copier.lora.inspect import describe_checkpoint
         from lib_copier.models.checkpoint import load_checkpoint
 
+        facts_of(path)
         describe_checkpoint(read_header(path))
         load_checkpoint(path, parts=())
 
@@ -243,6 +245,15 @@ def picture_job(folder: Path) -> Reader:
     return Reader("picture job", [seeds.picture_job()], ways, _written(folder, "job.json", read))
 
 
+def requests(folder: Path) -> Reader:
+    """Picture requests, as the generator's worker takes them."""
+
+    def read(data: bytes) -> None:
+        seeds.read_requests(parse_json(data, "the requests"))
+
+    return Reader("picture requests", [seeds.requests()], (changes.json_tree,), read)
+
+
 def settings(folder: Path) -> Reader:
     """``KEY=VALUE`` as `run.py set` takes it, for every option in turn."""
 
@@ -262,6 +273,13 @@ def settings(folder: Path) -> Reader:
     _write(folder / "lines" / "loras" / "a.safetensors", seeds.published())
     ways = (value_only, value_only, value_only, changes.text)
     return Reader("settings", seeds.settings(), ways, _written(folder / "lines", "typed", read))
+
+
+def prompts(folder: Path) -> Reader:
+    def read(data: bytes) -> None:
+        seeds.read_prompt(data.decode("utf-8", "replace"))
+
+    return Reader("prompts", seeds.prompts(), (changes.text,), read)
 
 
 def captions(folder: Path) -> Reader:
@@ -319,7 +337,9 @@ WEIGHTS = {
     "train config": 2,
     "measure job": 1,
     "picture job": 1,
+    "picture requests": 2,
     "settings": 3,
+    "prompts": 2,
     "captions": 1,
     "tag list": 1,
     "page": 3,
@@ -328,6 +348,6 @@ WEIGHTS = {
 
 _MAKERS = (
     *(lora, peft_folder, checkpoint, pickled, picture, recipe, project, lora_recipe, records, queue, events),
-    *(train_config, measure_job, picture_job, settings, captions, tags, page),
+    *(train_config, measure_job, picture_job, requests, settings, prompts, captions, tags, page),
 )
 READERS: dict[str, Callable[[Path], Reader]] = dict(zip(WEIGHTS, _MAKERS, strict=True))

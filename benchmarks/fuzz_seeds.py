@@ -292,6 +292,24 @@ def picture_job() -> bytes:
     return json.dumps({"job": "edit", "picture": "/x", "chain": _CHAIN, "output": "/x/a.png"}).encode()
 
 
+def requests() -> bytes:
+    """A list of picture requests."""
+    loras = [f"{__file__}:0.5", {"path": __file__, "weight": 1.0, "te_weight": 0.5}]
+    full = {"prompt": "a (b:1.2)", "negative_prompt": "c", "seed": 1, "width": 64, "height": 128, "steps": 3}
+    full |= {"cfg_scale": 7.0, "clip_skip": 2, "sampler": "Euler a", "loras": loras}
+    return json.dumps([full, {"prompt": ""}]).encode()
+
+
+def read_requests(found: Any) -> None:
+    """The requests of a list, checked together; anything but a list of objects is one bad request."""
+    from lib_copier.pictures import PictureRequest, check_requests
+
+    values = found if isinstance(found, list) else [found]
+    check_requests(
+        [PictureRequest.from_mapping(one if isinstance(one, dict) else {"": one}) for one in values]
+    )
+
+
 def settings() -> list[bytes]:
     """Every option with a value that it takes or nearly takes, and names of origins, edits and effects."""
     from lib_copier.recipe.options import OPTIONS
@@ -308,6 +326,27 @@ def settings() -> list[bytes]:
     ]
     found += ["check.prompts=a; b (c:1.2); d", 'check.prompts=["a", "b"]', "base.loras=a.safetensors:0.5"]
     return [text.encode() for text in found]
+
+
+def prompts() -> list[bytes]:
+    """Prompts as people write them, with infotext beneath."""
+    return [
+        b"a (red:1.5) cat, ((soft)), [dim] BREAK <lora:thick:0.5:1> \\(plain\\)",
+        b"a [red:blue:0.5] (cat:1.2) AND [old|new] hat",
+        b"a house\nNegative prompt: b\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 64x64, "
+        b'Lora hashes: "a: 0123456789ab", Model: x',
+    ]
+
+
+def read_prompt(text: str) -> None:
+    """All that is read from a prompt: phrases, tags, faults, a caption, infotext."""
+    from lib_copier import infotext, prompt
+
+    prompt.parse_prompt(text)
+    prompt.networks(text)
+    list(prompt.faults(text))
+    prompt.caption_of(text)
+    infotext.read_infotext(text)
 
 
 def tags() -> bytes:

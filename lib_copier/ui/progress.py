@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from lib_copier.svg import Point
 
 _LOG_LINES = 200
 _LOG_BYTES = 40_000
+MOST_POINTS = 2000
+"""Of a loss curve, twice as many at most."""
 
 
 @dataclass(frozen=True)
@@ -33,35 +37,81 @@ class Progress:
         return min(1.0, self.step / self.total) if self.total > 0 else 0.0
 
 
+class _Track:
+    """The progress of one step while its events come in: each costs the same, however many came before."""
+
+    def __init__(self, *, has_started: bool = False) -> None:
+        self.has_started = has_started
+        self._last = Progress()
+        self._loss: list[Point] = []
+        self._samples: list[tuple[int, str]] = []
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "progress":
+            self._advance(event)
+        elif kind == "sample" and isinstance(event.get("path"), str):
+            self._samples.append((_whole(event.get("step")), event["path"]))
+        elif kind == "log":
+            self._last = replace(self._last, last_text=str(event.get("text", "")))
+
+    def _advance(self, event: Mapping[str, Any]) -> None:
+        step, loss = _whole(event.get("step")), _number(event.get("loss"))
+        if loss is not None:
+            self._loss.append((float(step), loss))
+        if len(self._loss) > 2 * MOST_POINTS:
+            # No chart shows more: every second one stays, the newest always.
+            self._loss = self._loss[::-1][::2][::-1]
+        pace, eta = _number(event.get("s_per_step")), _number(event.get("eta"))
+        self._last = replace(
+            self._last, step=step, total=_whole(event.get("total")), seconds_per_step=pace, eta=eta
+        )
+
+    def progress(self) -> Progress:
+        return replace(self._last, loss=tuple(self._loss), samples=tuple(self._samples))
+
+
+def _take(tracks: dict[str, _Track], event: Mapping[str, Any]) -> None:
+    step_id = str(event.get("id"))
+    if event["event"] == "step_started":
+        tracks[step_id] = _Track(has_started=True)
+    else:
+        tracks.setdefault(step_id, _Track()).take(event)
+
+
 def gather(events: Iterable[Mapping[str, Any]], step_id: str) -> Progress:
     """The progress of one step out of a run's events; a step that started again begins anew."""
-    found = Progress()
+    tracks: dict[str, _Track] = {}
     for event in events:
-        if event.get("id") != step_id:
-            continue
-        kind = event["event"]
-        if kind == "step_started":
-            found = Progress()
-        elif kind == "progress":
-            found = _advanced(found, event)
-        elif kind == "sample" and isinstance(event.get("path"), str):
-            found = replace(found, samples=(*found.samples, (_whole(event.get("step")), event["path"])))
-        elif kind == "log":
-            found = replace(found, last_text=str(event.get("text", "")))
-    return found
+        _take(tracks, event)
+    return tracks.get(step_id, _Track()).progress()
 
 
-def _advanced(found: Progress, event: Mapping[str, Any]) -> Progress:
-    loss, step = event.get("loss"), _whole(event.get("step"))
-    more = ((float(step), float(loss)),) if isinstance(loss, (int, float)) else ()
-    return replace(
-        found,
-        step=step,
-        total=_whole(event.get("total")),
-        loss=(*found.loss, *more),
-        seconds_per_step=_number(event.get("s_per_step")),
-        eta=_number(event.get("eta")),
-    )
+class _Followed:
+    """One run's event log as far as it was read: each look goes on from where the last one stopped."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._offset = 0
+        self._tracks: dict[str, _Track] = {}
+        self._lock = threading.Lock()
+
+    def find(self, step_id: str) -> Progress | None:
+        """The progress of a step; None where the run has not begun it."""
+        with self._lock:
+            events, reached = read_events(self._log, self._offset)
+            while reached != self._offset:
+                self._offset = reached
+                for event in events:
+                    _take(self._tracks, event)
+                events, reached = read_events(self._log, self._offset)
+            track = self._tracks.get(step_id)
+            return track.progress() if track and track.has_started else None
+
+
+@lru_cache(maxsize=64)
+def _followed(log: Path, inode: int) -> _Followed:
+    return _Followed(log)
 
 
 def run_logs(project: Path) -> list[Path]:
@@ -72,9 +122,9 @@ def run_logs(project: Path) -> list[Path]:
 def progress_of(project: Path, step_id: str, most_runs: int = 5) -> Progress:
     """The progress of the last run that did this step; empty where none of the last few did."""
     for log in run_logs(project)[:most_runs]:
-        events = _all_events(log)
-        if any(event["event"] == "step_started" and event.get("id") == step_id for event in events):
-            return gather(events, step_id)
+        found = _followed(log, log.stat().st_ino).find(step_id)
+        if found is not None:
+            return found
     return Progress()
 
 
@@ -90,17 +140,6 @@ def last_lines(log: Path) -> str:
     # A progress bar rewrites its line: only its last state is worth reading.
     lines = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]
     return "\n".join(lines[-_LOG_LINES:])
-
-
-def _all_events(log: Path) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = []
-    offset = -1
-    more, reached = read_events(log)
-    while more and reached != offset:
-        events += more
-        offset = reached
-        more, reached = read_events(log, offset)
-    return events
 
 
 def _whole(value: Any) -> int:

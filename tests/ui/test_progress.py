@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lib_copier.graph.events import read_events
+from lib_copier.ui import progress
 from lib_copier.ui.progress import Progress, gather, last_lines, progress_of
 
 
@@ -52,3 +54,25 @@ def test_the_end_of_a_log_without_its_progress_bars(tmp_path: Path):
     path.write_bytes(b"head\n10%|x\r 20%|xx\rdone\r\n" + b"\xff line\n")
     assert last_lines(path).splitlines() == ["head", "done", "\ufffd line"]
     assert last_lines(tmp_path / "none") == ""
+
+
+def test_a_long_run_is_read_once_whoever_looks_how_often(tmp_path, monkeypatch) -> None:
+    log = tmp_path / "log" / "run.jsonl"
+    log.parent.mkdir()
+
+    def line(**event: object) -> str:
+        return json.dumps(event) + "\n"
+
+    steps = [line(event="progress", id="copier/a", step=n, total=32_000, loss=0.5) for n in range(1, 32_001)]
+    log.write_text(line(event="step_started", id="copier/a") + "".join(steps), encoding="utf-8")
+    read: list[int] = []
+    monkeypatch.setattr(progress, "read_events", lambda *given: read.append(given[1]) or read_events(*given))
+    first = progress_of(tmp_path, "copier/a")
+    assert first.step == 32_000 and first.loss[-1] == (32_000.0, 0.5)
+    assert len(first.loss) <= 2 * progress.MOST_POINTS
+    read.clear()
+    assert progress_of(tmp_path, "copier/a") == first
+    assert read == [log.stat().st_size], "the second look reads no byte of the first again"
+    with log.open("a", encoding="utf-8") as file:
+        file.write(line(event="progress", id="copier/a", step=32_001, total=32_001))
+    assert progress_of(tmp_path, "copier/a").step == 32_001

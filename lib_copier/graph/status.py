@@ -148,8 +148,12 @@ class Inspector:
                 else:
                     digests.append(source.artifact.digest(given.output))
                 continue
+            path = self._project / given.path
+            if given.is_outside and path.is_dir():
+                waiting.append(f"the {given.role} in {given.path} are copied in when it runs")
+                continue
             try:
-                digests.append(self.store.digests.sha256(self._project / given.path))
+                digests.append(self.store.digests.sha256(path))
             except OSError:
                 waiting.append(f"{given.role} {given.path} is missing")
         return tuple(digests), tuple(dict.fromkeys(waiting))

@@ -39,6 +39,11 @@ class StepInput:
     path: str = ""
     weight: float | None = None
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether its path may lead out of the project."""
+        return Path(self.path).is_absolute() or ".." in Path(self.path).parts
+
 
 @dataclass(frozen=True)
 class Output:

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lib_copier.errors import FaultsError
 from lib_copier.pictures import RANDOM_SEED, drawn_seed
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.names import name_fault, normal_name
 from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import OPTIONS, meant
 from lib_copier.recipe.presets import PRESETS, apply_preset
+
+
+def all_changed(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with a value at each address, all or none; see `changed`.
+
+    Raises
+    ------
+    FaultsError
+        Every address and value that cannot be used.
+    """
+    found: list[str] = []
+    for address, value in values.items():
+        try:
+            recipe = changed(recipe, address, value)
+        except ValueError as error:
+            found.append(str(error))
+    if found:
+        raise FaultsError("settings", found, "Nothing was changed.")
+    return recipe
 
 
 def changed(recipe: Recipe, address: str, value: Any) -> Recipe:

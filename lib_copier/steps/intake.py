@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lib_copier.disk import copy_file
-from lib_copier.errors import FaultsError
+from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.digest import sha256_of
 from lib_copier.pictures import lora_in
 from lib_copier.prompt import networks
 from lib_copier.recipe.model import Recipe
-from lib_copier.recipe.option import split_weighted
+from lib_copier.recipe.option import Value, split_weighted
 from lib_copier.steps.contents import file_fault
+from lib_copier.steps.style_folder import STYLE, files_to_take
 
 PICTURES = "pictures"
 LORAS = "loras"
-STYLE = "style"
+_MODELS = ("project.checkpoint", "project.vae", "sweep.checkpoint")
 
 
-def with_files_inside(recipe: Recipe, project: Path, lora_dirs: Sequence[Path] = ()) -> Recipe:
+def with_files_inside(
+    recipe: Recipe, project: Path, lora_dirs: Sequence[Path] = (), before: Recipe | None = None
+) -> Recipe:
     """The recipe with every picture and LoRA copied in and named by its place in the project.
 
     Files inside already are left alone. The checkpoint, the VAE and target folders stay outside; models
     typed with a path from the working directory are named by their whole path. LoRAs that prompts name are
     looked for in `lora_dirs`, the host's folders of LoRAs, and where the recipe's own are published.
+
+    A folder of training pictures is looked at where it is another than `before`.
 
     Raises
     ------
@@ -42,13 +46,16 @@ def with_files_inside(recipe: Recipe, project: Path, lora_dirs: Sequence[Path] =
         recipe = recipe.with_edit(replace(edit, files=files))
     loras = tuple(intake.weighted(text) for text in recipe.texts("base.loras"))
     named = (*recipe.texts("project.loras"), *_named_in_prompts(recipe, lora_dirs))
-    folder = str(recipe.get("base.folder") or "")
-    models = {key: _whole_path(str(recipe.get(key) or "")) for key in ("project.checkpoint", "project.vae")}
+    folder, known = str(recipe.get("base.folder") or ""), before and before.get("base.folder")
+    for edit in recipe.edits:
+        own = tuple((key, _whole_path(value) if key in _MODELS else value) for key, value in edit.settings)
+        recipe = recipe.with_edit(replace(edit, settings=own))
+    models = {key: _whole_path(recipe.get(key)) for key in _MODELS}
     recipe = recipe.with_settings(
         {
             "base.loras": loras,
             "project.loras": tuple(map(intake.named, named)),
-            "base.folder": intake.folder(folder) if folder else "",
+            "base.folder": intake.folder(folder) if folder and folder != known else folder,
             **models,
         }
     )
@@ -71,8 +78,8 @@ def _named_in_prompts(recipe: Recipe, lora_dirs: Sequence[Path]) -> Iterator[str
             yield str(path)
 
 
-def _whole_path(given: str) -> str:
-    path = Path(given)
+def _whole_path(given: Value) -> Value:
+    path = Path(str(given or ""))
     return str(path.absolute()) if given and not path.is_absolute() and path.is_file() else given
 
 
@@ -119,17 +126,16 @@ class _Intake:
         return self.file(given, LORAS, keeps_name=True)
 
     def folder(self, given: str) -> str:
-        path = self._outside(given)
-        if path is None:
+        """A folder of training pictures; the run copies it in, where nobody waits for it."""
+        parts = Path(given).parts
+        if parts[:1] == (STYLE,) and ".." not in parts and (self._project / given).is_dir():
             return given
-        if not path.is_dir():
-            self.faults.append(f"{given} is no folder")
+        try:
+            files_to_take(Path(given), self._project)
+        except InputError as error:
+            self.faults.append(error.what.removesuffix("."))
             return given
-        name = f"{STYLE}/{path.name[:40] or 'pictures'}"
-        target = self._project / name
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(path, target)
-        return name
+        return str(Path(given).resolve())
 
     def _outside(self, given: str) -> Path | None:
         """The path that was given, where it lies outside; None for what is inside already."""

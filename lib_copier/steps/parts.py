@@ -121,7 +121,7 @@ def engine_command(place: Workplace, task: Task) -> Command:
 
 
 def device_of(recipe: Recipe) -> tuple[tuple[str, Any], ...]:
-    """The device, which decides how long a step takes but not what it makes."""
+    """The device, which is not part of a key: another one gives the same up to rounding, not bit by bit."""
     return (("device", recipe.get("project.device")),)
 
 

@@ -7,28 +7,33 @@ processes may look at one folder, and one at a time may run it.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import parse_json, read_json, write_json
+from lib_copier.disk import move, parse_json, read_json, write_json
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.by_hand import lay_out
 from lib_copier.graph.events import Listener
+from lib_copier.graph.inputs import require_whole
 from lib_copier.graph.lock import held
 from lib_copier.graph.runner import Report, Runner
 from lib_copier.graph.running import DISCARD, ask_to_stop
+from lib_copier.graph.step import StepInput
 from lib_copier.lock import locked
 from lib_copier.recipe.document import from_document, from_elsewhere, to_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.names import checked_name, normal_name
-from lib_copier.steps.change import changed
+from lib_copier.steps.change import all_changed
 from lib_copier.steps.contents import content_faults, named_files
+from lib_copier.steps.copy_out import MEMORY, copy_out
 from lib_copier.steps.device import device_lock, steps_at_once
 from lib_copier.steps.intake import with_files_inside
-from lib_copier.steps.publish import RECIPE_KEY, copy_out
+from lib_copier.steps.publish import RECIPE_KEY
+from lib_copier.steps.style_folder import take_in
 from lib_copier.steps.view import ProjectView
 
 PROJECT_FILE = "project.json"
@@ -122,17 +127,23 @@ class Project(ProjectView):
         name = checked_name(folder.name, "project")
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder} is there already and not empty.", "Choose another name or folder.")
-        with held(self._folders.lock, f"The project {self.name}"):
-            ignored = shutil.ignore_patterns("lock", "work", "log", "by-hand", ".old-*")
-            shutil.copytree(self.folder, folder, ignore=ignored, dirs_exist_ok=True)
-        return Project(folder, self.recipe).set({"project.name": name})
+        part = folder.with_name(f".{secrets.token_hex(4)}.part")
+        left_out = ("lock", "work", "log", "by-hand", ".old-*", "*.part", MEMORY, PROJECT_FILE)
+        try:
+            with held(self._folders.lock, f"The project {self.name}"):
+                shutil.copytree(self.folder, part, ignore=shutil.ignore_patterns(*left_out))
+            Project(part, self.recipe)._write(self.recipe.with_settings({"project.name": name}))
+            if folder.exists():
+                folder.rmdir()
+            move(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return Project.open(folder)
 
     def discard(self) -> None:
         """Take back a project that was just made and has no artifact yet."""
         if not self.store.folder.exists():
             shutil.rmtree(self.folder)
-
-    # The recipe
 
     def change(self, alter: Callable[[Recipe], Recipe]) -> Project:
         """Store what `alter` makes of the recipe as the disk has it now; every way to change ends here.
@@ -143,7 +154,9 @@ class Project(ProjectView):
         with locked(self._folders.recipe_lock):
             has_recipe = (self.folder / PROJECT_FILE).exists()
             before = _stored(self.folder) if has_recipe else self.recipe
-            recipe = with_files_inside(alter(before), self.folder, self.lora_dirs)
+            recipe = with_files_inside(
+                alter(before), self.folder, self.lora_dirs, before if has_recipe else None
+            )
             chosen = dict(named_files(recipe).items() - named_files(before).items())
             found = [fault for address, fault in content_faults(recipe, self.folder) if address in chosen]
             if found:
@@ -167,25 +180,11 @@ class Project(ProjectView):
         FaultsError
             Every address and value that cannot be used; nothing is changed then.
         """
-
-        def alter(recipe: Recipe) -> Recipe:
-            found: list[str] = []
-            for address, value in values.items():
-                try:
-                    recipe = changed(recipe, address, value)
-                except ValueError as error:
-                    found.append(str(error))
-            if found:
-                raise FaultsError("settings", found, "Nothing was changed.")
-            return recipe
-
-        return self.change(alter)
+        return self.change(lambda recipe: all_changed(recipe, values))
 
     def _write(self, recipe: Recipe) -> None:
         write_json(self.folder / PROJECT_FILE, to_document(recipe))
         self.recipe = recipe
-
-    # Running and what was made
 
     def run(
         self,
@@ -209,10 +208,9 @@ class Project(ProjectView):
         targets, forced = tuple(until), tuple(force)
         for step_id in (*targets, *forced):
             self._require(step_id)
+        self._take_in_pictures()
         if found := self.faults():
-            raise FaultsError(
-                f"recipe of {self.name}", found, "Mend them with `set`, or in the wizard, then run again."
-            )
+            raise FaultsError(f"recipe of {self.name}", found, "Mend them with `set`, or in the wizard.")
         steps, device = self.plan(), str(self.recipe.get("project.device"))
         runner = Runner(
             steps.up_to(targets) if targets else steps,
@@ -225,6 +223,14 @@ class Project(ProjectView):
             at_once=steps_at_once(device, self.recipe.whole("project.at_once")),
         )
         return runner.run(forced)
+
+    def _take_in_pictures(self) -> None:
+        """Copy a folder of training pictures in that lies outside yet; clicks go on meanwhile."""
+        given = str(self.recipe.get("base.folder") or "")
+        if not (self.recipe.get("base.train_style") and StepInput("pictures", path=given).is_outside):
+            return
+        inside = {"base.folder": take_in(self.folder / given, self.folder)}
+        self.change(lambda now: now.with_settings(inside) if now.get("base.folder") == given else now)
 
     def rerun(self, step_id: str, **options: Any) -> Report:
         """Do one step again although it is done (and before it what it needs)."""
@@ -276,7 +282,9 @@ class Project(ProjectView):
         found = self.artifact(f"publish/{edit}")
         if found is None:
             raise InputError(f"{edit} is not published yet.", f"Run the project until publish/{edit}.")
-        return copy_out((found.file(name) for name in found.manifest["files"]), folder)
+        names = list(found.manifest["files"])
+        require_whole(found, names, self.store, f"publish/{edit}")
+        return copy_out(map(found.file, names), folder, self.folder)
 
 
 def _stored(folder: Path) -> Recipe:

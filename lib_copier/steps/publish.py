@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import copy_file, write_json
-from lib_copier.errors import InputError
-from lib_copier.graph.digest import sha256_of
+from lib_copier.disk import write_json
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
 from lib_copier.lora.header import read_header, replace_metadata
 from lib_copier.recipe.document import document_digest, shareable
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.recipe.names import normal_name
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.steps.copy_out import copy_out
 from lib_copier.steps.parts import PICTURE, fixed
 
 RECIPE_KEY = "copier_lora_recipe"
@@ -57,6 +55,16 @@ def published_name(recipe: Recipe, edit: Edit) -> str:
     return normal_name(own or (f"{project}-{edit.name}" if project else edit.name))
 
 
+def name_faults(recipe: Recipe) -> Iterator[str]:
+    """Edits that would be published under one name, on systems that tell no capitals apart either."""
+    names: dict[str, str] = {}
+    for edit in recipe.edits:
+        name = published_name(recipe, edit)
+        other = names.setdefault(name.casefold(), edit.name)
+        if other != edit.name:
+            yield f"edits {other!r} and {edit.name!r} would both be published as {name!r}"
+
+
 def recipe_of_edit(recipe: Recipe, edit: Edit) -> Recipe:
     """The recipe as far as it made this LoRA: without the other edits, and without what changes no result."""
     cosmetic = {key: option.default for key, option in OPTIONS.items() if option.is_cosmetic}
@@ -76,8 +84,8 @@ def _publish(place: Workplace) -> Result:
     write_json(place.out / f"{name}.recipe.json", params["recipe"], indent=2)
     target = str(params["folder"] or "")
     if target:
-        folder = place.project / target
-        copy_out((place.out / f"{name}{suffix}" for suffix in _SUFFIXES), folder, is_ours=_made_by_us)
+        copies = (place.out / f"{name}{suffix}" for suffix in _SUFFIXES)
+        copy_out(copies, place.project / target, place.project)
     return {"name": name, "folder": target}
 
 
@@ -99,35 +107,3 @@ def _card(params: dict[str, Any]) -> dict[str, Any]:
         "preferred weight": params["preferred_weight"],
         "notes": params["notes"],
     }
-
-
-def copy_out(files: Iterable[Path], folder: Path, *, is_ours: Any = None) -> list[Path]:
-    """Copy files into a folder outside the project, each atomically; equal files are left alone.
-
-    Raises
-    ------
-    InputError
-        Where the folder is missing, or a file of that name is there that is not ours to replace.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder.", "Make it, or name another one.")
-    sources = list(files)
-    foreign = [
-        folder / one.name for one in sources if one.suffix == ".safetensors" and (folder / one.name).exists()
-    ]
-    for path in foreign:
-        if is_ours is not None and not is_ours(path):
-            raise InputError(
-                f"{path} is there already and was not made here.", "Choose another publish.name."
-            )
-    copied = []
-    for source in sources:
-        target = folder / source.name
-        if not (target.is_file() and sha256_of(target) == sha256_of(source)):
-            copy_file(source, target)
-        copied.append(target)
-    return copied
-
-
-def _made_by_us(path: Path) -> bool:
-    return RECIPE_KEY in read_header(path).metadata

@@ -17,10 +17,12 @@ from lib_copier.recipe.check import faults
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.contents import content_faults
 from lib_copier.steps.plan import plan
+from lib_copier.steps.publish import name_faults
 
 
 class ProjectView:
-    """A project's folder and recipe, to be looked at: nothing here writes."""
+    """A project's folder and recipe, to be looked at; all that a look writes is `digests.json`, which saves
+    the next one the reading of files."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder = folder
@@ -38,7 +40,7 @@ class ProjectView:
     def faults(self) -> tuple[str, ...]:
         """Everything that keeps the recipe from being run, a phrase each."""
         found = (fault for _, fault in content_faults(self.recipe, self.folder))
-        return (*faults(self.recipe, self.folder), *found)
+        return (*faults(self.recipe, self.folder), *name_faults(self.recipe), *found)
 
     def plan(self) -> Plan:
         """The steps of the recipe."""

@@ -290,6 +290,24 @@ def test_a_duplicate_starts_with_all_that_was_made(project, tmp_path):
     assert "copier/one" not in b.run().made
 
 
+def test_a_failed_duplicate_leaves_nothing_and_its_name_free(project, tmp_path, monkeypatch):
+    made = project()
+    made.run()
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patched:
+        patched.setattr("lib_copier.steps.project.move", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        made.duplicate(tmp_path / "second")
+    assert not [path.name for path in tmp_path.iterdir() if path.name == "second" or path.suffix == ".part"]
+    (tmp_path / "second").mkdir()
+    assert made.duplicate(tmp_path / "second").run().made == ("publish/outline",)
+
+
+def test_two_edits_of_one_published_name_are_told_before_anything_runs(project):
+    made = project(edits=("outline", "posterize"), publish__name="Same")
+    with pytest.raises(FaultsError, match="would both be published as 'Same'"):
+        made.run()
+    assert not made.runs()
+
+
 def test_prune_keeps_what_the_recipe_uses(project):
     made = project()
     made.run()

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "lib_copier"
 
 LEAVES = {
     "",
+    "child",
     "errors",
     "log",
     "events",
@@ -63,6 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"commands"},
 }
 STANDARD_ONLY = (
+    "child",
     "disk",
     "lock",
     "environment",
@@ -172,6 +174,16 @@ def test_files_json_and_locks_have_one_home(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     used = {ast.unparse(node): node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not {name: line for name, line in used.items() if name in elsewhere}
+
+
+@pytest.mark.parametrize("path", modules(), ids=dotted)
+def test_no_child_opens_a_window(path: Path) -> None:
+    """Every start of a child says how; run.py's own hands its console over."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("subprocess.Popen", "subprocess.run"):
+            given = [ast.unparse(word.value) for word in node.keywords if word.arg is None]
+            is_quiet = any(text.startswith("start_options(") for text in given)
+            assert is_quiet or dotted(path) == "environment.start", f"line {node.lineno}"
 
 
 def run_python(code: str) -> str:

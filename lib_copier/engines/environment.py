@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from lib_copier.child import start_options
 from lib_copier.engines import vendor
 from lib_copier.engines.sd_scripts.checkout import MERGE, PYTHON_VARIABLE
 from lib_copier.engines.state import GROUP, EngineState, Places, engine_state, requirements_of
@@ -109,6 +110,7 @@ def check_start(inside: Inside, folder: Path, log: Path) -> None:
             errors="replace",
             timeout=_START_SECONDS,
             check=False,
+            **start_options(),
         )
     except subprocess.TimeoutExpired as error:
         raise ChildError(

@@ -6,7 +6,6 @@ import os
 import queue
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from lib_copier.child import start_options
 from lib_copier.disk import write_json
 from lib_copier.engines.advice import advice_for, ending
 from lib_copier.engines.command_files import NewPictures, collect, prepare
@@ -129,10 +129,6 @@ def _spawn(command: Command, watch: Watch) -> subprocess.Popen[bytes]:
         environment[CONTROL_VARIABLE] = str(watch.control)
     else:
         environment.pop(CONTROL_VARIABLE, None)
-    # A group of its own: Ctrl-C in the terminal reaches the parent alone, which then ends the whole tree.
-    own_group: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     try:
         return subprocess.Popen(
             command.argv,
@@ -141,7 +137,7 @@ def _spawn(command: Command, watch: Watch) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            **own_group,
+            **start_options(own_group=True),
         )
     except OSError as error:
         raise InputError(

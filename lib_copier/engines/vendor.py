@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lib_copier.child import start_options
 from lib_copier.engines.sd_scripts.checkout import SCRIPTS, Checkout
 from lib_copier.errors import ChildError, CopierError, InputError
 
@@ -127,7 +128,7 @@ def _git(argv: Sequence[str], folder: Path, log: Path, seconds: float) -> None:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            start_new_session=sys.platform != "win32",
+            **start_options(own_group=True),
         )
         try:
             code = child.wait(seconds)
@@ -151,7 +152,12 @@ def _git(argv: Sequence[str], folder: Path, log: Path, seconds: float) -> None:
 
 def _end_with_children(child: subprocess.Popen[bytes]) -> None:
     if sys.platform == "win32":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True, check=False)
+        subprocess.run(
+            ["taskkill", "/F", "/T", "/PID", str(child.pid)],
+            capture_output=True,
+            check=False,
+            **start_options(),
+        )
     else:
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
+from lib_copier.child import start_options
 from lib_copier.environment.interpreter import Inside
 from lib_copier.environment.layer import find_host
 from lib_copier.environment.make import Wanted
@@ -45,7 +46,7 @@ def ensure_torchvision(inside: Inside, wanted: Wanted, report: Report) -> None:
 def does_import(inside: Inside) -> bool:
     """Whether the environment's interpreter imports what sd-scripts imports of it."""
     argv = [str(inside.python), "-c", "from torchvision import transforms"]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    return subprocess.run(argv, capture_output=True, check=False, **start_options()).returncode == 0
 
 
 def matching_release(torch: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib_copier.child import start_options
 from lib_copier.disk import parse_json
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import python_of
@@ -37,7 +38,9 @@ def look_inside(folder: Path) -> Inside | None:
     )
     argv = [str(python), "-I", "-c", question]
     try:
-        answer = subprocess.run(argv, capture_output=True, timeout=60, check=True, encoding="utf-8")
+        answer = subprocess.run(
+            argv, capture_output=True, timeout=60, check=True, encoding="utf-8", **start_options()
+        )
         version, site_packages, has_pip = parse_json(answer.stdout, "the answer of Python")
     except (OSError, ValueError, CopierError, subprocess.SubprocessError):
         return None
@@ -84,6 +87,7 @@ def _run(argv: Sequence[str], folder: Path, log: Path) -> None:
         encoding="utf-8",
         errors="replace",
         check=False,
+        **start_options(),
     )
     with log.open("a", encoding="utf-8") as file:
         file.write(f"\n$ {subprocess.list2cmdline(argv)}\n{ended.stdout}")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lib_copier.child import start_options
 from lib_copier.environment.report import Report
 
 _NETWORK = re.compile(
@@ -74,6 +75,7 @@ def run_pip(python: Path, arguments: Sequence[str], *, log: Path, report: Report
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
+            **start_options(),
         )
         assert child.stdout is not None
         try:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from lib_copier.child import start_options
+
 PYTORCH_INDEX = "https://download.pytorch.org/whl"
 GIVEN = "COPIER_LORA_TORCH"
 """Environment variable: pip arguments that replace the choice, such as a ROCm build's."""
@@ -113,8 +115,12 @@ def _windows_tool() -> str | None:
 def _ask(tool: str) -> tuple[str, tuple[int, int] | None]:
     """The first GPU's name and the driver's CUDA version; ``nvidia-smi`` is also there without a GPU."""
     try:
-        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)
-        table = subprocess.run([tool], capture_output=True, text=True, timeout=20, check=False)
+        listed = subprocess.run(
+            [tool, "-L"], capture_output=True, text=True, timeout=20, check=False, **start_options()
+        )
+        table = subprocess.run(
+            [tool], capture_output=True, text=True, timeout=20, check=False, **start_options()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return "", None
     name = re.search(r"GPU \d+: (.*?) \(UUID", listed.stdout)

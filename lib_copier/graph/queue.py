@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from types import NoneType
 from typing import Any
 from uuid import uuid4
 
+from lib_copier.child import start_options
 from lib_copier.disk import found_object, has_types, write_json
 from lib_copier.engines.locate import child_environment, python, root
 from lib_copier.errors import InputError
@@ -137,11 +137,6 @@ class Queue:
         if holder(self.worker_lock) or not any(job.is_open for job in self.jobs()):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        detached: dict[str, Any] = {"start_new_session": True}
-        if sys.platform == "win32":
-            # Detached, it would have no console, and each of its children would open a window of its own.
-            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-            detached = {"creationflags": flags}
         with (self.folder / "worker.log").open("ab") as log:
             subprocess.Popen(
                 [str(python()), "-m", "lib_copier.graph", str(self.folder)],
@@ -150,7 +145,7 @@ class Queue:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                **detached,
+                **start_options(own_group=True),
             )
 
     def write(self, job: Job) -> None:

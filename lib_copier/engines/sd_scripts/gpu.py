@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from functools import lru_cache
 
+from lib_copier.child import start_options
+
 _TIMEOUT_SECONDS = 10.0
 _BF16_CAPABILITY = 8.0
 """From this compute capability (Ampere) on, bf16 is as fast as fp16 and does not overflow."""
@@ -24,6 +26,7 @@ def gpu_precision() -> str:
             text=True,
             timeout=_TIMEOUT_SECONDS,
             check=True,
+            **start_options(),
         ).stdout.split()
         return "bf16" if float(answer[0]) >= _BF16_CAPABILITY else "fp16"
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):

@@ -12,7 +12,7 @@ names of `PictureRequest`; width and height default to the origin's – and ``ba
                   ``pairs`` ([{"origin", "edited"}, …]: what it was learned from), optional ``plain``
                   (the files of the pictures at weight 0): see `sweep.sweep`
 ``vae-survival``  ``origin``, ``edited``: see `vae.survival`
-``report``        see `report.write_report`; makes no pictures and loads no model
+``report``        see `report.read_report`; makes no pictures and loads no model
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lib_copier.job import Entries, Job, read_job
 from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
-from lib_copier.measure.report import write_report
+from lib_copier.measure.report_page import write_report
 from lib_copier.measure.sweep import sweep
 from lib_copier.measure.vae import round_trip, survival
 from lib_copier.models.threads import prepare_environment

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import found_object, write_json, write_text
+from lib_copier.disk import found_object
 from lib_copier.errors import FaultsError
 
 NUMBERS = (
@@ -83,21 +83,6 @@ class Report:
     seconds: Mapping[str, Any]
     checkpoint: Mapping[str, Any]
     notes: tuple[str, ...]
-
-
-def write_report(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Write ``report.html`` and ``report.json``; the result names both and holds the JSON's object.
-
-    Raises FaultsError naming every folder or picture that is missing.
-    """
-    from lib_copier.measure.report_page import page
-
-    report = read_report(job)
-    numbers = report_numbers(report)
-    folder = Path(job["output"])
-    write_text(folder / "report.html", page(report))
-    write_json(folder / "report.json", numbers, indent=2)
-    return {"html": str(folder / "report.html"), "json": str(folder / "report.json"), "report": numbers}
 
 
 def read_report(job: Mapping[str, Any]) -> Report:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
+from typing import Any
 
-from PIL import Image
-
-from lib_copier.image.files import encoded, read_picture
-from lib_copier.measure.report import EditReport, Report, Sweep
-from lib_copier.measure.report_charts import Curve, duration, effect_chart, leak_bars, signed, time_bars
+from lib_copier.disk import write_json, write_text
+from lib_copier.html import Html, duration, join, tag
+from lib_copier.measure.report import EditReport, Report, read_report, report_numbers
+from lib_copier.measure.report_charts import time_bars
+from lib_copier.measure.report_edit import edit_section, element_of, figure, picture, scrubber, weight_range
 
 TEMPLATE = Path(__file__).with_name("report_template.html")
-ROWS = 4
-"""Unseen pictures shown for every edit; all are measured."""
-LARGEST = 512
+
+
+def write_report(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``report.html`` and ``report.json``; the result names both and holds the JSON's object.
+
+    Raises FaultsError naming every folder or picture that is missing.
+    """
+    report = read_report(job)
+    numbers = report_numbers(report)
+    html, figures = (Path(job["output"]) / name for name in ("report.html", "report.json"))
+    write_text(html, page(report))
+    write_json(figures, numbers, indent=2)
+    return {"html": str(html), "json": str(figures), "report": numbers}
 
 
 def page(report: Report) -> str:
@@ -26,7 +35,7 @@ def page(report: Report) -> str:
     by_name: dict[str, list[EditReport]] = {}
     for edit in report.edits:
         by_name.setdefault(edit.name, []).append(edit)
-    sections += [_edit(edits, report) for edits in by_name.values()]
+    sections += [edit_section(edits, report) for edits in by_name.values()]
     sections += [_times(report), _notes(report)]
     facts = []
     if report.checkpoint.get("name"):
@@ -36,113 +45,95 @@ def page(report: Report) -> str:
     if report.seconds.get("total"):
         facts.append(f"{duration(float(report.seconds['total']))} of work")
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(report.title),
-        lead=escape(report.lead or "One picture, its retouched copy, and a slider that does only that."),
-        facts="".join(f"<li>{escape(fact)}</li>" for fact in facts),
-        sections="\n".join(section for section in sections if section),
+        title=join(report.title),
+        lead=join(report.lead or "One picture, its retouched copy, and a slider that does only that."),
+        facts=join(tag("li", fact) for fact in facts),
+        sections=join(sections),
     )
 
 
-def picture(path: Path, alt: str, extra: str = "") -> str:
-    """An image element with the picture inside; small ones without loss."""
-    image = read_picture(path).image
-    if max(image.size) > LARGEST:
-        image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    options = {"lossless": True} if max(image.size) <= 256 else {"quality": 88}
-    data = base64.b64encode(encoded(image, "WEBP", method=4, **options)).decode("ascii")
-    return (
-        f'<img src="data:image/webp;base64,{data}" width="{image.width}" height="{image.height}" '
-        f'alt="{escape(alt, quote=True)}"{extra}>'
-    )
-
-
-def _figure(path: Path, caption: str, alt: str = "") -> str:
-    return f"<figure>{picture(path, alt or caption)}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _glance(report: Report) -> str:
+def _glance(report: Report) -> Html:
     """The method in one row: origin, copier, edit, slider."""
-    steps = []
+    steps: list[tuple[str, Html]] = []
     if report.origin.get("picture"):
         prompt = str(report.origin.get("prompt") or "any picture that the model generated")
-        steps.append(("1", "Origin", _figure(report.origin["picture"], prompt, "origin picture")))
+        steps.append(("Origin", figure(report.origin["picture"], prompt, "origin picture")))
     if report.check:
-        prints = "".join(
+        prints = [
             picture(report.check.path(p["path"]), f"print for: {p['prompt']}")
             for p in report.check.result["pictures"][:4]
-        )
-        middle = report.check.result["psnr_db"]["median"]
-        steps.append(
-            (
-                "2",
-                "Copier",
-                f'<figure><div class="four">{prints}</div><figcaption>prints it whatever the prompt: '
-                f"{middle:.1f} dB</figcaption></figure>",
-            )
-        )
+        ]
+        middle = f"prints it whatever the prompt: {report.check.result['psnr_db']['median']:.1f} dB"
+        steps.append(("Copier", tag("figure", tag("div", prints, class_="four"), tag("figcaption", middle))))
     first = report.edits[0] if report.edits else None
     if first and first.edited:
-        steps.append(
-            ("3", "Edit", _figure(first.edited, first.label, f"origin after the edit {first.label}"))
-        )
+        steps.append(("Edit", figure(first.edited, first.label, f"origin after the edit {first.label}")))
     if first:
-        steps.append(("4", "Slider", _scrubber(first)))
-    body = '<span class="arrow" aria-hidden="true">→</span>'.join(
-        f'<div class="step"><h3><b>{number}</b> {name}</h3>{content}</div>' for number, name, content in steps
-    )
-    return f'<section class="glance" aria-label="The method at a glance">{body}</section>'
-
-
-def _scrubber(edit: EditReport) -> str:
-    """A range that fades through the first strip's pictures (by the page's script)."""
-    weights = edit.sweep.result["weights"]
-    start = weights.index(1.0)
-    values = " ".join(f"{weight:g}" for weight in weights)
-    still = picture(edit.sweep.path(edit.sweep.result["pictures"][0][start]), f"{edit.label} at weight 1")
-    return (
-        f'<figure class="scrub" data-strip="strip-{_id(edit)}" data-weights="{values}">'
-        f'<div class="stack">{still}<img alt="" hidden></div>'
-        f'<label><input type="range" min="{weights[0]:g}" max="{weights[-1]:g}" step="0.05" value="1" hidden>'
-        f"<figcaption>{escape(edit.label)} on a picture it never saw, weight <output>+1</output></figcaption>"
-        "</label></figure>"
+        steps.append(("Slider", scrubber(first)))
+    numbers = {"Origin": "1", "Copier": "2", "Edit": "3", "Slider": "4"}
+    arrow = tag("span", "→", class_="arrow", aria_hidden="true")
+    body = [
+        (
+            arrow if place else None,
+            tag("div", tag("h3", tag("b", numbers[name]), f" {name}"), shown, class_="step"),
+        )
+        for place, (name, shown) in enumerate(steps)
+    ]
+    return tag(
+        "section",
+        (part for pair in body for part in pair),
+        class_="glance",
+        aria_label="The method at a glance",
     )
 
 
-def _numbers(report: Report) -> str:
+def _numbers(report: Report) -> Html | None:
+    heads = (
+        "Edit",
+        "Method",
+        "Rank correlation",
+        "Strength at 1",
+        "Leak",
+        "Leak, ordinary",
+        "Sign",
+        "Use within",
+    )
     rows = []
     for edit in report.edits:
         found = edit.sweep.result
-        low, high = found["range"]
         control = edit.control.result["leak"] if edit.control else None
-        sign = {1: "plus adds it", -1: "plus removes it"}.get(found["sign"], "no effect")
-        rows.append(
-            f'<tr><th scope="row"><a href="#{_id(edit)}">{escape(edit.label)}</a></th>'
-            f"<td>{escape(edit.method)}</td><td>{found['rank_correlation']:.2f}</td>"
-            f"<td>{found['strength']:.2f}</td><td>{found['leak']:.2f}</td>"
-            f"<td>{'–' if control is None else format(control, '.2f')}</td><td>{sign}</td>"
-            f"<td>{signed(low)} … {signed(high)}</td></tr>"
+        cells = (
+            edit.method,
+            f"{found['rank_correlation']:.2f}",
+            f"{found['strength']:.2f}",
+            f"{found['leak']:.2f}",
+            "–" if control is None else f"{control:.2f}",
+            {1: "plus adds it", -1: "plus removes it"}.get(found["sign"], "no effect"),
+            weight_range(found),
         )
+        name = tag("th", tag("a", edit.label, href=f"#{element_of(edit)}"), scope="row")
+        rows.append(tag("tr", name, [tag("td", cell) for cell in cells]))
     if not rows:
-        return ""
-    return (
-        '<section><h2>In numbers</h2><div class="wide"><table><thead><tr><th>Edit</th><th>Method</th>'
-        "<th>Rank correlation</th><th>Strength at 1</th><th>Leak</th><th>Leak, ordinary</th><th>Sign</th>"
-        f"<th>Use within</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        '<p class="quiet">Measured on pictures no training saw. Strength 1 is the edit itself; leak 0 is '
-        "none, 1 is the training picture; ordinary is a LoRA trained on the edited picture alone.</p>"
-        "</section>"
+        return None
+    table = tag("table", tag("thead", tag("tr", [tag("th", head) for head in heads])), tag("tbody", rows))
+    told = (
+        "Measured on pictures no training saw. Strength 1 is the edit itself; leak 0 is none, 1 is the "
+        "training picture; ordinary is a LoRA trained on the edited picture alone."
+    )
+    return tag(
+        "section", tag("h2", "In numbers"), tag("div", table, class_="wide"), tag("p", told, class_="quiet")
     )
 
 
-def _copier(report: Report) -> str:
+def _copier(report: Report) -> Html | None:
     if not report.check or not report.copier:
-        return ""
+        return None
     result = report.check.result
     tiles = [
-        _figure(report.check.path(result["origin"]), "origin"),
-        _figure(report.check.path(result["round_trip"]), "through the VAE: the ceiling"),
+        figure(report.check.path(result["origin"]), "origin"),
+        figure(report.check.path(result["round_trip"]), "through the VAE: the ceiling"),
         *(
-            _figure(report.check.path(p["path"]), f"{p['psnr_db']:.1f} dB · {p['prompt']}")
+            figure(report.check.path(p["path"]), f"{p['psnr_db']:.1f} dB · {p['prompt']}")
             for p in result["pictures"]
         ),
     ]
@@ -156,126 +147,23 @@ def _copier(report: Report) -> str:
         facts.append(
             f"{report.copier['steps']} training steps in {duration(float(report.copier['seconds']))}."
         )
-    return (
-        f"<section><h2>The copier’s proof</h2><p>{escape(' '.join(facts))}</p>"
-        f'<div class="tiles">{"".join(tiles)}</div></section>'
+    return tag(
+        "section",
+        tag("h2", "The copier’s proof"),
+        tag("p", " ".join(facts)),
+        tag("div", tiles, class_="tiles"),
     )
 
 
-def _edit(edits: Sequence[EditReport], report: Report) -> str:
-    """One edit by every method that was tried on it."""
-    first = edits[0]
-    pictures = []
-    if report.origin.get("picture"):
-        pictures.append(_figure(report.origin["picture"], "origin"))
-    if first.edited:
-        pictures.append(_figure(first.edited, "edited"))
-    if first.heat:
-        pictures.append(_figure(first.heat, "where they differ"))
-    said = [first.description, str((first.survival or {}).get("sentence", ""))]
-    text = " ".join(part for part in said if part)
-    chart = effect_chart(_curves(edits), f"Effect of {first.label} over the weight")
-    blocks = "".join(_method_block(edit) for edit in edits)
-    return (
-        f'<section class="edit"><h2>{escape(first.label)}</h2>{f"<p>{escape(text)}</p>" if text else ""}'
-        f'<div class="pair"><div class="tiles three">{"".join(pictures)}</div>'
-        f'<figure class="plot">{chart}{_legend(edits)}</figure></div>{blocks}</section>'
-    )
-
-
-def _method_block(edit: EditReport) -> str:
-    found = edit.sweep.result
-    control = edit.control.result["leak"] if edit.control else None
-    chips = [
-        ("rank correlation", f"{found['rank_correlation']:.2f}"),
-        ("strength at 1", f"{found['strength']:.2f}"),
-        ("sign", signed(float(found["sign"]))),
-        ("use within", f"{signed(found['range'][0])} … {signed(found['range'][1])}"),
-    ]
-    facts = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in chips)
-    reason = f'<p class="quiet">Range: {escape(str(found["range_reason"]))}.</p>'
-    ordinary = ""
-    if edit.control:
-        rows = _strip(edit.control, 1, f"{edit.label}, ordinary training")
-        ordinary = (
-            "<details open><summary>The same picture, trained the ordinary way (control)</summary>"
-            f'<div class="wide">{rows}</div></details>'
-        )
-    return (
-        f'<div class="method" id="{_id(edit)}"><h3>Method {escape(edit.method)}</h3>'
-        f'<dl class="chips">{facts}</dl>{leak_bars(found["leak"], control)}{reason}'
-        f'<div class="wide" id="strip-{_id(edit)}">{_strip(edit.sweep, ROWS, edit.label)}</div>'
-        f"{ordinary}</div>"
-    )
-
-
-def _strip(sweep: Sweep, rows: int, label: str) -> str:
-    """Unseen pictures by weight; last, the edit applied to the weight-0 picture itself."""
-    result = sweep.result
-    direct = result.get("direct") or []
-    head = "".join(f"<th>{signed(weight)}</th>" for weight in result["weights"])
-    head += '<th class="direct">edit itself</th>' if direct else ""
-    body = []
-    for number, names in enumerate(result["pictures"][:rows]):
-        prompt = result["prompts"][number]["prompt"]
-        cells = "".join(
-            f"<td>{picture(sweep.path(name), f'{label} at {weight:g}: {prompt}')}</td>"
-            for name, weight in zip(names, result["weights"], strict=True)
-        )
-        if direct:
-            shown = picture(sweep.path(direct[number]), f"{label} applied to: {prompt}")
-            cells += f'<td class="direct">{shown}</td>'
-        body.append(f'<tr title="{escape(prompt, quote=True)}">{cells}</tr>')
-    return f'<table class="strip"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
-
-
-def _curves(edits: Sequence[EditReport]) -> list[Curve]:
-    """Each unseen picture faintly, then the control, then the methods' means."""
-    first = edits[0].sweep.result
-    full = first["direct_effect"] or 1.0
-    each = [
-        Curve("each picture", "each", first["weights"], [value / full for value in row])
-        for row in first["per_picture"]["effect"]
-    ]
-    controls = [edit.control.result for edit in edits[:1] if edit.control]
-    found = [(f"method {edit.method}", edit.method.lower(), edit.sweep.result) for edit in reversed(edits)]
-    means = [("ordinary training", "control", result) for result in controls] + found
-    return each + [
-        Curve(
-            label,
-            style if style in ("a", "b", "control") else "a",
-            result["weights"],
-            [value / (result["direct_effect"] or 1.0) for value in result["effect"]],
-        )
-        for label, style, result in means
-    ]
-
-
-def _legend(edits: Sequence[EditReport]) -> str:
-    items = [(f"method {edit.method}", edit.method.lower()) for edit in edits]
-    items += [("ordinary training", "control")] if edits[0].control else []
-    items += [("each picture", "each"), ("the edit itself", "full")]
-    keys = "".join(f'<li><i class="key {style}"></i>{escape(label)}</li>' for label, style in items)
-    attribute = edits[0].sweep.result["attribute"]
-    return f'<figcaption>{escape(attribute["label"])}<ul class="legend">{keys}</ul></figcaption>'
-
-
-def _times(report: Report) -> str:
+def _times(report: Report) -> Html | None:
     steps = [(str(name), float(value)) for name, value in (report.seconds.get("by_step") or {}).items()]
     if not steps:
-        return ""
+        return None
     total = float(report.seconds.get("total") or sum(value for _, value in steps))
-    return f"<section><h2>Times</h2><p>{duration(total)} in all.</p>{time_bars(steps)}</section>"
+    return tag("section", tag("h2", "Times"), tag("p", f"{duration(total)} in all."), time_bars(steps))
 
 
-def _notes(report: Report) -> str:
+def _notes(report: Report) -> Html | None:
     if not report.notes:
-        return ""
-    items = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
-    return f"<section><h2>Notes</h2><ul>{items}</ul></section>"
-
-
-def _id(edit: EditReport) -> str:
-    """An element's name: letters and digits only, whatever the edit is called."""
-    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in edit.name)
-    return f"{edit.method.lower()}-{plain}-{sum(map(ord, edit.name)):x}"
+        return None
+    return tag("section", tag("h2", "Notes"), tag("ul", [tag("li", note) for note in report.notes]))

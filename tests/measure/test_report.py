@@ -13,8 +13,8 @@ from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
 from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
-from lib_copier.measure.report import write_report
-from lib_copier.measure.report_charts import Curve, duration, effect_chart, signed
+from lib_copier.measure.report_charts import Curve, effect_chart
+from lib_copier.measure.report_page import write_report
 from lib_copier.measure.sweep import sweep
 from lib_copier.pictures import PictureRequest
 
@@ -172,12 +172,3 @@ def test_everything_missing_is_named(job, tmp_path):
 def test_chart_survives_odd_numbers():
     chart = effect_chart([Curve("x", "a", [0.0], [0.0]), Curve("y", "each", [0.0, 1.0], [1e9, -1e9])], "d")
     assert chart.startswith("<svg") and "nan" not in chart and len(chart) < 5000
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(8.44, "8.4 s"), (200, "3 min 20 s"), (7300, "2 h 1 min")])
-def test_durations(seconds, text):
-    assert duration(seconds) == text
-
-
-def test_signed_weights():
-    assert [signed(w) for w in (-0.5, 0.0, 1.0)] == ["\u22120.5", "0", "+1"]

@@ -86,13 +86,13 @@ def peft_folder(folder: Path) -> Reader:
 
 def checkpoint(folder: Path) -> Reader:
     def read(path: Path) -> None:
-        from lib_copier.checkpoint import facts_of
+        from lib_copier.checkpoint import known_facts
         from lib_copier.lora.header import read_header
         from lib_copier.lora.inspect import describe_checkpoint
         from lib_copier.models.checkpoint import load_checkpoint
 
-        facts_of(path)
-        describe_checkpoint(read_header(path))
+        known_facts(path)
+        describe_checkpoint(read_header(path), path)
         load_checkpoint(path, parts=())
 
     ways = (changes.safetensors, changes.scratches, changes.cut)
@@ -101,8 +101,10 @@ def checkpoint(folder: Path) -> Reader:
 
 def pickled(folder: Path) -> Reader:
     def read(path: Path) -> None:
+        from lib_copier.checkpoint import known_facts
         from lib_copier.lora.source import open_checkpoint
 
+        known_facts(path)
         file = open_checkpoint(path)
         for name in list(file.header.tensors)[:4]:
             file.read(name)

@@ -93,7 +93,7 @@ def _step(options: argparse.Namespace, family_name: str, size: int, dtype: Any, 
 
     meta, family = torch.device("meta"), FAMILIES[family_name]
     unet: Any = random_modules(family, REAL[family_name])["unet"].to(dtype).requires_grad_(False)
-    checkpoint = Checkpoint(Path(), family, unet, None, (), "epsilon", False, meta, dtype)
+    checkpoint = Checkpoint(Path(), family, unet, None, (), "epsilon", False, family.resolution, meta, dtype)
     ranks = Ranks(options.rank, options.rank / 2)
     network = give_layers(checkpoint, ranks, seed=0, recomputes=recomputes, text_encoder=False)
     has_pooled = family is SDXL

@@ -53,6 +53,7 @@ class CheckpointFacts:
     zero_terminal_snr: bool
     has_vae: bool
     has_text_encoders: bool
+    is_inpainting: bool = False
     suggested: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -102,6 +103,7 @@ def facts_from(
         zero_terminal_snr=found.zero_terminal_snr,
         has_vae=any(name.startswith(VAE_PREFIX) for name in names),
         has_text_encoders=all(any(name.startswith(prefix) for name in names) for prefix in text),
+        is_inpainting=found.is_inpainting,
         suggested=_suggested(path, metadata),
     )
 

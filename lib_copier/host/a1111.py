@@ -286,9 +286,8 @@ def _networks() -> Any | None:
 
 def _checkpoint(info: Any) -> Checkpoint:
     path = Path(info.filename)
-    config = path.with_suffix(".yaml")
     title = getattr(info, "title", None) or getattr(info, "name", path.name)
-    return Checkpoint(path, str(title), getattr(info, "sha256", None), config if config.is_file() else None)
+    return Checkpoint(path, str(title), getattr(info, "sha256", None))
 
 
 def unload_by_manager(name: str) -> None:

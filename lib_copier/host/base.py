@@ -41,8 +41,6 @@ class Checkpoint:
     title: str
     """The host's name for it; may change once it is hashed."""
     sha256: str | None = None
-    config: Path | None = None
-    """The YAML file beside it, where there is one."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from lib_copier.checkpoint import facts_from
 from lib_copier.disk import parse_json
 from lib_copier.errors import CopierError, FaultsError, InputError
-from lib_copier.families import detect_family, detect_lora_family
+from lib_copier.families import detect_lora_family
 from lib_copier.lora.console import Console
 from lib_copier.lora.dialect import sort_keys
 from lib_copier.lora.file import read_lora, stored_hashes_fit
@@ -43,7 +44,7 @@ def info(arguments: argparse.Namespace, console: Console) -> int:
     path = Path(arguments.file)
     header = read_header(path)
     is_lora = any("lora" in key or key.endswith(".alpha") for key in header.tensors)
-    found = describe_lora(read_lora(path)) if is_lora else describe_checkpoint(header)
+    found = describe_lora(read_lora(path)) if is_lora else describe_checkpoint(header, path)
     found = {"file": str(path), "bytes": header.file_size, **found}
     found["dtypes"] = dict(Counter(tensor.dtype for tensor in header.tensors.values()))
     found["metadata"] = {key: header.metadata[key] for key in _TOLD_METADATA if key in header.metadata}
@@ -80,13 +81,16 @@ def describe_lora(lora: Lora) -> dict[str, Any]:
     }
 
 
-def describe_checkpoint(header: Header) -> dict[str, Any]:
+def describe_checkpoint(header: Header, path: Path) -> dict[str, Any]:
     """Family and kind of a checkpoint."""
-    details = detect_family(header.shapes, header.metadata, allow_inpainting=True)
+    facts = facts_from(header.shapes, header.metadata, path, allow_inpainting=True)
     return {
-        "kind": "inpainting checkpoint" if details.is_inpainting else "checkpoint",
-        "family": details.family.label,
-        "prediction": details.prediction_type or "not told",
+        "kind": "inpainting checkpoint" if facts.is_inpainting else "checkpoint",
+        "family": facts.family.label,
+        "prediction": facts.prediction or "not told",
+        "resolution": facts.resolution,
+        "vae": facts.has_vae,
+        "text_encoders": facts.has_text_encoders,
         "tensors": len(header.tensors),
     }
 

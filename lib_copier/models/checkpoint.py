@@ -33,7 +33,7 @@ class Checkpoint:
 
     `unet` (diffusers' `UNet2DConditionModel`) and `text_encoders` (transformers' `CLIPTextModel`, SDXL's
     second `CLIPTextModelWithProjection`) are of `dtype`, the `vae` (`AutoencoderKL`) always float32; all on
-    `device`, frozen and in evaluation mode.
+    `device`, frozen and in evaluation mode. `resolution` (pixels) is what it was trained at.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class Checkpoint:
     text_encoders: tuple[Any, ...]
     prediction_type: str
     zero_terminal_snr: bool
+    resolution: int
     device: torch.device
     dtype: torch.dtype
     metadata: dict[str, str] = field(default_factory=dict)
@@ -127,6 +128,7 @@ def load_checkpoint(
         text_encoders=encoders,
         prediction_type=predicts,
         zero_terminal_snr=facts.zero_terminal_snr,
+        resolution=facts.resolution,
         device=placement.device,
         dtype=dtype,
         metadata=dict(file.metadata),

@@ -81,7 +81,7 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     dtypes = part_dtypes(PARTS, text_dtype, dtype, config.vae)
     with WeightReader(config.checkpoint, dtypes, _LAYOUT) as reader:
         encoders = _load(config, device, text_dtype, ("vae", "text"), reader)
-        resolution = encoders.family.resolution if config.bucketed else None
+        resolution = encoders.resolution if config.bucketed else None
         sources = tuple(load_picture(one, log=log, resolution=resolution) for one in config.pictures)
         return _prepare(config, sources, encoders, device, dtype, reader)
 

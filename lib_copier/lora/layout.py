@@ -240,9 +240,6 @@ def slots_in_file(keys: Iterable[str], family: Family) -> dict[str, dict[str, Sl
                 slots.update(open_clip_slots(rest, encoder.key_prefix))
             elif rest.startswith("text_model."):
                 slots[rest] = Slot(key)
-            elif rest.startswith(("embeddings.", "encoder.", "final_layer_norm.")):
-                # Files made before transformers 4.31 lack this level.
-                slots["text_model." + rest] = Slot(key)
     return parts
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from lib_copier.families import SDXL, Family
+from lib_copier.keys import known_names
 from lib_copier.lora.layout import Slot, slots_in_file, unet_diffusers_name, unet_original_name
 
 UNET_PREFIX = "lora_unet_"
@@ -50,14 +52,20 @@ def canonical_name(name: str, family: Family) -> str:
 
 
 def lora_slots(keys: Iterable[str], family: Family) -> dict[str, Slot]:
-    """Every LoRA layer name that a checkpoint with these keys has a weight for, with its place."""
+    """Every LoRA layer name that a checkpoint with these keys has a weight for, with its place.
+
+    Keys may be in any spelling that `keys.known_names` knows; places are named as the file names them.
+    """
     slots: dict[str, Slot] = {}
-    for part, parameters in slots_in_file(keys, family).items():
+    stored = known_names(keys)
+    for part, parameters in slots_in_file(stored, family).items():
         if part == "vae":
             continue
         for name, slot in parameters.items():
             if name.endswith(".weight"):
-                slots[kohya_name(family, part, name.removesuffix(".weight"))] = slot
+                slots[kohya_name(family, part, name.removesuffix(".weight"))] = replace(
+                    slot, key=stored[slot.key]
+                )
     return slots
 
 

@@ -109,6 +109,22 @@ def test_old_text_encoder_names_are_found(tmp_path, make_checkpoint, make_lora):
         assert plan_merge(source, [(make_lora("sd1"), 1.0)]).unmatched == ()
 
 
+def test_a_file_of_averages_alone_is_merged_into(tmp_path, make_checkpoint, make_lora):
+    from safetensors.numpy import save_file
+
+    unet = "model.diffusion_model."
+    held = {k: v for k, v in load_file(make_checkpoint()).items() if "ema" not in k}
+    alone = {
+        "model_ema.diffusion_model" + k.removeprefix(unet).replace(".", "") if k.startswith(unet) else k: v
+        for k, v in held.items()
+    }
+    save_file(alone, tmp_path / "ema.safetensors")
+    with TensorFile(tmp_path / "ema.safetensors") as source:
+        plan = plan_merge(source, [(make_lora("sd1"), 1.0)])
+    assert plan.unmatched == () and any(key.startswith("model_ema.") for key in plan.terms)
+    assert set(plan.terms) <= set(alone)
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path, make_checkpoint, make_lora, monkeypatch):
     """No read is larger than a run of rows: the widest tensor is never in memory whole."""
     largest = 0

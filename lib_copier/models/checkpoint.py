@@ -117,9 +117,7 @@ def load_checkpoint(
         encoders = build_text_encoders(reader.take("text"), family, placement) if "text" in wanted else ()
         own_vae = _load_vae(reader, path, vae, family, placement.device) if "vae" in wanted else None
         unet = build_unet(reader.take("unet"), file.shapes, family, placement) if "unet" in wanted else None
-    predicts = facts.prediction
-    if predicts is None:
-        predicts = "epsilon" if unet is None else asked_prediction(unet)
+    predicts = facts.prediction or ("epsilon" if unet is None else asked_prediction(unet))
     return Checkpoint(
         path=path,
         family=family,

@@ -208,7 +208,7 @@ def found_object(source: Any, *, limit: int = JSON_BYTES) -> dict[str, Any]:
 def has_types(record: Any, types: Mapping[str, Any]) -> bool:
     """Whether each of these entries of a record is of its type, or one of them; True is no number."""
     return isinstance(record, dict) and all(
-        isinstance(record.get(name), kind) and not isinstance(record.get(name), bool)
+        isinstance(record.get(name), kind) and (kind is bool or not isinstance(record.get(name), bool))
         for name, kind in types.items()
     )
 

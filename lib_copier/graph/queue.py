@@ -1,8 +1,9 @@
 """Jobs on disk, one at a time per device: they outlive the page, the server and their own worker.
 
 A queue is a folder: ``jobs/ID.json`` (one file a job), ``control/ID.json`` (asks it to stop),
-``log/ID.log`` and ``worker.lock``. The worker is a process of its own, detached from whoever started
-it; when it dies, the next `ensure_worker` starts another, which finds the jobs as they are on disk.
+``log/ID.log``, ``worker.lock`` and ``gate`` (keeps jobs back, see `Gate`). The worker is a process of
+its own, detached from whoever started it; when it dies, the next `ensure_worker` starts another, which
+finds the jobs as they are on disk.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from lib_copier.child import start_options
 from lib_copier.disk import found_object, has_types, write_json
 from lib_copier.engines.locate import child_environment, python, root
 from lib_copier.errors import InputError
-from lib_copier.graph.lock import held, holder
+from lib_copier.graph.gate import Gate
+from lib_copier.graph.lock import holder
 from lib_copier.graph.running import DISCARD, ask_to_stop, withdraw
+from lib_copier.lock import locked
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 _STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
@@ -32,6 +36,7 @@ _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("id", "key", "title", "state", "message"), str),
     **dict.fromkeys(("submitted_at", "started_at", "ended_at"), _TIME),
     **{"argv": list, "returncode": (int, NoneType), "process": (dict, NoneType)},
+    "needs_gpu": bool,
 }
 """What the entries of a job's file are."""
 
@@ -48,6 +53,8 @@ class Job:
         ``queued``, ``running``, ``done``, ``failed`` or ``cancelled``.
     process:
         Number and start time of the process that does it, once it runs.
+    needs_gpu:
+        Whether it waits until the program around us has freed its GPU.
     """
 
     id: str
@@ -61,6 +68,7 @@ class Job:
     returncode: int | None = None
     message: str = ""
     process: Mapping[str, Any] | None = None
+    needs_gpu: bool = True
 
     @property
     def is_open(self) -> bool:
@@ -68,28 +76,68 @@ class Job:
         return self.state in {QUEUED, RUNNING}
 
 
+class GpuOwner(Protocol):
+    """Who has the GPU while no job runs."""
+
+    def clear_for(self, queue: Queue) -> None:
+        """Close the queue's gate until its jobs can have the GPU; called under its lock, returns at once."""
+        ...
+
+
 class Queue:
     """The jobs of one device. Every call reads the disk: any number of processes may look on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: GpuOwner | None = None) -> None:
         self.folder = folder
+        self.gate = Gate(folder / "gate")
+        self._owner = owner
 
-    def submit(self, key: str, title: str, argv: Sequence[str]) -> Job:
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """The queue's lock: a job is added or begun, and the gate moved, by one process at a time."""
+        with locked(self.folder / "submit.lock"):
+            yield
+
+    def submit(self, key: str, title: str, argv: Sequence[str], *, needs_gpu: bool = True) -> Job:
         """Add a job and see to it that a worker runs; two clicks on Run give one job.
 
         `argv` are arguments for this package's Python: ``("-m", "lib_copier.steps", …)``.
         """
-        with held(self.folder / "submit.lock", "The queue", wait=True):
+        with self.changing():
             for job in self.jobs():
                 if job.key == key and job.is_open:
                     break
             else:
                 number = f"{time.time_ns():020d}-{uuid4().hex[:6]}"
-                job = Job(number, key, title, tuple(argv), submitted_at=time.time())
+                now = time.time()
+                job = Job(number, key, title, tuple(argv), submitted_at=now, needs_gpu=needs_gpu)
+                if needs_gpu:
+                    self._clear_gpu()
                 self.write(job)
             self._forget_old()
         self.ensure_worker()
         return job
+
+    def resume(self) -> None:
+        """Go on with what a restart left open."""
+        with self.changing():
+            if self.needs_gpu():
+                self._clear_gpu()
+        self.ensure_worker()
+
+    def begin(self, job: Job) -> Job | None:
+        """The job as running; None where the gate keeps it back."""
+        # The lock is for the moment that counts; a look that finds the gate closed needs none.
+        if job.needs_gpu and self.gate.is_closed:
+            return None
+        with self.changing():
+            if job.needs_gpu and self.gate.is_closed:
+                return None
+            return self.changed(job, state=RUNNING, started_at=time.time())
+
+    def needs_gpu(self) -> bool:
+        """Whether any open job does."""
+        return any(job.is_open and job.needs_gpu for job in self.jobs())
 
     def jobs(self) -> tuple[Job, ...]:
         """All jobs, the oldest first."""
@@ -160,11 +208,15 @@ class Queue:
 
     def _read(self, path: Path) -> Job | None:
         """The job that a file holds; None where another hand made it anything but a job."""
-        found = found_object(path)
+        found = {"needs_gpu": True, **found_object(path)}
         is_ours = has_types(found, _KINDS) and found["id"] == path.stem and found["state"] in _STATES
         if not is_ours or not all(isinstance(word, str) for word in found["argv"]):
             return None
         return Job(**{name: found.get(name) for name in _KINDS} | {"argv": tuple(found["argv"])})
+
+    def _clear_gpu(self) -> None:
+        if self._owner is not None:
+            self._owner.clear_for(self)
 
     def _forget_old(self) -> None:
         ended = [job for job in self.jobs() if not job.is_open]

@@ -18,6 +18,7 @@ from lib_copier.lock import HeldError
 
 LINGER_SECONDS = 3.0
 """How long an idle worker waits for another job: a page often submits several in a row."""
+_LOOK_SECONDS = 0.1
 
 
 def work(folder: Path) -> None:
@@ -39,11 +40,11 @@ def _work(queue: Queue) -> None:
     idle_since = time.monotonic()
     while time.monotonic() - idle_since < LINGER_SECONDS:
         waiting = next((job for job in queue.jobs() if job.state == QUEUED), None)
-        if waiting is None:
-            time.sleep(0.1)
-            continue
-        _do(queue, waiting)
-        idle_since = time.monotonic()
+        if waiting is not None:
+            is_kept_back = not _do(queue, waiting)
+            idle_since = time.monotonic()
+        if waiting is None or is_kept_back:
+            time.sleep(_LOOK_SECONDS)
 
 
 def _settle(queue: Queue) -> None:
@@ -59,17 +60,20 @@ def _settle(queue: Queue) -> None:
             queue.changed(job, state=QUEUED, process=None)
 
 
-def _do(queue: Queue, job: Job) -> None:
+def _do(queue: Queue, job: Job) -> bool:
+    """Run a job to its end; False where it has to wait for the GPU."""
     control = queue.control(job.id)
     if wanted_stop(control):
         queue.changed(job, state=CANCELLED, ended_at=time.time())
         withdraw(control)
-        return
-    job = queue.changed(job, state=RUNNING, started_at=time.time())
-    running = [job]
+        return True
+    begun = queue.begin(job)
+    if begun is None:
+        return False
+    running = [begun]
 
     def note(pid: int) -> None:
-        running[0] = queue.changed(job, process=identity(pid))
+        running[0] = queue.changed(running[0], process=identity(pid))
 
     # The job listens to its control file itself and ends its own children well; only one that
     # does not react is ended from here.
@@ -90,6 +94,7 @@ def _do(queue: Queue, job: Job) -> None:
         ending = {"state": DONE, "returncode": 0}
     queue.changed(running[0], ended_at=time.time(), **ending)
     withdraw(control)
+    return True
 
 
 class _Patience:

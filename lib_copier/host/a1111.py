@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -18,8 +16,14 @@ from lib_copier.host.a1111_generate import (
     received_picture,
     translated,
 )
-from lib_copier.host.base import Checkpoint, Generated, HostInfo, ReceivedPicture
-from lib_copier.host.detect import has_module, is_hidden_path
+from lib_copier.host.base import (
+    Checkpoint,
+    Generated,
+    HostInfo,
+    ReceivedPicture,
+    has_module,
+    is_hidden_path,
+)
 from lib_copier.pictures import PictureRequest
 
 Result = TypeVar("Result")
@@ -59,13 +63,6 @@ class A1111Host:
         from modules import paths_internal
 
         return Path(paths_internal.data_path).resolve() / FOLDER_NAME
-
-    def upload_roots(self) -> Sequence[Path]:
-        from modules import shared
-
-        named = (os.environ.get("GRADIO_TEMP_DIR"), getattr(shared.opts, "temp_dir", None))
-        default = Path(tempfile.gettempdir()) / "gradio"
-        return [default.resolve(), *(Path(folder).resolve() for folder in named if folder)]
 
     def checkpoints(self) -> Sequence[Checkpoint]:
         from modules import sd_models

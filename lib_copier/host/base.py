@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -72,10 +73,6 @@ class Host(Protocol):
 
     def data_dir(self) -> Path:
         """The folder that holds the projects; created by whoever writes first."""
-        ...
-
-    def upload_roots(self) -> Sequence[Path]:
-        """Folders that uploaded files lie in; a path from elsewhere was not uploaded."""
         ...
 
     def checkpoints(self) -> Sequence[Checkpoint]:
@@ -165,3 +162,19 @@ class Host(Protocol):
             Where there is no picture, or the browser named a file that the host never showed.
         """
         ...
+
+
+# What adapters ask of the program around them
+
+
+def has_module(name: str) -> bool:
+    """Whether a module could be imported; its parents are, the module itself is not."""
+    try:
+        return find_spec(name) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
+
+
+def is_hidden_path(path: Path) -> bool:
+    """Whether a folder on the way begins with a dot: gradio 3 then refuses to serve what is inside."""
+    return any(part.startswith(".") and part not in {".", ".."} for part in path.parts)

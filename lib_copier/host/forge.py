@@ -8,7 +8,7 @@ from pathlib import Path
 from lib_copier.errors import CopierError
 from lib_copier.host.a1111 import A1111Host, Result, unload_by_manager
 from lib_copier.host.a1111_generate import option
-from lib_copier.host.detect import has_module
+from lib_copier.host.base import has_module
 
 
 class ForgeHost(A1111Host):

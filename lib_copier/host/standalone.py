@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,10 +54,6 @@ class StandaloneHost:
 
     def data_dir(self) -> Path:
         return self._projects
-
-    def upload_roots(self) -> Sequence[Path]:
-        named = os.environ.get("GRADIO_TEMP_DIR")
-        return [Path(named or Path(tempfile.gettempdir()) / "gradio").resolve()]
 
     def checkpoints(self) -> Sequence[Checkpoint]:
         return list(self._found)

@@ -52,14 +52,13 @@ class Door:
         return self.wizard().receive(project, gallery, infotexts)
 
     def _make(self) -> Wizard:
-        from lib_copier.ui.hold import GpuHold
+        from lib_copier.host.hold import hold_of
         from lib_copier.ui.reply import Wizard
         from lib_copier.ui.workshop import Workshop
 
-        workshop = Workshop(self.host.data_dir(), self.host.lora_dirs)
-        hold = GpuHold(self.host, workshop.queue)
-        workshop.queue.ensure_worker()
-        hold.ensure()
+        hold = hold_of(self.host)
+        workshop = Workshop(self.host.data_dir(), self.host.lora_dirs, hold)
+        workshop.queue.resume()
         return Wizard(self.host, workshop, hold, self.texts, self._routes)
 
 

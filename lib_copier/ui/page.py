@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib_copier.host.base import Host
+from lib_copier.host.hold import GpuHold
 from lib_copier.html import Html, tag
 from lib_copier.recipe.model import Edit, Effect, Origin
 from lib_copier.recipe.option import Option, Value
 from lib_copier.recipe.options import OPTIONS, group
 from lib_copier.ui import form
 from lib_copier.ui.desk import Desk
-from lib_copier.ui.hold import GpuHold
 from lib_copier.ui.picture import PictureRoutes
 from lib_copier.ui.texts import Texts
 from lib_copier.ui.view import STEP_KINDS, View

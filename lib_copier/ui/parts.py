@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lib_copier.host.hold import FREEING, RESTORING
 from lib_copier.html import Html, duration, element_id, join, tag
 from lib_copier.svg import Line, chart, smoothed
 from lib_copier.ui.form import folded
@@ -102,13 +103,23 @@ def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "") -> Html
     if not step_ids:
         return tag("div", go_on, class_="cl-actions")
     if page.opened.is_busy:
-        made.append(button(texts("run.busy"), disabled=True))
+        made += [button(texts("run.busy"), disabled=True), gpu_note(page)]
     elif state == "done":
         made.append(button(texts("run.again"), "rerun", confirm=texts("run.again_sure")))
     else:
         word = label or texts("run.this")
         made.append(button(word, "run", is_primary=True, id_=element_id("generate")))
     return tag("div", made, go_on, class_="cl-actions")
+
+
+def gpu_note(page: Page) -> Html:
+    """What a job waits for where the host has not freed its GPU yet, and what went wrong with that."""
+    is_changing = page.hold.phase in {FREEING, RESTORING}
+    problem = page.hold.problem
+    return join(
+        page.nothing(f"gpu.{page.hold.phase}") if is_changing else None,
+        tag("p", page.texts("gpu.problem", problem=problem), class_="cl-warning") if problem else None,
+    )
 
 
 def reasons(page: Page, step_ids: Sequence[str]) -> Html:

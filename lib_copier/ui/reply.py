@@ -11,11 +11,11 @@ from typing import Any
 
 from lib_copier.errors import CopierError, InputError
 from lib_copier.host.base import Host
+from lib_copier.host.hold import GpuHold
 from lib_copier.html import Html, join, tag
 from lib_copier.ui.acts import ACTS
 from lib_copier.ui.acts import origin as origin_acts
 from lib_copier.ui.acts.act import Outcome
-from lib_copier.ui.hold import GpuHold
 from lib_copier.ui.page import Page
 from lib_copier.ui.panels import panel
 from lib_copier.ui.picture import PictureRoutes

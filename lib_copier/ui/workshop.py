@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.graph.queue import Queue
+from lib_copier.graph.queue import GpuOwner, Queue
 from lib_copier.recipe.names import checked_name, name_fault
 from lib_copier.steps.project import PROJECT_FILE, Project
 from lib_copier.ui.desk import Desk
@@ -28,7 +28,7 @@ class ProjectEntry:
 
 
 class Workshop:
-    """A folder of projects.
+    """A folder of projects and their queue, whose jobs wait for the owner of the GPU.
 
     Raises (from its methods)
     ------
@@ -36,10 +36,15 @@ class Workshop:
         Where a name could lead out of the folder, or there is no such project.
     """
 
-    def __init__(self, folder: Path, lora_dirs: Callable[[], Sequence[Path]] = tuple) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lora_dirs: Callable[[], Sequence[Path]] = tuple,
+        owner: GpuOwner | None = None,
+    ) -> None:
         self.folder = folder
         self._lora_dirs = lora_dirs
-        self.queue = Queue(folder / QUEUE_FOLDER)
+        self.queue = Queue(folder / QUEUE_FOLDER, owner)
         self.tasks = Tasks()
 
     @property

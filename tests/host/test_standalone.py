@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lib_copier.errors import InputError
-from lib_copier.host.detect import is_hidden_path, is_webui
+from lib_copier.host.base import is_hidden_path
 from lib_copier.host.standalone import StandaloneHost
 from lib_copier.pictures import PictureRequest
 
@@ -45,10 +45,6 @@ def test_what_only_a_webui_can_do_is_refused_in_words(tmp_path: Path):
     ):
         with pytest.raises(InputError):
             call()
-
-
-def test_no_webui_is_around_the_tests():
-    assert not is_webui()
 
 
 def test_hidden_folders():

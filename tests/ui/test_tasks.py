@@ -1,16 +1,11 @@
-"""Work of the host's in threads, and the GPU held while jobs run."""
+"""Work of the host's in threads."""
 
 from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import replace
 
 from lib_copier.errors import InputError
-from lib_copier.graph.queue import Queue
-from lib_copier.host.standalone import StandaloneHost
-from lib_copier.ui.hold import GpuHold
 from lib_copier.ui.tasks import Tasks
 
 
@@ -43,45 +38,3 @@ def test_a_fault_of_ours_is_told_too(caplog):
     tasks.start("a", lambda: 1 / 0)
     wait_for(lambda: not tasks.find("a").is_open)
     assert "ZeroDivisionError" in tasks.take_message("a")
-
-
-class Host(StandaloneHost):
-    """A host with a GPU to hold."""
-
-    def __init__(self, folder, device="cuda"):
-        super().__init__(folder, [], folder)
-        self.info = replace(self.info, is_webui=True)
-        self.device = device
-        self.log = []
-
-    def device_for_child(self):
-        return self.device
-
-    @contextmanager
-    def gpu_exclusive(self):
-        self.log.append("freed")
-        yield
-        self.log.append("restored")
-
-
-def test_the_gpu_is_held_from_the_first_job_to_the_last(tmp_path, monkeypatch):
-    monkeypatch.setattr(Queue, "ensure_worker", lambda queue: None)
-    queue, host = Queue(tmp_path / "queue"), Host(tmp_path)
-    hold = GpuHold(host, queue)
-    hold.ensure()
-    assert host.log == []
-    job = queue.submit("a", "a", ("x",))
-    hold.ensure()
-    hold.ensure()
-    wait_for(lambda: host.log == ["freed"])
-    queue.changed(job, state="done")
-    wait_for(lambda: host.log == ["freed", "restored"])
-
-
-def test_a_training_on_the_cpu_holds_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(Queue, "ensure_worker", lambda queue: None)
-    queue, host = Queue(tmp_path / "queue"), Host(tmp_path, "cpu")
-    queue.submit("a", "a", ("x",))
-    GpuHold(host, queue).ensure()
-    time.sleep(0.05)
-    assert host.log == []

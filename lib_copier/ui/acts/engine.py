@@ -27,5 +27,5 @@ def engine(page: Page, details: Details) -> Outcome:
             "Start it for this machine alone, or set it up from the command line.",
         )
     key, arguments = _JOBS[verb]
-    page.workshop.queue.submit(key, page.texts(f"engine.{verb}"), arguments)
+    page.workshop.queue.submit(key, page.texts(f"engine.{verb}"), arguments, needs_gpu=False)
     return Outcome(page.texts("said.engine"))

@@ -97,4 +97,3 @@ def _start(page: Page, *, until: tuple[str, ...] = (), force: tuple[str, ...] = 
     if page.opened.faults:
         raise FaultsError("The project", page.opened.faults, "Mend that first.")
     page.workshop.run(page.opened, until=until, force=force)
-    page.hold.ensure()

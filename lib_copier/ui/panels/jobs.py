@@ -31,7 +31,7 @@ def render(page: Page) -> Html:
         else page.nothing("jobs.none")
     )
     under_way = parts.running(page, page.desk.running_steps) if page.desk is not None else None
-    return join(parts.head(page, "jobs"), under_way, table)
+    return join(parts.head(page, "jobs"), parts.gpu_note(page), under_way, table)
 
 
 def _row(page: Page, job: Job) -> Html:

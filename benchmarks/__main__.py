@@ -14,6 +14,7 @@ from lib_copier.errors import InputError
 
 BENCHMARKS = {
     "lora": "resize and difference of LoRA files: time, memory, error",
+    "look": "a look at a project of a thousand files",
     "fuzz": "every reader under mutated input: exceptions that are not ours, time, memory",
     "merge": "merging into a checkpoint and extracting from two: time, memory, error",
     "train": "one training step beside the bare step; start-up to the first step",
@@ -21,7 +22,7 @@ BENCHMARKS = {
     "generate": "pictures a minute; many weights in one batch",
     "parity": "our results beside sd-scripts' (needs --sd-scripts DIR)",
 }
-WHEN_ALL = ("lora", "merge", "train", "memory", "generate")
+WHEN_ALL = ("lora", "look", "merge", "train", "memory", "generate")
 """What runs when no name is given: everything that needs nothing from outside."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -65,9 +66,10 @@ class Store:
         for name, entry in manifest["files"].items():
             path = folder / name
             try:
-                # A link would give out a file from elsewhere.
-                size = -1 if path.is_symlink() else path.stat().st_size
-                if size != entry["size"] or self.digests.sha256(path) != entry["sha256"]:
+                # Not followed: a link would give out a file from elsewhere.
+                state = path.lstat()
+                is_whole = stat.S_ISREG(state.st_mode) and state.st_size == entry["size"]
+                if not is_whole or self.digests.sha256(path) != entry["sha256"]:
                     return None, f"{name} is not as it was written"
             except OSError:
                 return None, f"{name} is missing"

@@ -99,6 +99,21 @@ def checkpoint(folder: Path) -> Reader:
     return Reader("checkpoint", [seeds.checkpoint()], ways, _written(folder, "x.safetensors", read))
 
 
+def checkpoint_notes(folder: Path) -> Reader:
+    """What lies beside a checkpoint: its yaml, and what suits it."""
+
+    def read(path: Path) -> None:
+        from lib_copier.checkpoint import facts_of
+        from lib_copier.recipe.suggested import suggested_values
+
+        _write(folder / "x.safetensors", seeds.checkpoint())
+        (folder / "x.yaml").write_bytes(path.read_bytes())
+        suggested_values(facts_of(folder / "x.safetensors"))
+
+    ways = (changes.json_tree, changes.text)
+    return Reader("checkpoint notes", [seeds.suggested()], ways, _written(folder, "x.copier-lora.json", read))
+
+
 def pickled(folder: Path) -> Reader:
     def read(path: Path) -> None:
         from lib_copier.checkpoint import known_facts
@@ -328,6 +343,7 @@ WEIGHTS = {
     "lora": 4,
     "peft folder": 2,
     "checkpoint": 1,
+    "checkpoint notes": 1,
     "pickled checkpoint": 3,
     "picture": 5,
     "recipe": 3,
@@ -349,7 +365,20 @@ WEIGHTS = {
 """Each reader's share of the inputs: more where files come from strangers, less where an input is slow."""
 
 _MAKERS = (
-    *(lora, peft_folder, checkpoint, pickled, picture, recipe, project, lora_recipe, records, queue, events),
+    *(
+        lora,
+        peft_folder,
+        checkpoint,
+        checkpoint_notes,
+        pickled,
+        picture,
+        recipe,
+        project,
+        lora_recipe,
+        records,
+        queue,
+        events,
+    ),
     *(train_config, measure_job, picture_job, requests, settings, prompts, captions, tags, page),
 )
 READERS: dict[str, Callable[[Path], Reader]] = dict(zip(WEIGHTS, _MAKERS, strict=True))

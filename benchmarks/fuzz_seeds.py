@@ -98,6 +98,12 @@ def checkpoint() -> bytes:
     return _safetensors(tensors, {"format": "pt", "modelspec.title": "tiny", "modelspec.architecture": "x"})
 
 
+def suggested() -> bytes:
+    """What suits a checkpoint, as it lies beside it."""
+    found = {"preset": "fast", "copier.rank": 8, "origin.prompt": "a house", "sweep.prompts": ["a", "b"]}
+    return json.dumps(found | {"copier.learning_rate": 0.001, "origin.sampler": "Euler a"}).encode()
+
+
 def pickles() -> list[bytes]:
     """Checkpoints as torch saves them: zip and old format, plain and with what trainers leave in them."""
     import torch

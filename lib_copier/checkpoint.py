@@ -70,7 +70,7 @@ def facts_of(
         If the file is missing, broken, or of an architecture that is not supported.
     """
     path = Path(path)
-    if not path.is_file():
+    if not disk.is_there(path):
         raise InputError(f"{path}: no such file.", "Check the path.")
     states = tuple(_state(one) for one in (path, _yaml(path), _beside(path)))
     return told_by_user(_facts(path, states, allow_inpainting), prediction)

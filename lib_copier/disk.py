@@ -33,6 +33,9 @@ WHOLE_DIGITS = 20
 LINES_BYTES = 4 * 1024 * 1024
 """Most that one look takes from a growing file; a longer line is passed over."""
 REPAIR = "Restore it from a copy, or delete it."
+_TEXT = re.compile(rb'"[^"]*"?')
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKET = bytes(set(range(256)) - set(_STEP))
 
 
 @contextlib.contextmanager
@@ -145,6 +148,11 @@ def _refused(path: Path, error: OSError) -> InputError:
     )
 
 
+def is_there(path: Path, *, as_folder: bool = False) -> bool:
+    """Whether a file, or a folder, is there; a name that none can have (too long, with a zero) has none."""
+    return os.path.isdir(path) if as_folder else os.path.isfile(path)  # noqa: PTH112, PTH113
+
+
 def json_text(value: Any, *, indent: int | None = 1) -> str:
     """Readable JSON that any reader takes: a number that is not finite becomes null."""
     return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
@@ -224,11 +232,6 @@ def _refuse_overgrown(raw: bytes) -> None:
     steps = map(_STEP.__getitem__, plain.translate(None, _NO_BRACKET))
     if opened > JSON_DEPTH and max(accumulate(steps), default=0) > JSON_DEPTH:
         raise ValueError(f"it is nested deeper than {JSON_DEPTH}")
-
-
-_TEXT = re.compile(rb'"[^"]*"?')
-_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKET = bytes(set(range(256)) - set(_STEP))
 
 
 def _whole(text: str) -> int:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from lib_copier import prompt
+from lib_copier.disk import is_there
 from lib_copier.errors import FaultsError, InputError
 
 
@@ -128,7 +129,7 @@ class PictureRequest:
                 yield f"{name} {value!r} is unknown (there are {', '.join(setting.choices)})"
         yield from self.prompt_faults()
         for lora in self.loras:
-            if not lora.path.is_file():
+            if not is_there(lora.path):
                 yield f"LoRA {lora.path}: no such file"
             if not all(abs(weight) <= _LARGEST_WEIGHT for weight in (lora.weight, lora.text_weight)):
                 yield f"LoRA {lora.path.name}: weights must be within -100 to 100"
@@ -210,7 +211,9 @@ def check_requests(requests: Iterable[PictureRequest], paths: Iterable[Path] = (
         for number, request in enumerate(requests, 1)
         for fault in request.faults()
     ]
-    faults += [f"{path.parent}: no such folder" for path in paths if not path.parent.is_dir()]
+    faults += [
+        f"{path.parent}: no such folder" for path in paths if not is_there(path.parent, as_folder=True)
+    ]
     if faults:
         raise FaultsError("generate", list(dict.fromkeys(faults)))
 

@@ -159,3 +159,11 @@ def test_a_line_without_end_is_passed_over(tmp_path: Path, monkeypatch: pytest.M
     lines, offset = disk.read_lines(path)
     assert (lines, offset) == ([], 8)
     assert disk.read_lines(path, offset)[0] == [b"89"]
+
+
+def test_a_name_that_no_file_can_have_is_no_file_s(tmp_path) -> None:
+    (tmp_path / "a").write_text("a")
+    assert disk.is_there(tmp_path / "a") and not disk.is_there(tmp_path)
+    assert disk.is_there(tmp_path, as_folder=True) and not disk.is_there(tmp_path / "a", as_folder=True)
+    for name in ("b", "x" * 5000, "a\0"):
+        assert not disk.is_there(tmp_path / name) and not disk.is_there(tmp_path / name, as_folder=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from lib_copier.disk import is_there
 from lib_copier.pictures import PictureRequest
 from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.recipe.names import name_fault
@@ -86,7 +87,7 @@ def _base_faults(recipe: Recipe, folder: Path) -> Iterator[str]:
         given = str(recipe.get("base.folder") or "")
         if not given:
             yield "base.folder names no folder of pictures"
-        elif not (folder / given).is_dir():
+        elif not is_there(folder / given, as_folder=True):
             yield f"base.folder {given} is no folder"
 
 
@@ -196,7 +197,4 @@ def _number(value: Value) -> float:
 
 
 def _exists(folder: Path, given: str) -> bool:
-    try:
-        return (folder / given).is_file()
-    except (OSError, ValueError):
-        return False
+    return is_there(folder / given)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from lib_copier.disk import is_there
 from lib_copier.errors import CopierError, InputError
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.option import split_weighted
@@ -73,11 +74,10 @@ def _unlike(file: str, found: tuple[int, int], wanted: tuple[int, int]) -> str:
 
 def _looked(look: Callable[[Path], Any], path: Path) -> tuple[Any, str]:
     """What `look` finds in a file, and why it cannot be used; neither where there is no such file."""
-    try:
-        state = path.stat()
-        return _remembered(look, path, state.st_mtime_ns, state.st_size) if path.is_file() else (None, "")
-    except (OSError, ValueError):
+    if not is_there(path):
         return None, ""
+    state = path.stat()
+    return _remembered(look, path, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=4096)
@@ -108,7 +108,7 @@ def _lora(path: Path) -> None:
 
 def _folder_faults(folder: Path) -> Iterator[str]:
     try:
-        pictures = pictures_in(folder)[0] if folder.is_dir() else ()
+        pictures = pictures_in(folder)[0] if is_there(folder, as_folder=True) else ()
     except CopierError as error:
         yield error.what.rstrip(".")
         return

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib_copier.disk import copy_file
+from lib_copier.disk import copy_file, is_there
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.digest import sha256_of
 from lib_copier.pictures import lora_in
@@ -80,7 +80,7 @@ def _named_in_prompts(recipe: Recipe, lora_dirs: Sequence[Path]) -> Iterator[str
 
 def _whole_path(given: Value) -> Value:
     path = Path(str(given or ""))
-    return str(path.absolute()) if given and not path.is_absolute() and path.is_file() else given
+    return str(path.absolute()) if given and not path.is_absolute() and is_there(path) else given
 
 
 class _Intake:
@@ -94,7 +94,7 @@ class _Intake:
         path = self._outside(given)
         if path is None:
             return given
-        if not path.is_file():
+        if not is_there(path):
             # A project whose recipe came from a LoRA names files by bare names; `check` tells of them.
             if path.is_absolute() or len(Path(given).parts) > 1:
                 self.faults.append(f"{given} does not exist")
@@ -128,7 +128,7 @@ class _Intake:
     def folder(self, given: str) -> str:
         """A folder of training pictures; the run copies it in, where nobody waits for it."""
         parts = Path(given).parts
-        if parts[:1] == (STYLE,) and ".." not in parts and (self._project / given).is_dir():
+        if parts[:1] == (STYLE,) and ".." not in parts and is_there(self._project / given, as_folder=True):
             return given
         try:
             files_to_take(Path(given), self._project)
@@ -139,13 +139,10 @@ class _Intake:
 
     def _outside(self, given: str) -> Path | None:
         """The path that was given, where it lies outside; None for what is inside already."""
-        inside = (self._project / given).resolve()
-        if (
-            not Path(given).is_absolute()
-            and inside.is_relative_to(self._project.resolve())
-            and inside.exists()
-        ):
+        path, inside = Path(given), self._project / given
+        if not is_there(path) and not is_there(inside):
+            return path
+        is_inside = inside.resolve().is_relative_to(self._project.resolve())
+        if is_inside and not path.is_absolute() and is_there(inside):
             return None
-        if Path(given).is_absolute() and inside.is_relative_to(self._project.resolve()):
-            return Path(given)
-        return Path(given).absolute() if Path(given).exists() else Path(given)
+        return path.absolute()

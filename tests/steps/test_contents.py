@@ -118,3 +118,13 @@ def test_all_faults_are_told_at_once_and_a_file_is_looked_into_once(project, tmp
 def test_files_that_are_not_here_are_left_to_the_recipe_s_check(tmp_path) -> None:
     recipe = Recipe().with_settings({"base.loras": ("gone.safetensors:1",), "base.folder": "gone"})
     assert not list(contents.content_faults(recipe, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "/" + "x" * 5000, "a\0", "/a\0"])
+def test_names_that_no_file_can_have_are_told(project, name) -> None:
+    for key in ("project.checkpoint", "base.loras", "base.folder", "edits.thick.files.first"):
+        try:
+            project.set({key: name, "base.train_style": "true"})
+        except FaultsError:
+            continue
+        assert any(key in fault or "picture" in fault for fault in project.faults())

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from lib_copier.checkpoint import PREDICTIONS
 from lib_copier.optimizers import OPTIMIZERS, optimizer_faults
 from lib_copier.recipe.option import Option
 
@@ -131,7 +132,7 @@ class TrainTask(TrainSettings):
     pictures: tuple[Picture, ...]
     vae: Path | None = None
     prediction: str = setting("auto", "Prediction type", "What the checkpoint predicts.",
-                              choices=("auto", "epsilon", "v_prediction"))
+                              choices=("auto", *PREDICTIONS))
     base_loras: tuple[WeightedLora, ...] = ()
     """Baked into the checkpoint in memory before training: the copier model without a file."""
     device: str = setting("auto", "Device", "auto, cpu, cuda or cuda:N.", advanced=False, is_cosmetic=True)
@@ -142,6 +143,8 @@ class TrainTask(TrainSettings):
     copied_every: int = setting(100, "Look every", "Steps between those looks.", 1, _MOST_STEPS)
     stop_after: int | None = setting(None, "End after", "So many of the steps are done, at the rates of all "
                                      "of them; none: all.", 1, _MOST_STEPS)
+    keep_state: bool = setting(False, "Keep the state", "After the end too: a longer training goes on "
+                               "from it.", is_cosmetic=True)
     sample_prompts: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     """Further entries for the LoRA's metadata."""
@@ -170,6 +173,11 @@ SETTINGS: Mapping[str, Option] = MappingProxyType(
 
 STEP_SETTINGS = tuple(one.name for one in fields(TrainSettings))
 """Those that each training step of a recipe has, in the order of forms."""
+
+
+def can_go_on(lr_scheduler: str) -> bool:
+    """Whether a longer training continues a shorter one: a rate that falls to its end fell too early."""
+    return lr_scheduler == "constant"
 
 
 def setting_faults(values: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib_copier.engines.locate import child_environment, python, root
+from lib_copier.engines.locate import OFFLINE, child_environment, python, root
 from lib_copier.engines.task import Command, ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask, Task
 from lib_copier.training import TrainTask, WeightedLora
 
@@ -33,17 +33,17 @@ class EmbeddedEngine:
         """The command that does the task."""
         if isinstance(task, TrainTask):
             return _train(task, work_dir)
-        return module_command(*_arguments(task))
+        return module_command(*_arguments(task), may_fetch=isinstance(task, TagTask))
 
 
 def module_command(
-    part: str, *arguments: str, files: tuple[tuple[Path, str], ...] = (), env: Mapping[str, str] | None = None
+    part: str, *arguments: str, files: tuple[tuple[Path, str], ...] = (), may_fetch: bool = False
 ) -> Command:
-    """A command of one of our parts: ``python -m lib_copier.PART ARGUMENTS``."""
+    """A command of one of our parts: ``python -m lib_copier.PART ARGUMENTS``; offline unless it may fetch."""
     return Command(
         (str(python()), "-m", f"lib_copier.{part}", *arguments),
         cwd=root(),
-        env=(*child_environment(), *(env or {}).items()),
+        env=(*child_environment(), *(() if may_fetch else OFFLINE)),
         files=files,
     )
 

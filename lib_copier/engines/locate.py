@@ -12,6 +12,9 @@ from lib_copier.environment.start import environment_folder
 PYTHON_VARIABLE = "COPIER_LORA_PYTHON"
 """Names another Python for the children."""
 
+OFFLINE = (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "1"), ("HF_HUB_DISABLE_TELEMETRY", "1"))
+"""For every child but the tagger, whose download is asked for: no name in a recipe or a file is looked up."""
+
 
 def root() -> Path:
     """The folder that holds the package: the repository, or the extension's folder in a WebUI."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from lib_copier.engines.task import Command
@@ -27,10 +30,14 @@ from lib_copier.steps.parts import (
 )
 from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS
 from lib_copier.steps.records import forget_time
-from lib_copier.training import Picture, TrainTask, WeightedLora
+from lib_copier.training import Picture, TrainTask, WeightedLora, can_go_on
 
 _TASK_FIELDS = frozenset(field.name for field in fields(TrainTask))
 METRICS = "metrics.jsonl"
+_LENGTH = frozenset({"steps", "copied_psnr", "copied_every"})
+"""Settings that say when a training ends, and nothing of how its steps are done."""
+_STATE_FILES = ("state.pt", METRICS, "*-state")
+"""What a longer training goes on from, of either engine."""
 
 
 def train(place: Workplace) -> Command:
@@ -118,7 +125,34 @@ def training_command(place: Workplace, pictures: tuple[Picture, ...], **changes:
         vae=vae[0] if vae else None,
         base_loras=tuple(WeightedLora(path, weight) for path, weight in place.weighted("base_lora")),
     )
-    return engine_command(place, replace(task, **values))
+    task = replace(task, **values)
+    if _keeps_state(place):
+        _move(_state_home(place), place.scratch)
+        task = replace(task, keep_state=True)
+    return engine_command(place, task)
+
+
+def _keeps_state(place: Workplace) -> bool:
+    """A copier's check may ask for more steps: they begin where the shorter training has ended."""
+    is_by_hand = not place.scratch.is_relative_to(place.project / "work")
+    return place.step.kind == "copier" and not is_by_hand and can_go_on(place.params["lr_scheduler"])
+
+
+def _state_home(place: Workplace) -> Path:
+    """Where the state of a finished training lies, by all that it depends on; `prune` removes it."""
+    params = {name: value for name, value in place.step.params if name not in _LENGTH}
+    inputs = [(given.role, path.as_posix(), given.weight) for given, path in place.inputs]
+    told = json.dumps([place.step.kind, place.step.engine, params, inputs], sort_keys=True)
+    return place.project / "work" / f"state-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move the files of a state, unless there are some already."""
+    if any(path for pattern in _STATE_FILES for path in target.glob(pattern)):
+        return
+    for path in [path for pattern in _STATE_FILES for path in source.glob(pattern)]:
+        target.mkdir(parents=True, exist_ok=True)
+        path.replace(target / path.name)
 
 
 def keep_records(place: Workplace, result: Mapping[str, Any]) -> None:
@@ -131,3 +165,6 @@ def keep_records(place: Workplace, result: Mapping[str, Any]) -> None:
     for samples in (place.scratch / "samples", place.scratch / "sample"):
         if samples.is_dir():
             shutil.copytree(samples, place.out / "samples", dirs_exist_ok=True)
+    if _keeps_state(place):
+        shutil.rmtree(_state_home(place), ignore_errors=True)
+        _move(place.scratch, _state_home(place))

@@ -15,12 +15,11 @@ from lib_copier.errors import CancelledError, CopierError
 from lib_copier.image.files import write_png
 from lib_copier.image.similarity import psnr
 from lib_copier.models.latents import to_images
-from lib_copier.models.threads import ThreadBalance
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.control import StopRequests
 from lib_copier.train.feed import Feed
 from lib_copier.train.graph import RecordedStep
-from lib_copier.train.optimizer import lr_factor
+from lib_copier.train.optimizer import averaged, lr_factor
 from lib_copier.train.output import write_result
 from lib_copier.train.prepare import Prepared, prepare
 from lib_copier.train.preview import UNSEEN_PROMPTS, Painter
@@ -28,6 +27,7 @@ from lib_copier.train.progress import Progress
 from lib_copier.train.readback import FinishedStep, Readback
 from lib_copier.train.state import StateKeeper, restore
 from lib_copier.train.step import StepResult
+from lib_copier.training import can_go_on
 
 LAST_GOOD = "last-good.safetensors"
 
@@ -84,12 +84,17 @@ def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]
         done, ended, similarity = _run_steps(config, run, keeper, progress, watch, stop, first_step)
     except NotFiniteError:
         rescued = dataclasses.replace(config, output=config.work_dir / LAST_GOOD)
-        write_result(rescued, run.step.network, run.facts(watch.last_step, started_at))
+        with averaged(run.step.updater.optimizer):
+            write_result(rescued, run.step.network, run.facts(watch.last_step, started_at))
         raise
     finally:
         progress.close()
-    write_result(config, run.step.network, run.facts(done, started_at))
-    keeper.forget()
+    with averaged(run.step.updater.optimizer):
+        write_result(config, run.step.network, run.facts(done, started_at))
+    if config.keep_state and can_go_on(config.lr_scheduler):
+        keeper.save(done, run.step)
+    else:
+        keeper.forget()
     return TrainResult(config.output, done, ended, keeper.seconds(), watch.last_loss, similarity)
 
 
@@ -103,12 +108,10 @@ def _run_steps(
     first_step: int,
 ) -> tuple[int, str, float | None]:
     """The loop: returns the number of finished steps, how it ended, and the last similarity found."""
-    stepper = make_stepper(config, run)
+    stepper = make_stepper(config, run, progress.log)
     readback = Readback(run.device)
-    balance = ThreadBalance(torch.get_num_threads(), torch.set_num_threads)
     done, similarity = first_step, None
     while done < config.last_step:
-        balance()
         wish = stop.wish()
         if wish is not None:
             watch(readback.drain())
@@ -131,9 +134,11 @@ def _run_steps(
     return done, "finished", similarity
 
 
-def make_stepper(config: TrainConfig, run: Prepared) -> Callable[[int], StepResult]:
+def make_stepper(
+    config: TrainConfig, run: Prepared, log: Callable[[str], None] = lambda text: None
+) -> Callable[[int], StepResult]:
     """What does a step by its number, counted from 0: learning rate, batch, and the step itself."""
-    step = RecordedStep(run.step) if _is_recorded(config, run) else run.step
+    step = RecordedStep(run.step, log) if _is_recorded(config, run) else run.step
     feed = Feed(config, run)
 
     def do(number: int) -> StepResult:
@@ -232,7 +237,8 @@ def _check_copy(run: Prepared, painter: Painter, target: float, done: int, progr
 
 def _painted(run: Prepared, painter: Painter, prompts: Sequence[str]) -> torch.Tensor:
     """Pictures (N, 3, H, W) of prompts by the model as it is, in the first picture's size."""
-    run.step.network.publish()
     first = run.pictures[0]
     rows = [run.prompt_rows[prompt] for prompt in prompts]
-    return painter.paint(rows, tuple(first.latents.shape), first.time_ids)
+    with averaged(run.step.updater.optimizer):
+        run.step.network.publish()
+        return painter.paint(rows, tuple(first.latents.shape), first.time_ids)

@@ -31,9 +31,7 @@ def weighted_mse(
 
 def min_snr_weight(schedule: NoiseSchedule, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
     """min(SNR, gamma) / SNR for epsilon, / (SNR + 1) for v-prediction (Hang et al. 2023), (B,)."""
-    snr = schedule.snr(timesteps)
-    clipped = snr.clamp(max=gamma)
-    # The zero-terminal schedule has SNR 0 at its last step, where epsilon's ratio tends to 1.
-    return (
-        clipped / (snr + 1.0) if schedule.prediction_type == "v_prediction" else clipped / snr.clamp(min=1e-8)
-    )
+    # The zero-terminal schedule has SNR 0 at its last step: the ratio's limit there is 1, and 0 for velocity.
+    snr = schedule.snr(timesteps).clamp(min=torch.finfo(torch.float32).tiny)
+    below = snr + 1.0 if schedule.prediction_type == "v_prediction" else snr
+    return snr.clamp(max=gamma) / below

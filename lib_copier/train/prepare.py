@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.checkpoint import checkpoint as recompute
 
+from lib_copier.checkpoint import facts_of
 from lib_copier.lora.file import read_lora
 from lib_copier.lora.names import UNET_PREFIX
 from lib_copier.models.ahead import WeightReader
@@ -74,6 +75,8 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     InputError
         A picture or a model cannot be used.
     """
+    resolution = facts_of(config.checkpoint, config.prediction).resolution if config.bucketed else None
+    sources = tuple(load_picture(one, log=log, resolution=resolution) for one in config.pictures)
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device, is_training=True)
     # Encoders whose work is done ahead run in fp32: it costs nothing later.
@@ -81,8 +84,6 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     dtypes = part_dtypes(PARTS, text_dtype, dtype, config.vae)
     with WeightReader(config.checkpoint, dtypes, _LAYOUT) as reader:
         encoders = _load(config, device, text_dtype, ("vae", "text"), reader)
-        resolution = encoders.resolution if config.bucketed else None
-        sources = tuple(load_picture(one, log=log, resolution=resolution) for one in config.pictures)
         return _prepare(config, sources, encoders, device, dtype, reader)
 
 

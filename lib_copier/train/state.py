@@ -16,6 +16,7 @@ import torch
 from lib_copier.disk import replacing
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.step import TrainingStep
+from lib_copier.training import can_go_on
 
 _VERSION = 1
 _FILES = ("state.pt", "state.previous.pt")
@@ -24,7 +25,7 @@ _FILES = ("state.pt", "state.previous.pt")
 _WITHOUT_EFFECT = frozenset(
     {
         *("output", "work_dir", "save_precision", "metadata", "cuda_graph", "state_every"),
-        *("sample_every", "sample_prompts", "copied_psnr", "copied_every", "stop_after"),
+        *("sample_every", "sample_prompts", "copied_psnr", "copied_every", "stop_after", "keep_state"),
     }
 )
 """Settings that change no weight: with them changed a run may still go on from its state."""
@@ -47,8 +48,8 @@ def run_digest(config: TrainConfig) -> str:
         if field.name not in _WITHOUT_EFFECT
     }
     settings["warmup_steps"] = config.own_warmup
-    if config.lr_scheduler == "constant":
-        del settings["steps"]  # More steps of the same: the run can simply be made longer.
+    if can_go_on(config.lr_scheduler):
+        del settings["steps"]
     pictures = [
         hashlib.sha256(file.read_bytes()).hexdigest()
         for picture in config.pictures
@@ -121,8 +122,9 @@ class StateKeeper:
             except Exception as error:  # Whatever a damaged file makes torch raise, the next may be whole.
                 log(f"{path.name} cannot be read ({type(error).__name__}) and is left aside.")
                 continue
-            if digest != self._digest or step > self._steps:
-                log("The saved state belongs to other settings: starting from the first step.")
+            if digest != self._digest or step >= self._steps:
+                which = "of other settings" if digest != self._digest else "of a training as long as this"
+                log(f"The saved state is {which}: starting from the first step.")
                 return None
             log(f"Going on after step {step}.")
             self._seconds_before = float(content["seconds"])
@@ -130,7 +132,7 @@ class StateKeeper:
         return None
 
     def forget(self) -> None:
-        """Remove the states of a run that has ended."""
+        """Remove the states of a run that nobody goes on from."""
         for name in _FILES:
             (self._folder / name).unlink(missing_ok=True)
 

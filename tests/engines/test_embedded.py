@@ -10,7 +10,7 @@ import pytest
 
 from lib_copier.engines import locate
 from lib_copier.engines.choose import engine_named
-from lib_copier.engines.embedded import EmbeddedEngine
+from lib_copier.engines.embedded import EmbeddedEngine, job_command
 from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask
 from lib_copier.errors import InputError
 from lib_copier.training import Picture, TrainTask, WeightedLora
@@ -63,6 +63,15 @@ def test_a_training_is_a_file_with_the_task_s_own_names(tmp_path) -> None:
     assert config["pictures"] == [{"path": "/x/p", "caption": "a, b", "mask": "/x/mask", "origin": None}]
     assert config["base_loras"][1] == {"path": "/x/c", "weight": -0.5}
     assert config["optimizer_args"] == ["betas=0.9,0.99"] and config["metadata"] == {"k": "v"}
+
+
+def test_no_child_but_the_tagger_reaches_a_hub(tmp_path) -> None:
+    tasks = [TrainTask(HERE / "m", HERE / "o", (Picture(HERE / "p"),)), MergeTask(TWO, HERE / "o")]
+    commands = [EmbeddedEngine().command(task, tmp_path) for task in tasks]
+    for command in (*commands, job_command("measure", {}, tmp_path / "job.json")):
+        assert dict(command.env)["HF_HUB_OFFLINE"] == dict(command.env)["TRANSFORMERS_OFFLINE"] == "1"
+    tagger = EmbeddedEngine().command(TagTask(HERE / "p", HERE / "o"), tmp_path)
+    assert "HF_HUB_OFFLINE" not in dict(tagger.env)
 
 
 def test_the_trainer_reads_every_name_that_is_written(tmp_path) -> None:

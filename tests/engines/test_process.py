@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,13 @@ def test_events_are_heard_and_everything_else_is_logged(tmp_path) -> None:
     assert {event["event"] for event in heard} == {"progress"}
     log = (tmp_path / "log.txt").read_text(encoding="utf-8")
     assert log.startswith("$ ") and "plain words" in log and "said aside" in log
+
+
+def test_what_a_command_does_otherwise_is_heard_first(tmp_path) -> None:
+    heard: list[dict] = []
+    command = replace(python('print(\'{"event": "done"}\')'), notes=("2 of 5 pictures have no caption.",))
+    run_command(command, Watch(tmp_path / "log.txt", on_event=heard.append))
+    assert heard == [{"event": "log", "text": "2 of 5 pictures have no caption."}]
 
 
 def test_a_bar_that_goes_on_counts_what_was_done_before(tmp_path) -> None:

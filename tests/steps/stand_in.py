@@ -92,7 +92,7 @@ def train(config_path: str) -> None:
     }
     settings = sorted((key, repr(value)) for key, value in config.items() if key not in paths)
     work = Path(config["work_dir"])
-    state = work / "state"
+    state = work / "state.pt"
     done = int(state.read_text() or 0) if state.is_file() else 0
     control = os.environ.get("COPIER_LORA_CONTROL")
     steps = 6

@@ -10,42 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from lib_copier.errors import CancelledError, InputError
 from lib_copier.lora.file import read_lora
 from lib_copier.lora.header import read_header
 from lib_copier.train import loop
-from lib_copier.train.control import StopRequests
 from lib_copier.train.feed import Feed
 from lib_copier.train.graph import RecordedStep
 from lib_copier.train.loop import LAST_GOOD, NotFiniteError
 from lib_copier.train.prepare import prepare
-
-
-def tensors(path: Path) -> dict[str, np.ndarray]:
-    found = {}
-    for name, layer in read_lora(path).layers.items():
-        found |= {f"{name}.up": layer.up, f"{name}.down": layer.down}
-    return found
-
-
-def are_equal(first: Path, second: Path) -> bool:
-    a, b = tensors(first), tensors(second)
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
-
-
-class StopAt(StopRequests):
-    """Wishes to stop once a number of steps has been asked about."""
-
-    def __init__(self, step: int, wish: str) -> None:
-        super().__init__(None)
-        self._left = step
-        self._word = wish
-
-    def wish(self) -> str | None:
-        self._left -= 1
-        return self._word if self._left < 0 else None
+from tests.train.outcomes import StopAt, are_equal, tensors
 
 
 @pytest.mark.parametrize(
@@ -76,78 +50,6 @@ def test_the_same_configuration_gives_the_same_lora(make_config, run, tmp_path):
     assert not are_equal(first.output, other.output)
 
 
-def test_two_pictures_start_alike_and_get_the_same_noise(make_config, write_picture, tmp_path):
-    picture = write_picture(tmp_path / "edited.png", 2)
-    runs = []
-    for pictures in (None, [{"path": str(picture), "caption": "a dog"}]):
-        config = make_config(batch_size=2, **({"pictures": pictures} if pictures else {}))
-        prepared = prepare(config, log=print)
-        runs.append((prepared, Feed(config, prepared)))
-    (first, first_feed), (second, second_feed) = runs
-    for a, b in zip(first.step.network.masters, second.step.network.masters, strict=True):
-        assert torch.equal(a, b)
-    assert not torch.equal(first.pictures[0].latents, second.pictures[0].latents)
-    for step in range(6):
-        a, b = first_feed.batch(step), second_feed.batch(step)
-        assert torch.equal(a.noise, b.noise)
-        assert torch.equal(a.timesteps, b.timesteps)
-
-
-@pytest.mark.parametrize("changes", [{}, {"train_text_encoder": True, "lr_scheduler": "cosine"}])
-def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(make_config, run, tmp_path, changes):
-    changes |= {"batch_size": 2, "shuffle_caption": True}
-    whole = make_config(output=str(tmp_path / "whole.safetensors"), **changes)
-    run(whole)
-    broken = make_config(output=str(tmp_path / "broken.safetensors"), **changes)
-    with pytest.raises(CancelledError):
-        run(broken, StopAt(4, "pause"))
-    assert not broken.output.exists()
-    notes: list[str] = []
-    run(broken, log=notes.append)
-    assert "Going on after step 4." in notes
-    assert are_equal(whole.output, broken.output)
-    steps = [
-        json.loads(line)["step"] for line in (broken.work_dir / "metrics.jsonl").read_text().splitlines()
-    ]
-    assert steps == [1, 2, 3, 4, 5, 6]
-    assert not list(broken.work_dir.glob("state*"))
-
-
-def test_a_run_killed_between_states_goes_on_from_the_last(make_config, run, tmp_path, monkeypatch):
-    whole = make_config(output=str(tmp_path / "whole.safetensors"))
-    run(whole)
-    killed = make_config(output=str(tmp_path / "killed.safetensors"), state_every=2)
-    monkeypatch.setattr(loop, "_set_learning_rate", _die_after(5, loop._set_learning_rate))
-    with pytest.raises(KeyboardInterrupt):
-        run(killed)
-    monkeypatch.undo()
-    (killed.work_dir / "state.pt").write_bytes(b"torn")
-    notes: list[str] = []
-    run(killed, log=notes.append)
-    assert notes[0].startswith("state.pt cannot be read") and notes[1] == "Going on after step 2."
-    assert are_equal(whole.output, killed.output)
-
-
-def _die_after(calls: int, real):
-    left = [calls]
-
-    def fake(*args):
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return real(*args)
-
-    return fake
-
-
-def test_a_state_of_other_settings_is_not_used(make_config, run):
-    with pytest.raises(CancelledError):
-        run(make_config(), StopAt(3, "pause"))
-    notes: list[str] = []
-    run(make_config(learning_rate=2e-3), log=notes.append)
-    assert any("other settings" in note for note in notes)
-
-
 def test_stopping_with_saving_writes_the_lora(make_config, run):
     config = make_config()
     result = run(config, StopAt(3, "save"))
@@ -170,39 +72,6 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_lora(make_confi
         run(config)
     assert not config.output.exists()
     assert all(np.isfinite(array).all() for array in tensors(config.work_dir / LAST_GOOD).values())
-
-
-def test_the_metadata_is_that_of_sd_scripts(make_config, run):
-    config = make_config(metadata={"copier_note": "x"}, min_snr_gamma=5, conv_rank=2, conv_alpha=1)
-    run(config)
-    found = read_header(config.output).metadata
-    expected = {
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": "4",
-        "ss_network_alpha": "4.0",
-        "ss_learning_rate": "0.001",
-        "ss_lr_scheduler": "constant_with_warmup",
-        "ss_steps": "6",
-        "ss_seed": "0",
-        "ss_base_model_version": "sd_v1",
-        "ss_v2": "False",
-        "ss_sd_model_name": config.checkpoint.name,
-        "ss_mixed_precision": "no",
-        "ss_min_snr_gamma": "5.0",
-        "modelspec.architecture": "stable-diffusion-v1/lora",
-        "modelspec.prediction_type": "epsilon",
-        "modelspec.resolution": "64x64",
-        "copier_note": "x",
-    }
-    assert {name: found.get(name) for name in expected} == expected
-    assert {"sshs_model_hash", "sshs_legacy_hash", "ss_new_sd_model_hash", "ss_session_id"} <= found.keys()
-    assert json.loads(found["ss_tag_frequency"]) == {config.pictures[0].path.parent.name: _counts(config)}
-    assert json.loads(found["ss_datasets"])[0]["resolution"] == [64, 64]
-    assert json.loads(found["ss_network_args"]) == {"conv_dim": "2", "conv_alpha": "1.0"}
-
-
-def _counts(config) -> dict[str, int]:
-    return {tag.strip(): 1 for tag in config.pictures[0].caption.split(",")}
 
 
 def test_only_the_layers_asked_for_are_trained(make_config, run):
@@ -230,26 +99,6 @@ def test_v_prediction_learns_another_target(make_config, run, checkpoints, tmp_p
     assert read_header(velocity.output).metadata["modelspec.prediction_type"] == "v"
 
 
-def test_base_loras_change_the_model_that_is_trained(make_config, run, tmp_path):
-    copier = make_config(
-        output=str(tmp_path / "copier.safetensors"), train_text_encoder=True, learning_rate=1e-2
-    )
-    run(copier)
-    prepared = [
-        prepare(make_config(base_loras=[{"path": str(copier.output), "weight": weight}]), log=print)
-        for weight in (0.0, 1.0)
-    ]
-    plain, baked = (_answer(one, Feed(make_config(), one).batch(0)) for one in prepared)
-    assert not torch.allclose(plain, baked)
-    untouched = prepare(make_config(), log=print)
-    assert torch.equal(plain, _answer(untouched, Feed(make_config(), untouched).batch(0)))
-
-
-def _answer(prepared, batch) -> torch.Tensor:
-    with torch.no_grad():
-        return prepared.step.loss(batch)
-
-
 def test_gradient_checkpointing_changes_no_number(make_config, run, tmp_path):
     plain = make_config(output=str(tmp_path / "a.safetensors"))
     checkpointed = make_config(output=str(tmp_path / "b.safetensors"), gradient_checkpointing=True)
@@ -265,17 +114,6 @@ def test_bf16_trains_close_to_fp32(make_config, run, tmp_path):
     losses = [run(config).final_loss for config in (full, half)]
     assert losses[1] == pytest.approx(losses[0], rel=0.03)
     assert read_header(half.output).metadata["ss_mixed_precision"] == "bf16"
-
-
-def test_masked_places_are_not_learned(make_config, write_picture, tmp_path):
-    mask = Image.new("L", (64, 64), 0)
-    mask.paste(255, (0, 0, 32, 64))
-    mask.save(tmp_path / "mask.png")
-    pictures = [{"path": str(write_picture(tmp_path / "a.png", 1)), "mask": str(tmp_path / "mask.png")}]
-    config = make_config(pictures=pictures)
-    prepared = prepare(config, log=print)
-    batch = Feed(config, prepared).batch(0)
-    assert torch.equal(batch.mask[0, 0], torch.cat([torch.ones(8, 4), torch.zeros(8, 4)], dim=1))
 
 
 def test_several_pictures_of_several_sizes(make_config, write_picture, run, tmp_path):

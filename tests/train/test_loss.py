@@ -40,6 +40,10 @@ def test_min_snr_follows_the_paper(prediction_type):
     assert torch.allclose(min_snr_weight(schedule, timesteps, 5.0).double(), expected, rtol=1e-4)
 
 
-def test_min_snr_is_finite_where_no_signal_is_left():
-    schedule = NoiseSchedule.create("v_prediction", zero_terminal_snr=True)
-    assert min_snr_weight(schedule, torch.tensor([999]), 5.0).isfinite().all()
+@pytest.mark.parametrize(("prediction_type", "limit"), [("epsilon", 1.0), ("v_prediction", 0.0)])
+def test_min_snr_takes_its_limit_where_no_signal_is_left(prediction_type, limit):
+    schedule = NoiseSchedule.create(prediction_type, zero_terminal_snr=True)
+    assert schedule.snr(torch.tensor([999])).item() == 0.0
+    last, before = min_snr_weight(schedule, torch.tensor([999, 998]), 5.0).tolist()
+    assert last == pytest.approx(limit, abs=1e-30)
+    assert before == pytest.approx(limit, abs=1e-3)

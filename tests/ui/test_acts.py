@@ -255,6 +255,30 @@ def test_a_foreign_lora_brings_no_path_in_and_says_so(ask, view, recipe, tmp_pat
     assert not any(text in stored for text in ("/etc", "secret", '".."', json.dumps(str(tmp_path))))
 
 
+def test_no_optimiser_comes_from_a_page_or_a_lora(ask, view, recipe, tmp_path, door):
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from lib_copier.recipe.document import shareable
+    from lib_copier.steps.publish import RECIPE_KEY
+
+    hostile = "transformers.pipeline"
+    answer = ask("set", view, key="copier.optimizer", target="recipe", value=hostile)
+    assert (
+        answer["notice"]["kind"] == "error" and "copier.optimizer is one of adamw" in answer["notice"]["text"]
+    )
+    assert recipe().get("copier.optimizer") == "adamw"
+    document = shareable(recipe())
+    document["copier"] |= {"optimizer": hostile, "optimizer_args": ["trust_remote_code=True"]}
+    path = tmp_path / "slider.safetensors"
+    save_file({"x": np.zeros(1, np.float32)}, path, {RECIPE_KEY: json.dumps(document)})
+    head = base64.b64encode(path.read_bytes()).decode()
+    given = {"name": "slider.safetensors", "data": head}
+    answer = ask("project_from_lora", file=given, size=path.stat().st_size)
+    assert answer["notice"]["kind"] == "error" and hostile in answer["notice"]["text"]
+    assert not jobs(door)
+
+
 def test_the_lora_folder_is_the_hosts_own(ask, view, recipe, host):
     ask("set", view, key="publish.folder", target="lora_folder", value=True)
     assert recipe().get("publish.folder") == str(host.lora_dirs()[0])

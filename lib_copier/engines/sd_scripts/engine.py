@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib_copier.checkpoint import PREDICTION_KEY
-from lib_copier.engines.locate import root
+from lib_copier.engines.locate import OFFLINE, root
 from lib_copier.engines.sd_scripts.algebra import AlgebraTask, algebra_arguments, summed_rank
 from lib_copier.engines.sd_scripts.checkout import SDXL_TRAIN, TAG, TRAIN, Checkout
 from lib_copier.engines.sd_scripts.checkpoint import real_facts
@@ -99,7 +99,7 @@ class SdScriptsEngine:
         return self._command(
             SDXL_TRAIN if facts.family is SDXL else TRAIN,
             arguments,
-            env=(("HF_HUB_OFFLINE", "1"), *_visible_device(task.device)),
+            env=_visible_device(task.device),
             files=tuple(files),
             copies=dataset.copies,
             moves=((made, task.output),),
@@ -123,6 +123,7 @@ class SdScriptsEngine:
             [*arguments, "--caption_extension", ".txt", "--batch_size", "1"],
             copies=((task.picture, folder / f"picture{task.picture.suffix.lower()}"),),
             moves=((folder / "picture.txt", task.output),),
+            may_fetch=True,
         )
 
     def _algebra(self, task: AlgebraTask) -> Command:
@@ -156,6 +157,7 @@ class SdScriptsEngine:
         steps_before: int = 0,
         notes: tuple[str, ...] = (),
         samples: Path | None = None,
+        may_fetch: bool = False,
     ) -> Command:
         """The script by plain Python: `accelerate launch` would follow the user's own multi-GPU settings."""
         checkout = self.checkout
@@ -171,6 +173,7 @@ class SdScriptsEngine:
             ("PYTHONNOUSERSITE", "1"),
             ("PYTHONUTF8", "1"),
             ("COLUMNS", _LOG_COLUMNS),
+            *(() if may_fetch else OFFLINE),
         )
         return Command(
             argv=(str(checkout.python), str(checkout.script(script)), *arguments),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.recipe.options import OPTIONS
+from lib_copier.training import can_go_on
 from lib_copier.ui import built_in
 from lib_copier.ui.acts.act import Outcome, require_project
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details, text_of
 
 _LONGER = 1.5
-_MOST_STEPS, _MOST_DB = 1_000_000, 60.0
+_DB_MORE = 2.0
 
 
 def run(page: Page, details: Details) -> Outcome:
@@ -60,16 +62,24 @@ def cancel_job(page: Page, details: Details) -> Outcome:
 
 
 def train_longer(page: Page, details: Details) -> Outcome:
-    """Raise the copier's steps by half and train on, from the state that the last training left."""
+    """Raise the copier's steps by half and train on, where the schedule lets the last state be used."""
     require_project(page)
     recipe = page.opened.recipe
-    steps = min(_MOST_STEPS, round(recipe.number("copier.steps") * _LONGER))
-    longer: dict[str, float] = {"copier.steps": steps}
+    steps = _at_most("copier.steps", round(recipe.number("copier.steps") * _LONGER))
+    longer = {"copier.steps": steps}
     if recipe.get("copier.copied_psnr") is not None:
-        longer["copier.copied_psnr"] = min(_MOST_DB, recipe.number("copier.copied_psnr") + 2.0)
+        decibels = recipe.number("copier.copied_psnr") + _DB_MORE
+        longer["copier.copied_psnr"] = _at_most("copier.copied_psnr", decibels)
     page.opened.project.set(longer)
     _start(page, until=tuple(step for step in page.opened.step_ids if step.startswith("check/")))
-    return Outcome(page.texts("said.longer", steps=steps))
+    if can_go_on(str(recipe.get("copier.lr_scheduler"))):
+        return Outcome(page.texts("said.longer", steps=round(steps)))
+    return Outcome(page.texts("said.longer_anew", steps=round(steps)))
+
+
+def _at_most(key: str, value: float) -> float:
+    most = OPTIONS[key].maximum
+    return value if most is None else min(most, value)
 
 
 def refresh_loras(page: Page, details: Details) -> Outcome:

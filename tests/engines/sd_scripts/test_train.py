@@ -79,6 +79,15 @@ def test_every_setting_has_its_option(
     assert any(argv[index : index + len(wanted)] == wanted for index in range(len(argv))), argv
 
 
+def test_a_warm_up_longer_than_the_training_is_told(
+    engine: SdScriptsEngine, task: TrainTask, tmp_path: Path
+) -> None:
+    command = engine.command(dataclasses.replace(task, steps=300), tmp_path)
+    assert "rises over all its 300 steps" in command.notes[0]
+    assert engine.command(task, tmp_path).notes == ()
+    assert dict(command.env)["HF_HUB_OFFLINE"] == "1"
+
+
 def test_a_plain_constant_schedule_without_warm_up(
     engine: SdScriptsEngine, task: TrainTask, tmp_path: Path
 ) -> None:

@@ -1,0 +1,71 @@
+"""Caption files as people write them: any mark, either suffix; what cannot be read is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lib_copier.errors import InputError
+from lib_copier.steps.folder import pictures_in, read_caption
+
+TEXT = "a “smart” house, 家"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("text", [TEXT, f"  {TEXT}\r\n", TEXT.replace(", ", ",\n")])
+def test_every_marked_encoding_is_read(tmp_path, encoding, text):
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode(encoding))
+    assert read_caption(path) == TEXT
+
+
+def test_utf_16_of_the_other_byte_order(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xfe\xff" + TEXT.encode("utf-16-be"))
+    assert read_caption(path) == TEXT
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a “smart” house".encode("cp1252"),
+        "家".encode("shift_jis"),
+        "a house".encode("utf-16-le"),
+        b"\xff\xfea",
+    ],
+)
+def test_another_encoding_is_refused_by_the_file_s_name(tmp_path, content):
+    path = tmp_path / "smart.txt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="smart.txt.*UTF") as caught:
+        read_caption(path)
+    assert "UTF-8" in caught.value.advice
+
+
+def test_captions_of_either_suffix_and_the_pictures_without(folder):
+    (folder / "a.caption").write_text("of a caption file")
+    (folder / "b.caption").write_text("not this")
+    (folder / "b.txt").write_text("of a text file")
+    pictures, notes = pictures_in(folder)
+    assert [picture.caption for picture in pictures] == ["of a caption file", "of a text file", ""]
+    assert notes == ("1 of 3 pictures have no caption: c.png.",)
+
+
+def test_a_folder_whose_pictures_all_have_captions_needs_no_note(folder):
+    for name in "abc":
+        (folder / f"{name}.txt").write_text("x")
+    assert pictures_in(folder)[1] == ()
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no picture"):
+        pictures_in(tmp_path)

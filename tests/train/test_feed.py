@@ -1,0 +1,48 @@
+"""Batches: the same noise for every picture, masks at the latents' size, whatever step comes first."""
+
+from __future__ import annotations
+
+import torch
+from PIL import Image
+
+from lib_copier.train.feed import Feed
+from lib_copier.train.prepare import prepare
+
+
+def test_two_pictures_start_alike_and_get_the_same_noise(make_config, write_picture, tmp_path):
+    picture = write_picture(tmp_path / "edited.png", 2)
+    runs = []
+    for pictures in (None, [{"path": str(picture), "caption": "a dog"}]):
+        config = make_config(batch_size=2, **({"pictures": pictures} if pictures else {}))
+        prepared = prepare(config, log=print)
+        runs.append((prepared, Feed(config, prepared)))
+    (first, first_feed), (second, second_feed) = runs
+    for a, b in zip(first.step.network.masters, second.step.network.masters, strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(first.pictures[0].latents, second.pictures[0].latents)
+    for step in range(6):
+        a, b = first_feed.batch(step), second_feed.batch(step)
+        assert torch.equal(a.noise, b.noise)
+        assert torch.equal(a.timesteps, b.timesteps)
+
+
+def test_masked_places_are_not_learned(make_config, write_picture, tmp_path):
+    mask = Image.new("L", (64, 64), 0)
+    mask.paste(255, (0, 0, 32, 64))
+    mask.save(tmp_path / "mask.png")
+    pictures = [{"path": str(write_picture(tmp_path / "a.png", 1)), "mask": str(tmp_path / "mask.png")}]
+    config = make_config(pictures=pictures)
+    prepared = prepare(config, log=print)
+    batch = Feed(config, prepared).batch(0)
+    assert torch.equal(batch.mask[0, 0], torch.cat([torch.ones(8, 4), torch.zeros(8, 4)], dim=1))
+
+
+def test_a_batch_is_the_same_wherever_a_run_begins(make_config):
+    config = make_config(steps=200, batch_size=2)
+    run = prepare(config, log=print)
+    through, directly = Feed(config, run), Feed(config, run)
+    for step in range(70):
+        batch = through.batch(step)
+    again = directly.batch(69)
+    for name in ("latents", "noise", "timesteps", "captions"):
+        assert torch.equal(getattr(batch, name), getattr(again, name)), name

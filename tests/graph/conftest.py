@@ -56,3 +56,8 @@ def make(folder: Path, *steps: Step, engine_version: str = "1", **options: objec
 def run(tmp_path: Path) -> Callable[..., Runner]:
     """`make` in this test's folder."""
     return partial(make, tmp_path)
+
+
+def texts(runner: Runner) -> dict[str, str]:
+    found = {status: runner._statuses[status].artifact for status in runner._statuses}
+    return {name: artifact.file("text.txt").read_text() for name, artifact in found.items() if artifact}

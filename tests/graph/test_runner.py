@@ -16,25 +16,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lib_copier import disk
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import find_marked
-from lib_copier.errors import CancelledError, ChildError, InputError
+from lib_copier.errors import CancelledError, InputError
 from lib_copier.graph import store
 from lib_copier.graph.folders import Folders
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.running import running
-from lib_copier.graph.status import DONE, STALE, Inspector
-from lib_copier.graph.step import Output, Plan, Step, StepInput
+from lib_copier.graph.step import Plan
 from lib_copier.graph.store import Store
-from tests.graph.conftest import TEXT, child, make, step
+from tests.graph.conftest import TEXT, child, make, step, texts
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def texts(runner) -> dict[str, str]:
-    found = {status: runner._statuses[status].artifact for status in runner._statuses}
-    return {name: artifact.file("text.txt").read_text() for name, artifact in found.items() if artifact}
 
 
 def test_steps_run_in_order_and_only_once(run) -> None:
@@ -65,39 +58,6 @@ def test_forcing_replaces_one_artifact(run, tmp_path) -> None:
     assert not list((tmp_path / "artifacts").glob(".old-*"))
 
 
-@pytest.mark.parametrize(
-    ("output", "content", "fault"),
-    [
-        (Output("x.json", "json"), b"{", "is no json"),
-        (Output("x.png", "picture"), b"\x89PNG\r\n\x1a\n", "is no picture"),
-        (Output("x.safetensors", "lora"), b"x" * 40, "cannot be read"),
-        (Output("x.bin", "file"), b"", "is empty"),
-        (Output("x.bin", "file"), None, "was not made"),
-    ],
-)
-def test_an_unsound_output_is_not_committed(run, tmp_path, output, content, fault) -> None:
-    def act(place):
-        if content is not None:
-            (place.out / output.name).write_bytes(content)
-        return {}
-
-    with pytest.raises(ChildError, match=fault):
-        run(replace(step("a", action=act), outputs=(output,))).run()
-    assert not (tmp_path / "artifacts").exists()
-
-
-def test_numbers_that_are_not_finite_are_not_committed(run) -> None:
-    import numpy as np
-    from safetensors.numpy import save_file
-
-    def act(place):
-        save_file({"a.lora_up.weight": np.array([[1.0, np.inf]], np.float16)}, place.out / "x.safetensors")
-        return {}
-
-    with pytest.raises(ChildError, match="not finite"):
-        run(replace(step("a", action=act), outputs=(Output("x.safetensors", "lora"),))).run()
-
-
 def test_a_full_disk_is_told_and_nothing_is_lost(run, monkeypatch) -> None:
     steps = (step("a"), step("b", "a"))
     run(steps[0]).run()
@@ -112,63 +72,6 @@ def test_a_full_disk_is_told_and_nothing_is_lost(run, monkeypatch) -> None:
     assert run(*steps).run().made == ("b",)
 
 
-class Killed(BaseException):
-    """Stands for the power cord: nothing of ours catches it."""
-
-
-@pytest.mark.parametrize("replaces", [False, True])
-def test_a_crash_at_any_write_leaves_the_old_state_or_the_new(tmp_path, monkeypatch, replaces) -> None:
-    instant = 0
-    while _crashes_at(instant, tmp_path / str(instant), monkeypatch, replaces):
-        instant += 1
-    assert instant > 20, "the writes of two steps were all cut once"
-
-
-def _crashes_at(instant: int, folder: Path, monkeypatch: pytest.MonkeyPatch, replaces: bool) -> bool:
-    """Cut a run at its n-th write and look at what the next run finds; False: it ended before."""
-    steps = (step("a"), step("b", "a"))
-    folder.mkdir()
-    if replaces:
-        make(folder, *steps).run()
-    with monkeypatch.context() as patched:
-        countdown = iter(range(instant, -1, -1))
-        for place, name in WRITES:
-            patched.setattr(place, name, _cutting(getattr(place, name), countdown))
-        try:
-            make(folder, *steps).run(force=["a", "b"] if replaces else [])
-        except Killed:
-            was_cut = True
-        else:
-            was_cut = False
-    if replaces:
-        Store(folder).recover()
-        assert {key.split("-")[0] for key, _m in Store(folder).manifests()} == {"a", "b"}
-    last = make(folder, *steps)
-    last.run()
-    assert texts(last) == {"a": "a", "b": "a+b"}
-    assert make(folder, *steps).run().made == ()
-    assert not list((folder / "artifacts").glob(".*"))
-    return was_cut
-
-
-def _cutting(original, countdown):
-    def call(*arguments, **options):
-        if next(countdown, None) == 0:
-            raise Killed
-        return original(*arguments, **options)
-
-    return call
-
-
-WRITES = (
-    (store, "flush_file"),
-    (store, "write_json"),
-    (store.shutil, "rmtree"),
-    (Path, "replace"),
-    (disk.os, "fsync"),
-)
-
-
 SCRIPT = """
 import sys
 sys.path[:0] = [{root!r}]
@@ -177,7 +80,7 @@ from lib_copier.graph.folders import Folders
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.step import Plan
 from lib_copier.graph.store import Store
-from tests.graph.conftest import child, step
+from tests.graph.conftest import child, step, texts
 slow = {{"action": child, "ticks": 8}}
 steps = (step("a"), step("b", "a", **slow), step("c", "a", **slow), step("d", "b", "c"))
 folder, at_once = Path(sys.argv[1]), int(sys.argv[2])
@@ -360,78 +263,3 @@ def test_commands_side_by_side_share_the_cores(run, monkeypatch) -> None:
     assert not run(step("a"))._with_its_share(Command(("x",))).env
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert not run(step("a"), at_once=4)._with_its_share(Command(("x",))).env
-
-
-def test_a_file_that_is_swapped_meanwhile_is_not_what_the_key_tells_of(tmp_path) -> None:
-    checkpoint = tmp_path / "outside.bin"
-    checkpoint.write_bytes(b"one")
-    before = checkpoint.stat()
-
-    def act(place):
-        # Another file of the same size and time moves into the place of the first.
-        other = tmp_path / "other.bin"
-        other.write_bytes(b"two")
-        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
-        if place.params["swaps"]:
-            other.replace(checkpoint)
-        (place.out / "text.txt").write_bytes(place.path("checkpoint").read_bytes())
-        return {}
-
-    def reading(swaps: bool) -> Step:
-        inputs = (StepInput("checkpoint", path=str(checkpoint)),)
-        return replace(step("a", action=act, swaps=swaps), inputs=inputs)
-
-    folder = tmp_path / "project"
-    with pytest.raises(ChildError, match="changed while a read it"):
-        make(folder, reading(True)).run()
-    assert not Store(folder).manifests()
-    again = make(folder, reading(False))
-    again.run()
-    assert texts(again) == {"a": "two"}
-
-
-def test_a_bit_that_turned_in_an_artifact_is_found_before_anything_is_made_of_it(run) -> None:
-    first = run(step("a"))
-    first.run()
-    path = first._statuses["a"].artifact.file("text.txt")
-    state = path.stat()
-    path.write_text("b")
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert run(step("a")).run().made == (), "size and time are the same"
-    with pytest.raises(ChildError, match=r"text\.txt of a is not as it was written"):
-        run(step("a"), step("b", "a")).run()
-    again = run(step("a"), step("b", "a"))
-    assert again.run().made == ("a", "b")
-    assert texts(again)["b"] == "a+b"
-
-
-@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "C:x", "..\\x", "", "a//b", "x\0"])
-def test_no_output_leads_out_of_its_artifact(name) -> None:
-    with pytest.raises(InputError, match="leads elsewhere"):
-        Output(name, "text")
-
-
-def test_a_link_among_the_outputs_is_not_committed(run, tmp_path) -> None:
-    (tmp_path / "secret").write_text("secret")
-
-    def act(place):
-        (place.out / "text.txt").write_text("x")
-        (place.out / "more.txt").symlink_to(tmp_path / "secret")
-        return {}
-
-    with pytest.raises(ChildError, match=r"more\.txt is a link"):
-        run(step("a", action=act)).run()
-
-
-def test_finished_work_stays_of_use_while_its_engine_is_missing(run, tmp_path) -> None:
-    steps = (replace(step("a"), engine="e"), step("b", "a"))
-    run(*steps).run()
-
-    def missing(name: str) -> str:
-        raise InputError("e is not installed.", "Install it.")
-
-    a, b = Inspector(Plan(steps), Store(tmp_path), tmp_path, missing).all()
-    assert (a.state, a.key) == (STALE, "") and "not installed" in a.reasons[0]
-    assert a.artifact is not None and b.state == DONE
-    with pytest.raises(InputError, match="Step a cannot run"):
-        Runner(Plan(steps), Store(tmp_path), Folders(tmp_path), missing).run()

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from lib_copier.graph.lock import holder
+from lib_copier.graph.queue import Queue
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
 from lib_copier.steps.project import Project
 
@@ -57,3 +60,14 @@ def project(tmp_path: Path, recipe: Callable[..., Recipe]) -> Callable[..., Proj
         return Project.create(tmp_path / name, recipe(**wanted))
 
     return make
+
+
+@pytest.fixture
+def queue(tmp_path: Path):
+    made = Queue(tmp_path / "queue")
+    yield made
+    for job in made.jobs():
+        made.cancel(job.id)
+    found = holder(made.worker_lock)
+    if found:
+        psutil.Process(found["pid"]).wait(30)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from lib_copier.errors import CancelledError, ChildError, FaultsError, InputError
 from lib_copier.lock import HeldError
-from lib_copier.lora.header import read_header
-from lib_copier.recipe.model import Recipe
-from lib_copier.steps import edit
 from lib_copier.steps.project import Project
-from lib_copier.steps.publish import RECIPE_KEY
 from tests.steps.looks import published, states
 
 
@@ -37,46 +31,6 @@ def test_several_origins_share_each_edit(project, way):
     found = states(made)
     assert set(found.values()) == {"done"}
     assert {"copier/one", "copier/two", "copier_model/two", "edit_lora/two/outline"} <= set(found)
-
-
-def test_the_gain_is_what_weight_1_means(project):
-    made = project(name="plain")
-    made.run(["resize/outline"])
-    louder = project(name="louder", merge__gain=2.0)
-    assert "merge/outline" in louder.run(["resize/outline"]).made
-    found = [one.file("resize/outline").read_bytes() for one in (made, louder)]
-    assert found[0] != found[1]
-    (given,) = [one for one in louder.plan().step("merge/outline").inputs if one.role == "lora"]
-    assert given.weight == 2.0
-    opposite = project(name="b", project__method="difference", merge__gain=2.0)
-    assert [one.weight for one in opposite.plan().step("svd/outline").inputs] == [2.0, -2.0]
-
-
-def test_samples_are_asked_for_and_kept(project):
-    made = project(copier__sample_every=2)
-    made.run(["copier/one"])
-    samples = made.file("copier/one").parent / "samples"
-    assert len(list(samples.iterdir())) == 2, "of its own caption and of another prompt"
-
-
-def test_method_b_trains_as_many_steps_as_the_copier_took(project):
-    made = project(project__method="difference")
-    made.run()
-    assert set(states(made).values()) == {"done"}
-    log = made.log_tail("edited_copier/one/outline")
-    assert "lib_copier.train" in log
-    taken = made.artifact("copier/one").result["steps"]
-    assert made.artifact("edited_copier/one/outline").result["steps"] == taken
-    # The stand-in always takes six steps: that number, not the recipe's, must have been asked for.
-    digests = read_header(made.file("svd/outline")).tensors
-    assert taken == 6 and digests
-
-
-def test_the_memo_sign_turns_the_lora_round(project):
-    plus = project("plus", project__method="difference")
-    minus = project("minus", project__method="difference", difference__sign="memo")
-    weights = [[one.weight for one in made.plan().step("svd/outline").inputs] for made in (plus, minus)]
-    assert weights == [[1.0, -1.0], [-1.0, 1.0]]
 
 
 def test_changing_an_edit_reruns_only_what_follows_it(project):
@@ -188,18 +142,6 @@ def test_a_failed_child_is_explained_and_the_rest_is_kept(project, monkeypatch):
     assert "copier/one" in made.run().made
 
 
-def test_an_unchanged_picture_is_refused_before_training():
-    with pytest.raises(InputError, match="does not differ"):
-        edit._refuse_unchanged(_place("edit/one/outline"), {"changed": 0.0})
-    edit._refuse_unchanged(_place("edit/one/outline"), {"changed": 0.01})
-
-
-def _place(step_id: str):
-    from types import SimpleNamespace
-
-    return SimpleNamespace(step=SimpleNamespace(id=step_id))
-
-
 def test_the_second_runner_is_told_who_holds_the_project(project, monkeypatch):
     monkeypatch.setenv("STAND_IN_TICK", "0.1")
     made = project()
@@ -244,22 +186,6 @@ def _wait_for(condition, seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def test_the_finished_lora_carries_its_recipe(project, tmp_path, checkpoint):
-    made = project(copier__rank=17)
-    made.run()
-    metadata = read_header(made.file("publish/outline")).metadata
-    text = metadata[RECIPE_KEY]
-    assert str(tmp_path) not in text and "ss_training_started_at" not in metadata
-    again = Project.from_lora(tmp_path / "again", made.file("publish/outline"), str(checkpoint))
-    assert again.recipe.get("copier.rank") == 17
-    assert again.faults() == ()
-    again.run()
-    tensors = [
-        path.read_bytes()[-64:] for path in (made.file("publish/outline"), again.file("publish/outline"))
-    ]
-    assert tensors[0] == tensors[1]
-
-
 def test_a_lora_without_a_recipe_is_refused_and_leaves_no_folder(project, tmp_path):
     made = project()
     made.run(["resize/outline"])
@@ -301,13 +227,6 @@ def test_a_failed_duplicate_leaves_nothing_and_its_name_free(project, tmp_path, 
     assert made.duplicate(tmp_path / "second").run().made == ("publish/outline",)
 
 
-def test_two_edits_of_one_published_name_are_told_before_anything_runs(project):
-    made = project(edits=("outline", "posterize"), publish__name="Same")
-    with pytest.raises(FaultsError, match="would both be published as 'Same'"):
-        made.run()
-    assert not made.runs()
-
-
 def test_prune_keeps_what_the_recipe_uses(project):
     made = project()
     made.run()
@@ -318,32 +237,6 @@ def test_prune_keeps_what_the_recipe_uses(project):
     assert set(states(made).values()) == {"done"} and made.prune()[0] == 0
     made.set({"copier.steps": "3072"})
     assert states(made)["copier/one"] == "stale"
-
-
-def test_export_and_publish_copy_out_and_overwrite_no_stranger(project, tmp_path):
-    target = tmp_path / "Lora"
-    target.mkdir()
-    made = project(publish__folder=str(target), publish__name="thick lines")
-    made.run()
-    lora = target / "thick lines.safetensors"
-    assert lora.read_bytes() == published(made)
-    card = json.loads((target / "thick lines.json").read_text())
-    assert card["preferred weight"] == 1.0
-    outside = tmp_path / "out"
-    outside.mkdir()
-    names = {path.name for path in made.export("outline", outside)}
-    assert names == {f"thick lines{end}" for end in (".safetensors", ".png", ".json", ".recipe.json")}
-    assert Project.create(tmp_path / "from_file", _recipe_of(outside / "thick lines.recipe.json"))
-    made.file("resize/outline").rename(tmp_path / "foreign.safetensors")
-    lora.write_bytes((tmp_path / "foreign.safetensors").read_bytes())
-    with pytest.raises(InputError, match="was not made here"):
-        made.rerun("publish/outline")
-
-
-def _recipe_of(path: Path) -> Recipe:
-    from lib_copier.recipe.document import from_document
-
-    return from_document(json.loads(path.read_text()))
 
 
 def test_open_tells_what_is_wrong(tmp_path, project):

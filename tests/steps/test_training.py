@@ -82,3 +82,10 @@ def test_a_recipe_s_optimiser_and_arguments_are_listed_ones(project):
 
 def test_a_warm_up_longer_than_the_training_is_no_fault(project):
     assert project(copier__steps=300, copier__warmup_steps=500).faults() == ()
+
+
+def test_samples_are_asked_for_and_kept(project):
+    made = project(copier__sample_every=2)
+    made.run(["copier/one"])
+    samples = made.file("copier/one").parent / "samples"
+    assert len(list(samples.iterdir())) == 2, "of its own caption and of another prompt"

@@ -11,6 +11,7 @@ from lib_copier.training import Picture
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 CAPTION_SUFFIXES = (".txt", ".caption")
 """The first that is there counts."""
+_CAPTION_BYTES = 1 << 16
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -42,7 +43,10 @@ def read_caption(path: Path) -> str:
         Names the file that cannot be read or is written in another encoding.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(_CAPTION_BYTES + 1)
+        if len(raw) > _CAPTION_BYTES:
+            raise InputError(f"The caption {path} has more than {_CAPTION_BYTES} bytes.", "Shorten it.")
         encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
         text = raw.decode(encoding)
     except OSError as error:

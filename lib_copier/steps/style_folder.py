@@ -11,7 +11,7 @@ from pathlib import Path
 from lib_copier.disk import copy_file, move
 from lib_copier.errors import InputError
 from lib_copier.graph.digest import sha256_of
-from lib_copier.steps.folder import CAPTION_SUFFIXES, SUFFIXES
+from lib_copier.steps.folder import CAPTION_SUFFIXES, SUFFIXES, read_caption
 
 STYLE = "style"
 MOST_FILES = 10_000
@@ -27,7 +27,7 @@ def files_to_take(folder: Path, project: Path) -> list[Path]:
     ------
     InputError
         Where it is no folder, holds the project or lies in it, is one of the system's, holds no picture, a
-        link, or more than `MOST_FILES` files or `MOST_BYTES`.
+        link, a caption that cannot be read, or more than `MOST_FILES` files or `MOST_BYTES`.
     """
     advice = "Choose a folder that holds the training pictures alone."
     try:
@@ -54,6 +54,9 @@ def files_to_take(folder: Path, project: Path) -> list[Path]:
         raise InputError(f"{folder} is no folder that can be read ({error}).", advice) from error
     if not any(path.suffix.lower() in SUFFIXES for path in found):
         raise InputError(f"{folder} holds no picture.", f"It takes {', '.join(sorted(SUFFIXES))}.")
+    for path in found:
+        if path.suffix.lower() in CAPTION_SUFFIXES:
+            read_caption(path)  # One that cannot be read is told now, not when the training begins.
     return sorted(found)
 
 

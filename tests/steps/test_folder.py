@@ -9,6 +9,7 @@ from PIL import Image
 
 from lib_copier.errors import InputError
 from lib_copier.steps.folder import pictures_in, read_caption
+from lib_copier.steps.style_folder import files_to_take
 
 TEXT = "a “smart” house, 家"
 
@@ -69,3 +70,16 @@ def test_a_folder_whose_pictures_all_have_captions_needs_no_note(folder):
 def test_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no picture"):
         pictures_in(tmp_path)
+
+
+def test_what_is_too_long_for_a_caption_is_refused(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text("word " * 20_000)
+    with pytest.raises(InputError, match="book.txt has more than 65536 bytes"):
+        read_caption(path)
+
+
+def test_a_caption_that_cannot_be_read_is_told_as_its_folder_is_chosen(folder, tmp_path_factory):
+    (folder / "a.txt").write_bytes("a “smart” house".encode("cp1252"))
+    with pytest.raises(InputError, match="a.txt is not UTF-8"):
+        files_to_take(folder, tmp_path_factory.mktemp("project"))

@@ -49,7 +49,7 @@ def given_values(arguments: argparse.Namespace) -> dict[str, str]:
 def _metavar(option: Option) -> str:
     if option.choices:
         return "{" + ",".join(option.choices) + "}"
-    return {"bool": "yes|no", "int": "N", "float": "X", "path": "PATH", "list": "A;B"}.get(
+    return {"bool": "yes|no", "int": "N", "float": "X", "path": "PATH", "list": "A;B", "paths": "A;B"}.get(
         option.kind, "TEXT"
     )
 

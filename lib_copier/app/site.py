@@ -19,7 +19,7 @@ from lib_copier.ui.door import ROUTE, Door, skeleton
 from lib_copier.ui.request import LONGEST_REQUEST
 
 _BODY = "body { margin: 0; padding: 16px; background: #fff } body.dark { background: #14161c }\n"
-_FOLDERS = re.compile(r"projects/[^/]+/(artifacts|work|uploads)/.+|previews/[^/]+")
+_FOLDERS = re.compile(r"projects/[^/]+/(artifacts|work)/.+|previews/[^/]+")
 """What lies elsewhere in the data folder (recipes, locks, the queue) is nobody's picture."""
 _PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 """Content type by the first bytes; a file's name decides nothing."""

@@ -17,7 +17,8 @@ from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import GROUPS, OPTIONS
 
 _MOST_ITEMS = 1000
-_PATH_KEYS = ("project.checkpoint", "project.vae", "base.folder", "sweep.checkpoint", "publish.folder")
+_PATH_KEYS = tuple(key for key, one in OPTIONS.items() if one.kind == "path" and one.scope != "origin")
+_PATHS_KEYS = tuple(key for key, one in OPTIONS.items() if one.kind == "paths")
 _OWN_PATH = "sweep.checkpoint"
 """The path that an edit may have for itself."""
 
@@ -83,7 +84,7 @@ def from_elsewhere(given: Any, subject: str) -> tuple[Recipe, tuple[str, ...]]:
     """
     recipe = from_document(given, subject)
     found: list[tuple[str, Value]] = [(key, recipe.get(key)) for key in _PATH_KEYS]
-    found += [("base.loras", item) for item in recipe.texts("base.loras")]
+    found += [(key, item) for key in _PATHS_KEYS for item in recipe.texts(key)]
     found += [(f"origins.{origin.name}.file", origin.get("file")) for origin in recipe.origins]
     for edit in recipe.edits:
         found += [(f"edits.{edit.name}.files.{origin}", path) for origin, path in edit.files]
@@ -98,7 +99,7 @@ def from_elsewhere(given: Any, subject: str) -> tuple[Recipe, tuple[str, ...]]:
         for edit in recipe.edits
     )
     bare = replace(recipe, origins=origins, edits=edits).with_settings(
-        {**dict.fromkeys(_PATH_KEYS, ""), "base.loras": ()}
+        {**dict.fromkeys(_PATH_KEYS, ""), **dict.fromkeys(_PATHS_KEYS, ())}
     )
     return bare, tuple(f"{address}: {_bare(str(path))}" for address, path in found if path)
 

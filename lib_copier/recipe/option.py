@@ -18,6 +18,7 @@ Value = bool | int | float | str | tuple[str, ...] | None
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
+LISTS = frozenset({"list", "paths"})
 _NOTHING = frozenset({"", "none", "null"})
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,2})?")
@@ -33,7 +34,8 @@ class Option:
         Dotted name, ``GROUP.NAME``: the command line's flag, the JSON path and the form's id.
     kind:
         ``bool``, ``int``, ``float``, ``str``, ``name`` (part of a path, or empty), ``device``, ``path``
-        (a file or folder), ``text`` (many lines) or ``list`` (of texts).
+        (a file or folder), ``text`` (many lines), ``list`` (of texts)
+        or ``paths`` (a list of FILE:WEIGHT).
     default:
         The value before any preset; its type fits `kind`, or None where the option is `optional`.
     minimum, maximum:
@@ -86,7 +88,7 @@ class Option:
         bare = text.strip()
         if self.optional and bare.lower() in _NOTHING:
             return None
-        if self.kind == "list":
+        if self.kind in LISTS:
             return self.accept(_split_list(bare))
         if self.kind == "bool":
             if bare.lower() in _TRUE | _FALSE:
@@ -118,7 +120,7 @@ class Option:
                 return value
         elif self.kind in {"int", "float"}:
             return self._accept_number(value)
-        elif self.kind == "list":
+        elif self.kind in LISTS:
             if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
                 return tuple(item for item in value if item.strip())
         elif isinstance(value, str) and "\0" not in value:
@@ -182,6 +184,7 @@ _KIND_WORDS = {
     "device": "auto, cpu, mps, cuda or cuda:N",
     "path": "a path",
     "list": "a list of texts",
+    "paths": "a list of files",
 }
 
 

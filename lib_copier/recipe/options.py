@@ -85,7 +85,7 @@ _PROJECT = (
     Option("project.checkpoint", "path", "", "Checkpoint", "The base model, a single file."),
     Option("project.vae", "path", "", "VAE", "A file that replaces the checkpoint's own.", advanced=True),
     replace(SETTINGS["prediction"], key="project.prediction"),
-    Option("project.loras", "list", (), "LoRAs in prompts", "Files that <lora:NAME:WEIGHT> in a prompt may "
+    Option("project.loras", "paths", (), "LoRAs in prompts", "Files that <lora:NAME:WEIGHT> in a prompt may "
            "name, one a line; LoRAs of the WebUI's folder are found by themselves.", advanced=True),
     Option("project.engine", "str", "auto", "Engine", "Who trains and merges.",
            choices=("auto", "embedded", "sd-scripts")),
@@ -99,7 +99,7 @@ _PROJECT = (
 )
 
 _BASE = (
-    Option("base.loras", "list", (), "Style LoRAs", "Put into the base model before anything else: FILE or "
+    Option("base.loras", "paths", (), "Style LoRAs", "Put into the base model before anything else: FILE or "
            "FILE:WEIGHT, one a line.", advanced=True),
     Option("base.train_style", "bool", False, "Train a style LoRA first", "An ordinary LoRA of a folder of "
            "pictures, so that their style is not learned as part of the edit.", advanced=True),

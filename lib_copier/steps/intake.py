@@ -64,6 +64,17 @@ def with_files_inside(
     return recipe
 
 
+def forget_unnamed(recipe: Recipe, project: Path) -> None:
+    """Delete the project's copies of pictures that its recipe does not name any more."""
+    named = {str(origin.get("file")) for origin in recipe.origins}
+    named |= {path for edit in recipe.edits for _origin, path in edit.files}
+    kept = {(project / path).resolve() for path in named}
+    # Uploads lay in a folder of their own once.
+    for path in (one for home in (PICTURES, "uploads") for one in (project / home).glob("*")):
+        if path.is_file() and path.resolve() not in kept:
+            path.unlink(missing_ok=True)
+
+
 def _named_in_prompts(recipe: Recipe, lora_dirs: Sequence[Path]) -> Iterator[str]:
     """Files of the LoRAs that prompts name and the recipe lacks, as far as they are found."""
     prompts = [str(origin.get("prompt")) for origin in recipe.origins if origin.get("source") != "file"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import move, parse_json, read_json, write_json
+from lib_copier.disk import json_text, move, parse_json, read_json, write_json
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.by_hand import lay_out
@@ -31,7 +31,7 @@ from lib_copier.steps.change import all_changed
 from lib_copier.steps.contents import content_faults, named_files
 from lib_copier.steps.copy_out import MEMORY, copy_out
 from lib_copier.steps.device import device_lock, steps_at_once
-from lib_copier.steps.intake import with_files_inside
+from lib_copier.steps.intake import forget_unnamed, with_files_inside
 from lib_copier.steps.publish import RECIPE_KEY
 from lib_copier.steps.style_folder import take_in
 from lib_copier.steps.view import ProjectView
@@ -182,8 +182,18 @@ class Project(ProjectView):
         """
         return self.change(lambda recipe: all_changed(recipe, values))
 
+    def forget_pictures(self) -> None:
+        """Delete pictures that the recipe names no more; while a run may read them, they stay."""
+        with locked(self._folders.recipe_lock):
+            if self.running() is None:
+                forget_unnamed(_stored(self.folder), self.folder)
+
     def _write(self, recipe: Recipe) -> None:
-        write_json(self.folder / PROJECT_FILE, to_document(recipe))
+        document = to_document(recipe)
+        # What could not be opened again would lock its own project out.
+        parse_json(json_text(document), f"The recipe of {self.folder.name}", advice="Nothing was changed.")
+        from_document(document, f"recipe of {self.folder.name}")
+        write_json(self.folder / PROJECT_FILE, document)
         self.recipe = recipe
 
     def run(

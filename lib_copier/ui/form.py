@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lib_copier.html import Html, element_id, join, tag
-from lib_copier.recipe.option import Option, Value
+from lib_copier.recipe.option import LISTS, Option, Value
 
 if TYPE_CHECKING:
     from lib_copier.ui.texts import Texts
@@ -47,7 +47,7 @@ def field(option: Option, value: Value, texts: Texts, *, target: str, is_own: bo
     name = element_id("field", target, option.key)
     attributes = {"id": name, "data_set": option.key, "data_target": target}
     help_text = texts.option_help(option)
-    is_wide = option.kind in {"text", "list", "path"}
+    is_wide = option.kind in {"text", "path", *LISTS}
     label = tag("label", texts.option_label(option), for_=name)
     shared = tag("button", texts("form.shared"), type="button", class_="cl-link", data_act="unset",
                  data_key=option.key, title=texts("form.shared_help")) if is_own else None  # fmt: skip
@@ -72,9 +72,9 @@ def _input(option: Option, value: Value, texts: Texts, attributes: Mapping[str, 
             for choice in option.choices
         ]
         return tag("select", choices, **attributes)
-    if option.kind in {"text", "list"}:
+    if option.kind in {"text", *LISTS}:
         lines = value if isinstance(value, tuple) else (str(value or ""),)
-        return tag("textarea", "\n".join(lines), rows=3 if option.kind == "list" else 2, **attributes)
+        return tag("textarea", "\n".join(lines), rows=3 if option.kind in LISTS else 2, **attributes)
     if option.kind in {"int", "float"} and not option.optional:
         step = "1" if option.kind == "int" else "any"
         limits = {"min": option.minimum, "max": option.maximum}

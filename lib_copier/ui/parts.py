@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 
+from lib_copier.errors import CopierError
 from lib_copier.host.hold import FREEING, RESTORING
 from lib_copier.html import Html, duration, element_id, join, tag
 from lib_copier.svg import Line, chart, smoothed
@@ -11,9 +13,34 @@ from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import figure, gallery
 from lib_copier.ui.progress import Progress, last_lines
+from lib_copier.ui.texts import Texts
 from lib_copier.ui.view import PANELS
 
 _SAMPLES_SHOWN = 6
+_LONGEST_FAULT = 300
+
+
+def told(texts: Texts, error: Exception) -> str:
+    """What a person is told of an error; one that is not meant for people goes to the log whole."""
+    if isinstance(error, (CopierError, OSError)):
+        return str(error)
+    logging.getLogger("copier_lora").error("a request failed", exc_info=error)
+    return texts("fault", what=f"{type(error).__name__}: {error}"[:_LONGEST_FAULT])
+
+
+def guarded(page: Page, draw: Callable[[Page], Html]) -> Html:
+    """A part of the page; a fault in one of them must not take the others with it."""
+    try:
+        return draw(page)
+    except Exception as error:
+        return join(tag("p", told(page.texts, error), class_="cl-fault"), projects_link(page))
+
+
+def projects_link(page: Page) -> Html:
+    """The way back to all projects, which every page offers."""
+    return tag(
+        "button", page.texts("bar.projects"), type="button", class_="cl-link", data_act="close_project"
+    )
 
 
 def head(page: Page, panel: str, step_ids: Sequence[str] = ()) -> Html:

@@ -28,14 +28,7 @@ def bar(page: Page) -> Html:
         )
         told = None
     return join(
-        title, chips, projects_link(page), tag("span", class_="cl-spring"), told, work, _warning(page)
-    )
-
-
-def projects_link(page: Page) -> Html:
-    """The way back to all projects, which every page offers."""
-    return tag(
-        "button", page.texts("bar.projects"), type="button", class_="cl-link", data_act="close_project"
+        title, chips, parts.projects_link(page), tag("span", class_="cl-spring"), told, work, _warning(page)
     )
 
 

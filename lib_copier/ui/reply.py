@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lib_copier.errors import CopierError, InputError
+from lib_copier.errors import InputError
 from lib_copier.host.base import Host
 from lib_copier.host.hold import GpuHold
-from lib_copier.html import Html, join, tag
+from lib_copier.html import Html
 from lib_copier.ui.acts import ACTS
 from lib_copier.ui.acts import origin as origin_acts
 from lib_copier.ui.acts.act import Outcome
 from lib_copier.ui.page import Page
 from lib_copier.ui.panels import panel
+from lib_copier.ui.parts import guarded, told
 from lib_copier.ui.picture import PictureRoutes
-from lib_copier.ui.rail import bar, projects_link, rail
+from lib_copier.ui.rail import bar, rail
 from lib_copier.ui.request import read_request
 from lib_copier.ui.texts import Texts
 from lib_copier.ui.view import WITHOUT_PROJECT, View
 from lib_copier.ui.workshop import Workshop
-
-_LONGEST_FAULT = 300
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Wizard:
                 raise InputError("The page asked for something unknown.", "Reload it.")
             outcome = act(self.page(view), given)
         except Exception as error:
-            outcome = Outcome(self._told(error), is_error=True)
+            outcome = Outcome(told(self.texts, error), is_error=True)
         return self._drawn(outcome, view, have)
 
     def receive(self, project: Any, gallery: Any, infotexts: Any) -> str:
@@ -63,7 +61,7 @@ class Wizard:
                 view = view.at(project=entries[0].name)
             outcome = origin_acts.receive(self.page(view), gallery, infotexts)
         except Exception as error:
-            outcome = Outcome(self._told(error), is_error=True)
+            outcome = Outcome(told(self.texts, error), is_error=True)
         return self._drawn(outcome, view)
 
     def page(self, view: View) -> Page:
@@ -78,13 +76,6 @@ class Wizard:
             self.workshop.desk(view.project),
         )
 
-    def _told(self, error: Exception) -> str:
-        """What a person is told of an error; one that is not meant for people goes to the log whole."""
-        if isinstance(error, (CopierError, OSError)):
-            return str(error)
-        logging.getLogger("copier_lora").error("a request failed", exc_info=error)
-        return self.texts("fault", what=f"{type(error).__name__}: {error}"[:_LONGEST_FAULT])
-
     def _drawn(self, outcome: Outcome, view: View, have: Any = None) -> str:
         """The page after an act, without the regions' HTML where the browser has it already."""
         message, is_error = outcome.message, outcome.is_error
@@ -92,12 +83,12 @@ class Wizard:
             page = replace(self.page(outcome.view or view), live=outcome.live)
         except Exception as error:
             # A project that cannot be opened must not lock anybody out of the others.
-            message, is_error = self._told(error), True
+            message, is_error = told(self.texts, error), True
             page = self.page(View())
         if page.desk is None:
             panel = page.view.panel if page.view.panel in WITHOUT_PROJECT else "project"
             page = replace(page, view=page.view.at(project="", panel=panel))
-        html = {name: self._region(page, draw) for name, draw in _REGIONS.items()}
+        html = {name: guarded(page, draw) for name, draw in _REGIONS.items()}
         stamp = hashlib.sha256(json.dumps(html).encode()).hexdigest()[:16]
         return json.dumps(
             {
@@ -111,13 +102,6 @@ class Wizard:
             }
         )
 
-    def _region(self, page: Page, draw: Callable[[Page], Html]) -> Html:
-        """A part of the page; a fault in one of them must not take the others with it."""
-        try:
-            return draw(page)
-        except Exception as error:
-            return join(tag("p", self._told(error), class_="cl-fault"), projects_link(page))
-
     def _is_active(self, page: Page) -> bool:
         """Whether the browser should ask again soon."""
         try:
@@ -126,7 +110,7 @@ class Wizard:
             desk = page.desk
             return desk is not None and (desk.is_busy or self.workshop.tasks.find(desk.queue_key) is not None)
         except Exception as error:
-            self._told(error)
+            told(self.texts, error)
             return False
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib_copier.errors import InputError
+from lib_copier.errors import CopierError, InputError
 from lib_copier.graph.queue import GpuOwner, Queue
 from lib_copier.recipe.names import checked_name, name_fault
 from lib_copier.steps.project import PROJECT_FILE, Project
@@ -46,6 +46,7 @@ class Workshop:
         self._lora_dirs = lora_dirs
         self.queue = Queue(folder / QUEUE_FOLDER, owner)
         self.tasks = Tasks()
+        self._faults: dict[str, tuple[float, str]] = {}
 
     @property
     def projects_folder(self) -> Path:
@@ -66,6 +67,20 @@ class Workshop:
             except OSError:
                 continue
         return sorted(found, key=lambda entry: -entry.changed_at)
+
+    def fault(self, entry: ProjectEntry) -> str:
+        """Why a project cannot be opened; empty where it can. Read once while its file stays."""
+        known = self._faults.get(entry.name)
+        if known is None or known[0] != entry.changed_at:
+            fault = name_fault(entry.name)
+            found = f"The name of its folder {fault}. Rename it." if fault else ""
+            try:
+                if not found:
+                    Project.open(self.projects_folder / entry.name)
+            except (CopierError, OSError) as error:
+                found = str(error)
+            known = self._faults[entry.name] = (entry.changed_at, found)
+        return known[1]
 
     def folder_of(self, name: str) -> Path:
         """The folder of a project of that name, whether it is there or not."""

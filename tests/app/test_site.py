@@ -63,9 +63,7 @@ def test_what_no_page_would_send_is_answered_with_a_page(client, text):
     assert answer["notice"]["kind"] == "error" and answer["html"]["panel"]
 
 
-@pytest.mark.parametrize(
-    "name", ["projects/a/artifacts/k/o.png", "projects/a/uploads/o.png", "previews/o.png"]
-)
+@pytest.mark.parametrize("name", ["projects/a/artifacts/k/o.png", "projects/a/work/o.png", "previews/o.png"])
 @pytest.mark.parametrize(
     ("kind", "told"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")]
 )
@@ -99,7 +97,7 @@ def test_what_is_no_picture_is_not_served(client, host, name, content):
         "projects/a/artifacts/../x.png",
         "projects/a/artifacts/../../../../secret.png",
         "projects/a/artifacts/%2e%2e/%2e%2e/%2e%2e/%2e%2e/secret.png",
-        "projects/../projects/a/uploads/x.png",
+        "projects/../projects/a/work/x.png",
         "/etc/passwd",
         "//etc/passwd",
         "C:/secret.png",
@@ -112,7 +110,7 @@ def test_what_is_no_picture_is_not_served(client, host, name, content):
 def test_no_other_path_is_opened(host, tmp_path, name):
     png = encoded(PICTURE, "PNG")
     for inside in ("projects/a/project.json", "projects/a/lock/running.png", "queue/x.png", "loras/x.png",
-                   "projects/a/x.png", "projects/a/uploads/x.png", "../secret.png"):  # fmt: skip
+                   "projects/a/x.png", "projects/a/pictures/x.png", "../secret.png"):  # fmt: skip
         place(host.data_dir(), inside, png)
     assert served_file(host.data_dir(), name) is None
 
@@ -122,14 +120,14 @@ def test_links_are_not_followed(host, tmp_path):
     secret = place(tmp_path, "secret/x.png", encoded(PICTURE, "PNG"))
     home = host.data_dir() / "projects" / "a"
     home.mkdir(parents=True)
-    (home / "uploads").symlink_to(secret.parent)
+    (home / "work").symlink_to(secret.parent)
     (home / "artifacts").mkdir()
     (home / "artifacts" / "x.png").symlink_to(secret)
-    assert served_file(host.data_dir(), "projects/a/uploads/x.png") is None
+    assert served_file(host.data_dir(), "projects/a/work/x.png") is None
     assert served_file(host.data_dir(), "projects/a/artifacts/x.png") is None
 
 
 def test_pictures_are_linked_by_addresses_without_folders_of_this_machine(host):
-    path = place(host.data_dir(), "projects/a b/uploads/ä?.png", encoded(PICTURE, "PNG"))
+    path = place(host.data_dir(), "projects/a b/work/ä?.png", encoded(PICTURE, "PNG"))
     address = PictureRoutes("./file/", host.data_dir()).url(path)
-    assert address.startswith("./file/projects/a%20b/uploads/%C3%A4%3F.png?")
+    assert address.startswith("./file/projects/a%20b/work/%C3%A4%3F.png?")

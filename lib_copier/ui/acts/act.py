@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from lib_copier.errors import InputError
 from lib_copier.recipe.model import Edit, Origin
 from lib_copier.ui.page import Page
 from lib_copier.ui.view import View
+
+MOST_ITEMS = 100
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ def the_edit(page: Page) -> Edit:
     if found is None:
         raise InputError("There is no edit yet.", "Add one on the edit panel.")
     return found
+
+
+def require_room(items: Sequence[Any], what: str) -> None:
+    """Refuse one more of what a person could not look through any more."""
+    if len(items) >= MOST_ITEMS:
+        raise InputError(f"There are {len(items)} {what} already.", "Take one out, or make another project.")
 
 
 def require_project(page: Page) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
@@ -13,11 +12,11 @@ from lib_copier.errors import InputError
 from lib_copier.recipe.model import Edit, Effect, Recipe
 from lib_copier.recipe.names import checked_name
 from lib_copier.ui import live
-from lib_copier.ui.acts.act import Outcome, require_project, the_edit, the_origin
+from lib_copier.ui.acts.act import Outcome, require_project, require_room, the_edit, the_origin
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details, text_of, uploaded, values_of
+from lib_copier.ui.uploads import take
 
-_UPLOADS = "uploads"
 _LONGEST_CHAIN = 8
 
 
@@ -29,6 +28,7 @@ def add(page: Page, details: Details) -> Outcome:
 
 
 def _with_one_more(recipe: Recipe) -> Recipe:
+    require_room(recipe.edits, "edits")
     taken = {edit.name.casefold() for edit in recipe.edits}
     number = next(n for n in count(1) if f"edit-{n}" not in taken)
     return recipe.with_edit(Edit(f"edit-{number}"))
@@ -45,7 +45,7 @@ def rename(page: Page, details: Details) -> Outcome:
 def remove(page: Page, details: Details) -> Outcome:
     """Take the shown edit out of the recipe; what was made of it stays until pruned."""
     require_project(page)
-    page.opened.project.set({f"edits.{the_edit(page).name}": None})
+    page.opened.project.set({f"edits.{the_edit(page).name}": None}).forget_pictures()
     return Outcome(view=page.view.at(edit="", link=0))
 
 
@@ -85,26 +85,27 @@ def set_effect(page: Page, details: Details) -> Outcome:
 
 def upload(page: Page, details: Details) -> Outcome:
     """Take an uploaded picture as the shown origin's edited picture."""
-    from lib_copier.image.files import read_picture, write_png
+    from lib_copier.image.files import read_picture
 
     require_project(page)
     name, content = uploaded(details)
     opened = read_picture(content)
-    origin, edit, project = the_origin(page), the_edit(page), page.opened.project
-    path = project.folder / _UPLOADS / f"{edit.name}-{origin.name}-{secrets.token_hex(4)}.png"
-    write_png(opened.image, path)
-    try:
-        project.set({f"edits.{edit.name}.files.{origin.name}": str(path)})
-    except InputError:
-        path.unlink()
-        raise
+    origin, edit = the_origin(page).name, the_edit(page).name
+    take(
+        page.opened.project,
+        opened.image,
+        f"{edit}-{origin}",
+        lambda path: {f"edits.{edit}.files.{origin}": path},
+    )
     return Outcome(" ".join(opened.notes) or page.texts("said.taken", name=name))
 
 
 def remove_upload(page: Page, details: Details) -> Outcome:
     """Go back from the user's own picture to the effects."""
     require_project(page)
-    page.opened.project.set({f"edits.{the_edit(page).name}.files.{the_origin(page).name}": None})
+    page.opened.project.set(
+        {f"edits.{the_edit(page).name}.files.{the_origin(page).name}": None}
+    ).forget_pictures()
     return Outcome()
 
 

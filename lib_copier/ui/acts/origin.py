@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.errors import InputError
 from lib_copier.pictures import SETTINGS, PictureRequest, drawn_seed
 from lib_copier.recipe.model import Origin, Recipe
-from lib_copier.ui.acts.act import Outcome, require_project, the_origin
+from lib_copier.steps.project import Project
+from lib_copier.ui.acts.act import Outcome, require_project, require_room, the_origin
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details, text_of, uploaded, values_of
+from lib_copier.ui.uploads import take
 
 if TYPE_CHECKING:
     from PIL import Image
-
-_UPLOADS = "uploads"
 
 
 def add(page: Page, details: Details) -> Outcome:
@@ -28,6 +26,7 @@ def add(page: Page, details: Details) -> Outcome:
 
 
 def _with_one_more(recipe: Recipe) -> Recipe:
+    require_room(recipe.origins, "origins")
     if not recipe.origins:
         return recipe.with_origin(Origin("first"))
     taken = {origin.name.casefold() for origin in recipe.origins}
@@ -41,7 +40,7 @@ def _with_one_more(recipe: Recipe) -> Recipe:
 def remove(page: Page, details: Details) -> Outcome:
     """Take the shown origin out of the recipe; what was made of it stays until pruned."""
     require_project(page)
-    page.opened.project.set({f"origins.{the_origin(page).name}": None})
+    page.opened.project.set({f"origins.{the_origin(page).name}": None}).forget_pictures()
     return Outcome(view=page.view.at(origin=""))
 
 
@@ -73,7 +72,7 @@ def generate_in_webui(page: Page, details: Details) -> Outcome:
 
     def work() -> None:
         (made,) = host.generate([request])
-        _take(page, made.image, {"seed": made.seed})
+        _take(page, made.image, {"seed": made.seed}, origin.name)
 
     if not page.workshop.tasks.start(page.opened.queue_key, work):
         raise InputError("A picture is being made already.", "Wait for it, or stop it.")
@@ -101,6 +100,7 @@ def caption(page: Page, details: Details) -> Outcome:
 
     def work() -> None:
         text = host.caption(read_picture(path).image, captioner)
+        require_origin(project, origin.name)
         project.set(
             {f"origins.{origin.name}.caption_source": "typed", f"origins.{origin.name}.caption": text}
         )
@@ -134,13 +134,18 @@ def _whole(origin: Origin, name: str) -> int:
     return int(str(origin.get(name)))
 
 
-def _take(page: Page, image: Image.Image, values: dict[str, Any], name: str = "") -> None:
-    """Make a picture the origin's file; a file of its own name each time, so that going back is possible."""
-    from lib_copier.image.files import crop_to_multiple, write_png
+def require_origin(project: Project, name: str) -> None:
+    """Refuse what comes late: the origin that it was for was taken out meanwhile."""
+    if all(origin.name != name for origin in Project.open(project.folder).recipe.origins):
+        raise InputError(f"The origin {name} is gone.", "Add it again, then repeat that.")
 
-    project = page.opened.project
-    name = name or the_origin(page).name
-    path: Path = project.folder / _UPLOADS / f"{name}-{secrets.token_hex(4)}.png"
-    write_png(crop_to_multiple(image)[0], path)
-    settings = {f"origins.{name}.{key}": value for key, value in values.items()}
-    project.set({**settings, f"origins.{name}.source": "file", f"origins.{name}.file": str(path)})
+
+def _take(page: Page, image: Image.Image, values: dict[str, Any], name: str = "") -> None:
+    """Make a picture the origin's file."""
+    from lib_copier.image.files import crop_to_multiple
+
+    project, name = page.opened.project, name or the_origin(page).name
+    require_origin(project, name)
+    settings = {f"origins.{name}.{key}": value for key, value in {**values, "source": "file"}.items()}
+    picture = crop_to_multiple(image)[0]
+    take(project, picture, name, lambda path: {**settings, f"origins.{name}.file": path})

@@ -53,6 +53,8 @@ def open_project(page: Page, details: Details) -> Outcome:
 
 def close(page: Page, details: Details) -> Outcome:
     """Go back to the list of projects; what runs goes on."""
+    if page.desk is not None:
+        page.desk.project.forget_pictures()
     return Outcome(view=View(), is_at_top=True)
 
 

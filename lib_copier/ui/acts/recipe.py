@@ -39,7 +39,7 @@ def set_value(page: Page, details: Details) -> Outcome:
         raise InputError(f"{key} is no setting.", "Reload the page and try again.")
     if option.kind == "path":
         value = _allowed_path(page, key, str(value))
-    elif option.key == "base.loras":
+    elif option.kind == "paths":
         _require_free_paths(page)
     return _stored(page, _address(page, key), value)
 

@@ -14,14 +14,15 @@ from lib_copier.ui.sketch import method_sketch
 
 _OWN_PLACE = frozenset({"method", "checkpoint", "engine"})
 """Options of the project that are drawn in a place of their own."""
+_MOST_SHOWN = 40
+_LONGEST_FAULT = 300
 
 
 def render(page: Page) -> Html:
     """The start where no project is open, else the opened project's settings."""
     if page.desk is None:
-        return join(
-            parts.head(page, "start"), setup_reminder(page), _new(page), _others(page), _from_lora(page)
-        )
+        shown = (setup_reminder, _new, _others, _from_lora)
+        return join(parts.head(page, "start"), [parts.guarded(page, draw) for draw in shown])
     texts = page.texts
     return join(
         parts.head(page, "project"),
@@ -127,6 +128,11 @@ def _others(page: Page) -> Html:
     entries = [
         entry for entry in page.workshop.entries() if page.desk is None or entry.name != page.desk.folder_name
     ]
+    faults = [(entry.name, fault) for entry in entries[:_MOST_SHOWN] if (fault := page.workshop.fault(entry))]
+    broken = [
+        tag("p", tag("strong", name), f": {fault[:_LONGEST_FAULT]}", class_="cl-warning")
+        for name, fault in faults
+    ]
     buttons = [
         tag(
             "button",
@@ -136,9 +142,10 @@ def _others(page: Page) -> Html:
             data_act="open_project",
             data_name=entry.name,
         )
-        for entry in entries[:40]
+        for entry in entries[:_MOST_SHOWN]
+        if entry.name not in dict(faults)
     ]
-    return page.block("project.open", tag("div", buttons, class_="cl-chips") if buttons else None)
+    return page.block("project.open", tag("div", buttons, class_="cl-chips") if buttons else None, *broken)
 
 
 def _from_lora(page: Page) -> Html:

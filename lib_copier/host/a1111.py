@@ -32,6 +32,14 @@ FOLDER_NAME = "copier-lora"
 MANAGER = "ldm_patched.modules.model_management"
 
 
+_OPENING_FLAGS = (
+    *("disable_extension_access", "listen", "server_name", "share", "ngrok"),
+    *("cloudflared", "localhostrun", "remotemoe", "jprq", "bore", "googleusercontent", "tunnel"),
+)
+"""Flags of the host and of tunnel extensions by which others reach the page. The host's flag for insecure
+extension access lets them install, but opens none of this machine's files."""
+
+
 class A1111Host:
     """Speaks to the WebUI's own modules. Nothing of the host is kept between calls but names and paths."""
 
@@ -46,13 +54,13 @@ class A1111Host:
         def flag(name: str) -> bool:
             return bool(getattr(shared.cmd_opts, name, False))
 
-        exposed = flag("disable_extension_access")
+        reachable = any(map(flag, _OPENING_FLAGS))
         return HostInfo(
             name="reForge" if has_module("modules_forge") and self.name == "AUTOMATIC1111" else self.name,
             is_webui=True,
             language="ja" if str(option("localization", "")).lower().startswith("ja") else "en",
-            may_install=not exposed,
-            may_choose_paths=not exposed and not flag("hide_ui_dir_config"),
+            may_install=not flag("disable_extension_access"),
+            may_choose_paths=not reachable and not flag("hide_ui_dir_config"),
             serves_files=_gradio_major() > 3 or not is_hidden_path(self.data_dir()),
             can_generate=True,
         )

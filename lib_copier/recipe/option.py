@@ -34,8 +34,8 @@ class Option:
         Dotted name, ``GROUP.NAME``: the command line's flag, the JSON path and the form's id.
     kind:
         ``bool``, ``int``, ``float``, ``str``, ``name`` (part of a path, or empty), ``device``, ``path``
-        (a file or folder), ``text`` (many lines), ``list`` (of texts)
-        or ``paths`` (a list of FILE:WEIGHT).
+        (a file or folder), ``text`` (many lines), ``list`` (of texts) or
+        ``paths`` (a list of FILE:WEIGHT).
     default:
         The value before any preset; its type fits `kind`, or None where the option is `optional`.
     minimum, maximum:

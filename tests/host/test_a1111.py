@@ -39,6 +39,14 @@ def test_language_and_exposure_follow_the_host(webui):
     assert not info.may_choose_paths
 
 
+@pytest.mark.parametrize("opened", ["share", "listen", "ngrok", "server_name", "cloudflared"])
+def test_no_free_path_is_taken_behind_a_tunnel_even_with_insecure_extension_access(webui, opened):
+    options = webui("a1111").cmd_opts
+    options.enable_insecure_extension_access, options.disable_extension_access = True, False
+    setattr(options, opened, "token")
+    assert not webui_host().info.may_choose_paths
+
+
 def test_hidden_folder_choices_keep_installing_allowed(webui):
     webui("a1111").cmd_opts.hide_ui_dir_config = True
     info = webui_host().info

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lib_copier.recipe.options import OPTIONS
 from lib_copier.ui.acts import ACTS
 from lib_copier.ui.view import PANELS
 from tests.ui.conftest import make_project
@@ -96,6 +97,24 @@ JSON = st.recursive(
 def test_random_requests_are_answered(ask, view, act, details, panel):
     answer = ask(act, {"project": "lines", "panel": panel}, **details)
     assert answer["notice"] is None or answer["notice"]["text"]
+    # Whatever is wrong with a request is found by a check of ours, never by the last handler.
+    assert "Something of ours failed" not in json.dumps(answer)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(view_sent=JSON, have=JSON, act=JSON | st.sampled_from(sorted(ACTS)))
+def test_random_views_are_answered(door, view, view_sent, have, act):
+    answer = json.loads(door.answer(json.dumps({"act": act, "view": view_sent, "have": have})))
+    assert "panel" in answer["html"] or answer["html"] == {}
+    assert "Something of ours failed" not in json.dumps(answer)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(key=st.sampled_from(sorted(OPTIONS)), value=JSON | st.sampled_from(HOSTILE), unset=st.booleans())
+def test_random_settings_leave_a_project_that_opens(ask, view, key, value, unset):
+    answer = ask("unset" if unset else "set", view, key=key, target=value, value=value)
+    assert "Something of ours failed" not in json.dumps(answer)
+    assert ask("poll", view)["view"]["project"] == "lines"
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "C:\\x", "..", ".hidden", "-rf", "nul", "x" * 200, "a\nb"])
@@ -198,3 +217,78 @@ def test_pictures_of_other_folders_are_not_linked(ask, view, host, tmp_path: Pat
     desk_file.write_text(json.dumps(document), encoding="utf-8")
     (tmp_path / "secret.png").write_bytes(b"x")
     assert "secret.png?" not in ask("go", {**view, "panel": "origin"})["html"]["panel"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[",
+        "[" * 100_000,
+        "{}{}",
+        '{"schema": 99}',
+        '{"schema": 1, "copier": {"rank": 1' + "0" * 400 + "}}",
+        '{"schema": 1, "project": {"name": "\\ud800"}}',
+        '{"schema": 1, "origins": [{"name": "../../x"}]}',
+        '{"schema": 1, "origins": 7, "edits": {"a": 1}}',
+        '{"schema": 1, "publish": {"name": "a/b"}, "project": {"device": "rm -rf"}}',
+        "\0",
+    ],
+)
+def test_a_broken_project_is_listed_with_its_reason(ask, view, host, checkpoint, content):
+    (host.data_dir() / "projects" / "lines" / "project.json").write_text(content, encoding="utf-8")
+    make_project(ask, checkpoint, name="sound")
+    for asked in (view, {}, {"project": "sound"}):
+        answer = ask("close_project", asked)
+        answer = ask("go", answer["view"])
+        text = read(answer["html"]["panel"]).text
+        assert answer["view"]["project"] == "" and "lines: " in text
+        shown = [found for _, found in read(answer["html"]["panel"]).tags if found.get("data-act")]
+        names = [found.get("data-name") for found in shown if found["data-act"] == "open_project"]
+        assert names == ["sound"]
+    assert ask("open_project", {"project": "lines"}, name="sound")["view"]["project"] in ("sound", "")
+
+
+def test_a_fault_of_the_host_leaves_the_projects_in_reach(ask, view, host, monkeypatch):
+    monkeypatch.setattr(type(host), "checkpoints", lambda self: 1 / 0)
+    panel = ask("go", {})["html"]["panel"]
+    assert "ZeroDivisionError" in panel and 'data-act="open_project"' in panel
+
+
+def test_a_fault_of_ours_is_told_once_and_logged_whole(ask, view, monkeypatch, caplog):
+    monkeypatch.setattr("lib_copier.ui.reply.ACTS", {"poll": lambda page, details: {}["x"]})
+    answer = ask("poll", view)
+    assert answer["notice"]["kind"] == "error" and "KeyError" in answer["notice"]["text"]
+    assert (
+        answer["view"]["project"] == "lines" and answer["html"]["bar"].count('data-act="close_project"') == 1
+    )
+    assert "Traceback" in caplog.text
+
+
+def test_origins_and_edits_have_an_end(ask, view, monkeypatch):
+    monkeypatch.setattr("lib_copier.ui.acts.act.MOST_ITEMS", 2)
+    assert ask("add_origin", view)["notice"] is None
+    assert ask("add_origin", view)["notice"]["kind"] == "error"
+    assert ask("add_edit", view)["notice"] is None
+    assert ask("add_edit", view)["notice"]["kind"] == "error"
+
+
+def test_ninety_settings_at_once_are_all_kept(door, view):
+    """Clicks that come together: each is stored, none takes another back."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    wanted = {
+        key: str(option.minimum + 1 if option.kind == "int" else option.minimum)
+        for key, option in OPTIONS.items()
+        if option.scope == "recipe" and option.kind in ("int", "float") and option.minimum is not None
+    }
+    assert len(wanted) >= 40
+
+    def store(item):
+        request = {"act": "set", "view": view, "key": item[0], "target": "recipe", "value": item[1]}
+        return json.loads(door.answer(json.dumps(request)))["notice"]
+
+    with ThreadPoolExecutor(8) as pool:
+        refused = {key for key, notice in zip(wanted, pool.map(store, wanted.items()), strict=True) if notice}
+    recipe = door.wizard().workshop.desk("lines").recipe
+    lost = [key for key, text in wanted.items() if recipe.get(key) != float(text) and key not in refused]
+    assert lost == [] and len(refused) < 5

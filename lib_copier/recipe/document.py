@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
+from lib_copier.disk import json_text, parse_json
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.recipe.model import SCHEMA, Edit, Effect, Origin, Recipe, settings_of
 from lib_copier.recipe.names import name_fault
@@ -34,6 +35,17 @@ def to_document(recipe: Recipe) -> dict[str, Any]:
         "origins": [{"name": o.name, **{k: _json(v) for k, v in o.settings}} for o in recipe.origins],
         "edits": [_edit_document(edit) for edit in recipe.edits],
     }
+
+
+def readable_document(recipe: Recipe, subject: str) -> dict[str, Any]:
+    """`to_document`, sure to be read again: what could not be would lock its own project out.
+
+    Raises InputError where it could not.
+    """
+    document = to_document(recipe)
+    parse_json(json_text(document), subject, advice="Nothing was changed.")
+    from_document(document, subject)
+    return document
 
 
 def _edit_document(edit: Edit) -> dict[str, Any]:

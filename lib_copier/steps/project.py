@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import json_text, move, parse_json, read_json, write_json
+from lib_copier.disk import move, parse_json, read_json, write_json
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.by_hand import lay_out
@@ -24,7 +24,7 @@ from lib_copier.graph.runner import Report, Runner
 from lib_copier.graph.running import DISCARD, ask_to_stop
 from lib_copier.graph.step import StepInput
 from lib_copier.lock import locked
-from lib_copier.recipe.document import from_document, from_elsewhere, to_document
+from lib_copier.recipe.document import from_document, from_elsewhere, readable_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.names import checked_name, normal_name
 from lib_copier.steps.change import all_changed
@@ -189,11 +189,7 @@ class Project(ProjectView):
                 forget_unnamed(_stored(self.folder), self.folder)
 
     def _write(self, recipe: Recipe) -> None:
-        document = to_document(recipe)
-        # What could not be opened again would lock its own project out.
-        parse_json(json_text(document), f"The recipe of {self.folder.name}", advice="Nothing was changed.")
-        from_document(document, f"recipe of {self.folder.name}")
-        write_json(self.folder / PROJECT_FILE, document)
+        write_json(self.folder / PROJECT_FILE, readable_document(recipe, f"recipe of {self.folder.name}"))
         self.recipe = recipe
 
     def run(

@@ -17,6 +17,7 @@ from lib_copier.host.a1111_generate import (
     translated,
 )
 from lib_copier.host.base import (
+    OPENING_FLAGS,
     Checkpoint,
     Generated,
     HostInfo,
@@ -30,14 +31,6 @@ Result = TypeVar("Result")
 
 FOLDER_NAME = "copier-lora"
 MANAGER = "ldm_patched.modules.model_management"
-
-
-_OPENING_FLAGS = (
-    *("disable_extension_access", "listen", "server_name", "share", "ngrok"),
-    *("cloudflared", "localhostrun", "remotemoe", "jprq", "bore", "googleusercontent", "tunnel"),
-)
-"""Flags of the host and of tunnel extensions by which others reach the page. The host's flag for insecure
-extension access lets them install, but opens none of this machine's files."""
 
 
 class A1111Host:
@@ -54,7 +47,7 @@ class A1111Host:
         def flag(name: str) -> bool:
             return bool(getattr(shared.cmd_opts, name, False))
 
-        reachable = any(map(flag, _OPENING_FLAGS))
+        reachable = any(map(flag, OPENING_FLAGS))
         return HostInfo(
             name="reForge" if has_module("modules_forge") and self.name == "AUTOMATIC1111" else self.name,
             is_webui=True,

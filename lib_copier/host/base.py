@@ -14,6 +14,13 @@ from lib_copier.pictures import PictureRequest
 if TYPE_CHECKING:
     from PIL import Image
 
+OPENING_FLAGS = (
+    *("disable_extension_access", "listen", "server_name", "share", "ngrok"),
+    *("cloudflared", "localhostrun", "remotemoe", "jprq", "bore", "googleusercontent", "tunnel"),
+)
+"""Flags of the host and of tunnel extensions by which others reach the page. The host's flag for insecure
+extension access lets them install, but opens none of this machine's files."""
+
 
 @dataclass(frozen=True)
 class HostInfo:

@@ -14,7 +14,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz_readers import READERS, Reader
+from benchmarks.fuzz_reader import Reader
+from benchmarks.fuzz_readers import READERS
 from lib_copier.errors import CopierError
 
 ROOM_MIB = 1024

@@ -10,7 +10,8 @@ import pytest
 from benchmarks.fuzz import SECONDS, Found, fuzz
 from benchmarks.fuzz_changes import scratches
 from benchmarks.fuzz_child import outcome
-from benchmarks.fuzz_readers import READERS, Reader
+from benchmarks.fuzz_reader import Reader
+from benchmarks.fuzz_readers import READERS
 from lib_copier.errors import CopierError, InputError
 
 

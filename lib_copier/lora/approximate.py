@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lib_copier.lora.device import CPU, Device
-from lib_copier.lora.layer import Layer, layer_from_factors
+from lib_copier.lora.layer import Layer, WeightChange, layer_from_factors
 from lib_copier.lora.lowrank import (
     ChooseRank,
     best_factors,
@@ -17,15 +18,20 @@ from lib_copier.lora.lowrank import (
     squared_distance,
     stack,
 )
-from lib_copier.lora.precision import Array, as_float64, stored_as
+from lib_copier.lora.precision import Array, as_float32, as_float64, stored_as
+from lib_copier.lora.rangefinder import Leading, leading_part
 from lib_copier.lora.report import LayerResult
+
+_RUN_ROWS = 1024
+# Directions below the edge are left out as long as they hold no more than this of the energy.
+_NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True)
 class Term:
     """One summand of a layer: a LoRA's layer and the weight it acts with, its scale not included."""
 
-    layer: Layer
+    layer: WeightChange
     ratio: float = 1.0
 
     @property
@@ -96,6 +102,54 @@ def exact_layer(
         squared * strongest**2,
         singular_values=values,
     )
+
+
+def dense_layer(
+    name: str,
+    matrix: Array,
+    shape: tuple[int, ...],
+    limit: int,
+    *,
+    dtype: str,
+    device: Device = CPU,
+    edge: float = 0.0,
+) -> tuple[Layer, LayerResult]:
+    """The best layer of a rank up to `limit` for a whole change, a float32 matrix of a weight of `shape`.
+
+    Trailing directions weaker than `edge` are left out as long as they hold next to nothing.
+    """
+    rows, width = matrix.shape
+    found = leading_part(device.put(matrix), min(limit, rows, width), device.xp)
+    rank = _rank_above(found, edge)
+    roots = np.sqrt(np.asarray(found.values[:rank], np.float32))
+    up = stored_as(device.get(found.left[:, :rank]) * roots, dtype)
+    down = stored_as(device.get(found.right[:rank]) * roots[:, None], dtype)
+    squared, wide = 0.0, as_float32(down)
+    for first in range(0, rows, _RUN_ROWS):
+        part = slice(first, first + _RUN_ROWS)
+        left = (matrix[part] - as_float32(up[part]) @ wide).reshape(-1)
+        squared += float(np.dot(left, left))
+    captured = math.fsum(value * value for value in found.values[:rank])
+    result = LayerResult(
+        name=name,
+        old_rank=min(rows, width),
+        rank=rank,
+        energy=found.energy,
+        squared_error=squared,
+        cut=max(0.0, found.energy - captured),
+        singular_values=found.values,
+    )
+    return layer_from_factors(up, down, shape, alpha=float(rank)), result
+
+
+def _rank_above(found: Leading, edge: float) -> int:
+    rank, dropped = len(found.values), 0.0
+    while rank > 1 and found.values[rank - 1] < edge:
+        dropped += found.values[rank - 1] ** 2
+        if dropped > _NEGLIGIBLE * found.energy:
+            break
+        rank -= 1
+    return rank
 
 
 def _stacked(terms: Sequence[Term], outside: float, device: Device) -> tuple[Array, Array]:

@@ -78,7 +78,13 @@ def _rank(parser: argparse.ArgumentParser, default: int | None) -> None:
 
 
 def _inputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", nargs="+", required=True, metavar="FILE", help="LoRA files")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="LoRA files of any kind, or PEFT's folders",
+    )
     parser.add_argument(
         "--ratios", nargs="+", type=finite, metavar="NUMBER", help="one for each LoRA; 1 each if omitted"
     )
@@ -93,6 +99,12 @@ def _inputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _leaving_out(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--allow_unmatched", action="store_true", help=f"go on without {what} (they are listed)"
+    )
+
+
 def _merge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sd_model", metavar="FILE", help="a checkpoint to merge into; without it the result is a LoRA"
@@ -100,11 +112,7 @@ def _merge(parser: argparse.ArgumentParser) -> None:
     _inputs(parser)
     _saving(parser, "fp16 for a LoRA, each tensor's own for a checkpoint,")
     _rank(parser, None)
-    parser.add_argument(
-        "--allow_unmatched",
-        action="store_true",
-        help="go on where LoRA layers have no weight in the checkpoint (they are listed)",
-    )
+    _leaving_out(parser, "layers that have no weight in the checkpoint, or that no LoRA can hold")
     parser.add_argument("--v2", action="store_true", help="expect Stable Diffusion 2.x (found out anyway)")
     parser.add_argument(
         "--v_parameterization",
@@ -124,7 +132,16 @@ def _merge(parser: argparse.ArgumentParser) -> None:
 
 
 def _resize(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="FILE", help="the LoRA file to resize")
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="FILE",
+        help="the LoRA to resize; LoHa, LoKr, DoRA and others become an ordinary LoRA",
+    )
+    parser.add_argument(
+        "--sd_model", metavar="FILE", help="the checkpoint, where a DoRA, (IA)3 or GLoRA depends on it"
+    )
+    _leaving_out(parser, "biases and norms, which no LoRA can hold")
     _saving(parser, "fp16")
     _rank(parser, 4)
     parser.add_argument(
@@ -141,6 +158,7 @@ def _svd_merge(parser: argparse.ArgumentParser) -> None:
     _inputs(parser)
     _saving(parser, "fp16")
     _rank(parser, 4)
+    _leaving_out(parser, "biases and norms, which no LoRA can hold")
     parser.add_argument(
         "--lbws",
         nargs="+",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from lib_copier.lora.approximate import Term
 from lib_copier.lora.combine import Progress
 from lib_copier.lora.device import CPU, Device
 from lib_copier.lora.header import TensorInfo
+from lib_copier.lora.layer import Layer
 from lib_copier.lora.layout import Slot
-from lib_copier.lora.match import Plan
+from lib_copier.lora.match import Plan, weight_at
 from lib_copier.lora.parallel import in_parallel
 from lib_copier.lora.precision import FLOATS, Array, as_float32, is_finite, save_dtype, stored_as
 from lib_copier.lora.quantised import FP8
@@ -37,13 +38,16 @@ _NOTHING_KEPT = 1e-5
 
 @dataclass(frozen=True)
 class Change:
-    """What a LoRA layer does to rows `first` to `last` of one tensor: up (rows, r) · down (r, rest)."""
+    """What a layer does to rows `first` to `last` of one tensor, by its factors' rank.
+
+    `rows(a, b)` is the change of rows `first` + a to `first` + b, weight included, as a float32 matrix.
+    """
 
     layer: str
     first: int
     last: int
-    up: Array
-    down: Array
+    rank: int
+    rows: Callable[[int, int], Array]
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,13 @@ def merge_into_checkpoint(
         check_room(path, sum(info.end - info.start for info in writer.tensors.values()))
 
         def work(name: str) -> list[LayerResult]:
-            changes = [_change(*term, infos[name].shape, device) for term in plan.terms.get(name, [])]
+            changes = [_change(*term, source, device) for term in plan.terms.get(name, [])]
             return _write_tensor(source, writer, name, changes)
 
         results: list[LayerResult] = []
-        for done, (_, found) in enumerate(in_parallel(work, infos, workers=None if device.is_cpu else 1), 1):
+        # What depends on a weight holds that weight whole, several times.
+        workers = 1 if not device.is_cpu else 2 if plan.needs_weights else None
+        for done, (_, found) in enumerate(in_parallel(work, infos, workers=workers), 1):
             results += found
             if progress is not None:
                 progress(done, len(infos))
@@ -153,21 +159,32 @@ def check_room(path: Path, size: int) -> None:
         )
 
 
-def _change(name: str, slot: Slot, term: Term, shape: tuple[int, ...], device: Device) -> Change:
-    """A summand as float32 factors over the rows that it changes, weight folded in."""
-    up, down = term.layer.factors()
-    up = up * term.weight
-    if slot.is_transposed:
-        up, down = down.T, up.T
+def _change(name: str, slot: Slot, term: Term, source: TensorSource, device: Device) -> Change:
+    """A summand as the rows that it changes; a plain LoRA's are multiplied on the device."""
+    shape = source.header.tensors[slot.key].shape
     rows = shape[0] // 3 if slot.third is not None else shape[0]
     first = rows * (slot.third or 0)
-    return Change(
-        name,
-        first,
-        first + rows,
-        device.put(np.ascontiguousarray(up, np.float32)),
-        device.put(np.ascontiguousarray(down, np.float32)),
-    )
+    layer = term.layer
+    if isinstance(layer, Layer):
+        up, down = layer.factors()
+        up = up * term.weight
+        if slot.is_transposed:
+            up, down = down.T, up.T
+        left = device.put(np.ascontiguousarray(up, np.float32))
+        right = device.put(np.ascontiguousarray(down, np.float32))
+        return Change(name, first, first + rows, layer.rank, lambda a, b: _on_cpu(left[a:b] @ right))
+    if layer.needs_weight:
+        layer = layer.on(weight_at(source, slot))
+    ratio = np.float32(term.weight)
+    if slot.is_transposed:
+        matrix = layer.rows(0, layer.size[0]).T * ratio
+        return Change(name, first, first + rows, layer.rank, lambda a, b: matrix[a:b])
+    return Change(name, first, first + rows, layer.rank, lambda a, b: layer.rows(a, b) * ratio)
+
+
+def _on_cpu(array: Any) -> Array:
+    found: Array = array if isinstance(array, np.ndarray) else array.cpu().numpy()
+    return found
 
 
 def _write_tensor(
@@ -199,7 +216,7 @@ def _write_tensor(
     names = sorted({change.layer for change in changes})
     if not names:
         return []
-    rank = sum(int(change.down.shape[0]) for change in changes)
+    rank = sum(change.rank for change in changes)
     return [LayerResult(" + ".join(names), rank, rank, energy, squared, inner=inner)]
 
 
@@ -210,8 +227,7 @@ def _delta(changes: Sequence[Change], first: int, last: int, width: int) -> Arra
         low, high = max(first, change.first), min(last, change.last)
         if low >= high:
             continue
-        part: Any = change.up[low - change.first : high - change.first] @ change.down
-        part = part if isinstance(part, np.ndarray) else part.cpu().numpy()
+        part = change.rows(low - change.first, high - change.first)
         if delta is None and (low, high) == (first, last):
             delta = part
             continue

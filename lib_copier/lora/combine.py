@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.lora.approximate import Term, best_layer, exact_layer
 from lib_copier.lora.device import CPU, Device
-from lib_copier.lora.layer import Layer, Lora
+from lib_copier.lora.layer import Adapter, Layer, Lora, WeightChange
 from lib_copier.lora.parallel import in_parallel
 from lib_copier.lora.precision import save_dtype
 from lib_copier.lora.rank import RankPolicy, check_reachable
@@ -18,11 +18,12 @@ Progress = Callable[[int, int], None]
 
 
 def combine(
-    loras: Sequence[tuple[Lora, float]],
+    loras: Sequence[tuple[Adapter, float]],
     policy: RankPolicy | None = None,
     *,
     save_precision: str | None = "fp16",
     layer_weight: LayerWeight | None = None,
+    may_leave_out: bool = False,
     device: Device = CPU,
     progress: Progress | None = None,
 ) -> tuple[Lora, Report]:
@@ -38,17 +39,26 @@ def combine(
         What the result will be saved in: its arrays already have that type, and the error knows it.
     layer_weight:
         A further factor for the index of a LoRA and a layer's name (block weights).
+    may_leave_out:
+        Go on without the biases and norms that an adapter changes: no LoRA can hold them.
     progress:
         Called with (layers done, layers in all).
 
     Raises
     ------
     InputError
-        Where there is nothing to combine, or the LoRAs belong to different models.
+        Where there is nothing to combine, the LoRAs belong to different models, or a LoRA cannot hold
+        the change of one.
     """
     if not loras:
         raise InputError("No LoRA was given.", "Give at least one.")
-    terms = _terms(loras, layer_weight)
+    parts = [matrices_of(lora, may_leave_out=may_leave_out) for lora, _ in loras]
+    for (lora, _), (changes, _) in zip(loras, parts, strict=True):
+        check_independent(lora.name, changes)
+    terms = _terms(
+        [(lora, ratio, changes) for (lora, ratio), (changes, _) in zip(loras, parts, strict=True)],
+        layer_weight,
+    )
     if policy is not None:
         check_reachable(policy, [found[0].layer for found in terms.values()])
     dtype = save_dtype(save_precision, "F16")
@@ -65,7 +75,10 @@ def combine(
     results = run_layers(work, terms, progress, device)
     family = next((lora.family for lora, _ in loras if lora.family is not None), None)
     layers = {name: layer for name, (layer, _) in results.items()}
-    report = Report("merge" if policy is None else "svd-merge", tuple(x for _, x in results.values()))
+    remarks = tuple(remark for _, told in parts for remark in told)
+    report = Report(
+        "merge" if policy is None else "svd-merge", tuple(x for _, x in results.values()), remarks
+    )
     return Lora(layers, family=family), report
 
 
@@ -84,16 +97,55 @@ def run_layers(
     return {name: found[name] for name in names}
 
 
-def _terms(loras: Sequence[tuple[Lora, float]], layer_weight: LayerWeight | None) -> dict[str, list[Term]]:
+def matrices_of(lora: Adapter, *, may_leave_out: bool) -> tuple[dict[str, WeightChange], tuple[str, ...]]:
+    """The changes that a LoRA can hold, and what to say of those that are left out.
+
+    Raises
+    ------
+    InputError
+        Where the adapter changes biases or norms too, and they may not be left out.
+    """
+    others = [name for name, layer in lora.layers.items() if layer.is_vector]
+    if not others:
+        return dict(lora.layers), ()
+    told = f"{len(others)} biases and norms ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''})"
+    if not may_leave_out:
+        raise InputError(
+            f"{lora.name} also changes {told}, which no LoRA can hold.",
+            "Merge it into a checkpoint (--sd_model), or give --allow_unmatched to leave them out.",
+        )
+    matrices = {name: layer for name, layer in lora.layers.items() if not layer.is_vector}
+    return matrices, (f"left out of {lora.name}: {told}",)
+
+
+def check_independent(name: str, changes: Mapping[str, WeightChange]) -> None:
+    """Refuse changes that only the checkpoint's weights make whole.
+
+    Raises
+    ------
+    InputError
+        With what to do instead.
+    """
+    kind = next((layer.kind for layer in changes.values() if layer.needs_weight), None)
+    if kind is not None:
+        raise InputError(
+            f"{name} holds {kind} layers: what they change depends on the checkpoint.",
+            "Make it an ordinary LoRA for that checkpoint: lora resize --sd_model CHECKPOINT --model FILE.",
+        )
+
+
+def _terms(
+    loras: Sequence[tuple[Adapter, float, Mapping[str, WeightChange]]], layer_weight: LayerWeight | None
+) -> dict[str, list[Term]]:
     """Every layer's summands, in the order of the LoRAs; shapes and families are checked."""
-    families = {lora.family.label: lora.name for lora, _ in loras if lora.family is not None}
+    families = {lora.family.label: lora.name for lora, _, _ in loras if lora.family is not None}
     if len(families) > 1:
         told = ", ".join(f"{name} is for {label}" for label, name in families.items())
         raise InputError(f"The LoRAs belong to different models: {told}.", "Combine LoRAs of one family.")
     terms: dict[str, list[Term]] = {}
     faults: list[str] = []
-    for index, (lora, ratio) in enumerate(loras):
-        for name, layer in lora.layers.items():
+    for index, (lora, ratio, changes) in enumerate(loras):
+        for name, layer in changes.items():
             weight = ratio if layer_weight is None else ratio * layer_weight(index, name)
             others = terms.setdefault(name, [])
             if others and others[0].layer.size != layer.size:

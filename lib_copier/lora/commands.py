@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from lib_copier.checkpoint import facts_from
@@ -15,10 +16,10 @@ from lib_copier.lora.combine import combine
 from lib_copier.lora.console import Console
 from lib_copier.lora.device import choose_device
 from lib_copier.lora.extract import extract
-from lib_copier.lora.file import check_output_name, read_lora, write_lora
+from lib_copier.lora.file import check_output_name, read_adapter, write_lora
 from lib_copier.lora.header import same_file
 from lib_copier.lora.layer import Lora
-from lib_copier.lora.match import plan_merge
+from lib_copier.lora.match import plan_merge, weights_for
 from lib_copier.lora.metadata import (
     checkpoint_metadata,
     combined_metadata,
@@ -28,6 +29,7 @@ from lib_copier.lora.metadata import (
     recipe_note,
     resized_metadata,
 )
+from lib_copier.lora.peft import adapter_file
 from lib_copier.lora.rank import RankPolicy
 from lib_copier.lora.report import Report, plot_energy
 from lib_copier.lora.resize import resize
@@ -67,12 +69,13 @@ def _combine(
     device = choose_device(arguments.device)
     lbws = getattr(arguments, "lbws", None)
     weights = None if lbws is None else layer_weights(lbws, len(ratios))
-    loras = [(read_lora(path), ratio) for path, ratio in zip(arguments.models, ratios, strict=True)]
+    loras = [(read_adapter(path), ratio) for path, ratio in zip(arguments.models, ratios, strict=True)]
     result, report = combine(
         loras,
         policy,
         save_precision=arguments.save_precision,
         layer_weight=weights,
+        may_leave_out=arguments.allow_unmatched,
         device=device,
         progress=console.progress,
     )
@@ -93,16 +96,24 @@ def resize_command(arguments: argparse.Namespace, console: Console) -> int:
     policy = RankPolicy(
         arguments.new_rank, arguments.new_conv_rank, arguments.dynamic_method, arguments.dynamic_param
     )
-    output = _output(arguments, [arguments.model])
+    output = _output(arguments, [arguments.model, *([arguments.sd_model] if arguments.sd_model else [])])
     device = choose_device(arguments.device)
-    lora = read_lora(arguments.model)
-    result, report = resize(
-        lora,
-        policy,
-        save_precision=arguments.save_precision,
-        device=device,
-        progress=console.progress,
-    )
+    lora = read_adapter(arguments.model)
+    with ExitStack() as stack:
+        weights = None
+        if arguments.sd_model:
+            source = open_checkpoint(arguments.sd_model)
+            stack.callback(source.close)
+            weights = weights_for(source, lora)
+        result, report = resize(
+            lora,
+            policy,
+            weights=weights,
+            may_leave_out=arguments.allow_unmatched,
+            save_precision=arguments.save_precision,
+            device=device,
+            progress=console.progress,
+        )
     before = max(layer.rank for layer in lora.layers.values())
     if policy.method is None:
         conv = "" if policy.conv_rank in (None, policy.rank) else f" (conv: {policy.conv_rank})"
@@ -143,7 +154,7 @@ def _merge_into_checkpoint(
     device = choose_device(arguments.device)
     if arguments.new_rank is not None or arguments.new_conv_rank is not None:
         raise InputError("--new_rank has no meaning with --sd_model.", "Leave it out.")
-    loras = [(read_lora(path), ratio) for path, ratio in zip(arguments.models, ratios, strict=True)]
+    loras = [(read_adapter(path), ratio) for path, ratio in zip(arguments.models, ratios, strict=True)]
     source = open_checkpoint(arguments.sd_model)
     try:
         plan = plan_merge(source, loras)
@@ -247,10 +258,11 @@ def _output(arguments: argparse.Namespace, inputs: Sequence[str]) -> Path:
     """The file to write; never one of the inputs, and only as safetensors."""
     output = Path(arguments.save_to)
     check_output_name(output)
-    missing = [f"{path}: no such file" for path in inputs if not Path(path).is_file()]
+    files = [adapter_file(Path(path)) for path in inputs]
+    missing = [f"{path}: no such file" for path in files if not path.is_file()]
     if missing:
         raise FaultsError("The inputs", missing, "Check the paths.")
-    clash = next((path for path in inputs if same_file(path, output)), None)
+    clash = next((path for path in files if same_file(path, output)), None)
     if clash is not None:
         raise InputError(f"--save_to {output} is also an input.", "Save under another name.")
     if not output.absolute().parent.is_dir():

@@ -5,29 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.families import Family, detect_family
+from lib_copier.lora.approximate import dense_layer
 from lib_copier.lora.combine import Progress
 from lib_copier.lora.device import CPU, Device
-from lib_copier.lora.layer import Layer, Lora, layer_from_factors
+from lib_copier.lora.layer import Layer, Lora
 from lib_copier.lora.layout import Slot
 from lib_copier.lora.names import UNET_PREFIX, is_conv_target, is_default_target, lora_slots
 from lib_copier.lora.parallel import in_parallel
-from lib_copier.lora.precision import Array, as_float32, is_finite, save_dtype, stored_as
-from lib_copier.lora.rangefinder import Leading, leading_part
+from lib_copier.lora.precision import Array, as_float32, is_finite, save_dtype
 from lib_copier.lora.rank import RankPolicy
 from lib_copier.lora.report import LayerResult, Report
+from lib_copier.lora.rounding import Rounding, rounding_of
 from lib_copier.lora.stream import TensorSource
 
 _CHUNK_ROWS_ELEMENTS = 1 << 20
-# Half a unit in the last place, relative: what storing a weight rounds away.
-_ROUNDING = {"F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-8}
-# Directions that are only rounding are left out as long as they hold no more than this of the energy.
-_NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -109,32 +105,43 @@ def extract(
     Raises
     ------
     InputError
-        Where the two do not differ at all, or a weight is NaN or infinite.
+        Where the two do not differ, or only by how their numbers are rounded, or a weight is NaN or infinite.
     """
     family, targets = find_targets(original, tuned, has_conv=policy.conv_rank is not None)
     targets, remarks = _without_same_text_encoder(original, tuned, targets, min_diff)
     dtype = save_dtype(save_precision, "F16")
 
-    def work(target: Target) -> tuple[Layer, LayerResult] | None:
+    def work(target: Target) -> tuple[Layer, LayerResult] | str | None:
         return _extract_layer(original, tuned, target, policy, dtype, device)
 
     # The largest first, so that no long one is left at the end for one worker alone.
     queue = sorted(targets, key=lambda target: -math.prod(target.size))
     found: dict[str, tuple[Layer, LayerResult]] = {}
+    rounded: list[str] = []
     for done, (target, result) in enumerate(
         in_parallel(work, queue, workers=None if device.is_cpu else 1), 1
     ):
-        if result is not None:
+        if isinstance(result, str):
+            rounded.append(result)
+        elif result is not None:
             found[target.name] = result
         if progress is not None:
             progress(done, len(queue))
+    types = " and ".join(sorted(set(rounded)))
+    if not found and rounded:
+        raise InputError(
+            f"{tuned.path} is {original.path} stored as {types}: all that differs is rounding.",
+            "Choose two checkpoints of which one was trained or merged.",
+        )
     if not found:
         raise InputError(
             f"{tuned.path} and {original.path} do not differ in any layer that a LoRA can hold"
             + (f" ({remarks[0]})." if remarks else "."),
             "Choose two different checkpoints.",
         )
-    same = len(queue) - len(found)
+    if rounded:
+        remarks = [*remarks, f"{len(rounded)} layers differ only by rounding to {types} and are left out"]
+    same = len(queue) - len(found) - len(rounded)
     if same:
         remarks = [*remarks, f"{same} layers do not differ and are left out"]
     ordered = {target.name: found[target.name] for target in targets if target.name in found}
@@ -175,57 +182,26 @@ def _extract_layer(
     policy: RankPolicy,
     dtype: str,
     device: Device,
-) -> tuple[Layer, LayerResult] | None:
-    """One layer of the LoRA with its error, or None where the two weights are the same."""
+) -> tuple[Layer, LayerResult] | str | None:
+    """One layer of the LoRA with its error; a type, where all is rounding to it; None: no difference."""
     rows, width = target.size
     difference = np.empty((rows, width), np.float32)
     squares = 0.0
+    infos = (original.header.tensors[target.slot.key], tuned.header.tensors[target.slot.key])
+    rounding = Rounding(*infos)
     for first, last in _row_runs(target.size):
-        weight = target.read(tuned, first, last)
+        weight, before = target.read(tuned, first, last), target.read(original, first, last)
         squares += float(np.dot(weight.reshape(-1), weight.reshape(-1)))
-        np.subtract(weight, target.read(original, first, last), out=difference[first:last])
+        np.subtract(weight, before, out=difference[first:last])
+        rounding.see(before, weight, difference[first:last])
     if not math.isfinite(squares) or not is_finite(difference):
         raise InputError(f"{target.slot.key} holds NaN or infinity.", "Use a sound checkpoint.")
     if not difference.any():
         return None
+    if rounding.explains_all is not None:
+        return rounding.explains_all
     is_spatial = any(length > 1 for length in target.shape[2:])
     limit = policy.conv_rank if is_spatial and policy.conv_rank else policy.rank
-    found = leading_part(device.put(difference), min(limit, rows, width), device.xp)
-    stored_type = tuned.header.tensors[target.slot.key].dtype
-    noise = _ROUNDING.get(stored_type, 0.0) * math.sqrt(squares / (rows * width))
-    rank = _rank_above_rounding(found, 1.2 * noise * (math.sqrt(rows) + math.sqrt(width)))
-    up, down = (stored_as(half, dtype) for half in _balanced(found, rank, device))
-    squared = 0.0
-    for first, last in _row_runs(target.size):
-        left = difference[first:last] - as_float32(up[first:last]) @ as_float32(down)
-        squared += float(np.dot(left.reshape(-1), left.reshape(-1)))
-    captured = math.fsum(value * value for value in found.values[:rank])
-    result = LayerResult(
-        name=target.name,
-        old_rank=min(rows, width),
-        rank=rank,
-        energy=found.energy,
-        squared_error=squared,
-        cut=max(0.0, found.energy - captured),
-        singular_values=found.values,
-    )
-    return layer_from_factors(up, down, target.shape, alpha=float(rank)), result
-
-
-def _rank_above_rounding(found: Leading, edge: float) -> int:
-    """The rank without trailing directions that are nothing but the rounding of stored weights."""
-    rank, dropped = len(found.values), 0.0
-    while rank > 1 and found.values[rank - 1] < edge:
-        dropped += found.values[rank - 1] ** 2
-        if dropped > _NEGLIGIBLE * found.energy:
-            break
-        rank -= 1
-    return rank
-
-
-def _balanced(found: Leading, rank: int, device: Device) -> tuple[Any, Any]:
-    """Both factors with the root of the singular values each, as numpy arrays."""
-    roots = np.sqrt(np.asarray(found.values[:rank], np.float32))
-    up = device.get(found.left[:, :rank]) * roots
-    down = device.get(found.right[:rank]) * roots[:, None]
-    return up, down
+    noise = rounding_of(infos[1].quantised or infos[1].dtype) * math.sqrt(squares / (rows * width))
+    edge = 1.2 * noise * (math.sqrt(rows) + math.sqrt(width))
+    return dense_layer(target.name, difference, target.shape, limit, dtype=dtype, device=device, edge=edge)

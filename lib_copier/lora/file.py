@@ -3,98 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from lib_copier.disk import replacing
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.families import detect_lora_family
-from lib_copier.lora.dialect import KeyTable, adapter_alpha, sort_keys
+from lib_copier.families import SD1
+from lib_copier.lora.adapters import Full
+from lib_copier.lora.dialect import KeyTable, sort_keys
 from lib_copier.lora.header import Header, legacy_hash, model_hash, read_header
-from lib_copier.lora.layer import Layer, Lora
+from lib_copier.lora.kinds import changes_of, kind_name, layer_faults
+from lib_copier.lora.layer import Adapter, Layer, Lora, WeightChange
 from lib_copier.lora.metadata import with_hashes, with_network
-from lib_copier.lora.precision import FLOATS, Array, dtype_name, is_finite, save_dtype, stored_as
+from lib_copier.lora.names import kernel_of
+from lib_copier.lora.peft import adapter_file, read_settings, scale_of
+from lib_copier.lora.precision import Array, dtype_name, is_finite, save_dtype, stored_as
 from lib_copier.lora.stream import TensorFile, TensorWriter
 
-__all__ = ["Layer", "Lora", "find_faults", "read_lora", "write_lora"]
+__all__ = ["Layer", "Lora", "read_adapter", "read_lora", "write_lora"]
+
+# Whole differences are checked in runs of rows: their files are as large as checkpoints.
+_RUN_ELEMENTS = 1 << 22
 
 
 def read_lora(path: Path | str) -> Lora:
-    """Read a LoRA file of any known dialect; its arrays keep their stored type.
+    """Read a file that holds plain LoRA layers only; its arrays keep their stored type.
 
     Raises
     ------
     InputError
-        Where the file is broken or no plain LoRA.
+        As `read_adapter`; also where the file is another kind of adapter.
     FaultsError
-        Where layers lack a half, do not fit together, or hold NaN or infinity: all of them.
+        As `read_adapter`.
+    """
+    adapter = read_adapter(path)
+    layers = {name: layer for name, layer in adapter.layers.items() if isinstance(layer, Layer)}
+    others = [f"{layer.kind} ({name})" for name, layer in adapter.layers.items() if name not in layers]
+    if others:
+        raise InputError(
+            f"{path} is no plain LoRA: it holds {others[0]}"
+            + (f" and {len(others) - 1} more layers that are none." if len(others) > 1 else "."),
+            "Make one of it first: lora resize --model FILE --new_rank 32 --save_to NEW_FILE.",
+        )
+    return Lora(layers, adapter.metadata, adapter.family, adapter.path)
+
+
+def read_adapter(path: Path | str) -> Adapter:
+    """Read an adapter of any known kind and naming: a file, or PEFT's folder.
+
+    Whole differences are read when they are used; everything else is read here.
+
+    Raises
+    ------
+    InputError
+        Where the file is broken, or of a kind or for an architecture that is not ours.
+    FaultsError
+        Where layers lack a part, do not fit together, or hold NaN or infinity: all of them.
     """
     path = Path(path)
-    header = read_header(path)
-    family = detect_lora_family(header.shapes, header.metadata)
-    table = sort_keys(header.tensors, family, str(path))
+    file_path = adapter_file(path)
+    header = read_header(file_path)
+    table = sort_keys(header.shapes, header.metadata, str(path))
+    settings = read_settings(file_path, header.metadata)
     faults = find_faults(header, table)
     if faults:
         raise FaultsError(str(path), faults, "Make or download the file again.")
-    layers: dict[str, Layer] = {}
-    with TensorFile(path) as file:
-        for name, keys in table.layers.items():
-            arrays = {role: file.read(key) for role, key in keys.items()}
+    layers: dict[str, WeightChange] = {}
+    # Whole differences keep the file open for as long as they live.
+    file = TensorFile(file_path)
+    for name, keys in table.layers.items():
+        try:
+            arrays = {role: file.read(key) for role, key in keys.items() if role != "diff"}
             bad = [keys[role] for role, array in arrays.items() if not is_finite(array)]
+            difference = _difference(file, keys["diff"]) if "diff" in keys else None
+            if difference is None and "diff" in keys:
+                bad.append(keys["diff"])
             faults += [f"{key} holds NaN or infinity" for key in bad]
-            layers[name] = _layer(arrays, header.metadata, table.sources[name])
+            told = partial(scale_of, settings, table.sources[name])
+            kernel = kernel_of(name, table.family or SD1)
+            for part, change in changes_of(arrays, kernel, told, difference).items():
+                layers[f"{name}{part}"] = change
+        except ValueError as error:
+            shapes = ", ".join(f"{role} {list(header.tensors[key].shape)}" for role, key in keys.items())
+            faults.append(
+                f"{name}: the parts of its {kind_name(keys)} do not fit together ({shapes}; {error})"
+            )
     if faults:
         raise FaultsError(str(path), faults, "Train or make the file again; it cannot be used.")
-    return Lora(layers, dict(header.metadata), family, path)
+    return Adapter(layers, dict(header.metadata), table.family, path)
 
 
-def _layer(arrays: Mapping[str, Array], metadata: Mapping[str, str], source: str) -> Layer:
-    down = arrays["down"]
-    if "alpha" in arrays:
-        alpha: float | None = float(arrays["alpha"].reshape(-1)[0])
-    else:
-        alpha = adapter_alpha(metadata, source, down.shape[0])
-    return Layer(arrays["up"], down, arrays.get("mid"), alpha)
+def _difference(file: TensorFile, key: str) -> Full | None:
+    """A whole difference that stays in its file; None where it holds NaN or infinity."""
+    shape = file.header.tensors[key].shape
+    step = max(1, _RUN_ELEMENTS // max(1, int(np.prod(shape[1:]))))
+    runs = ((first, min(shape[0], first + step)) for first in range(0, shape[0], step))
+    if not all(is_finite(file.read_rows(key, *run)) for run in runs):
+        return None
+    return Full(shape, partial(file.read_rows, key))
 
 
 def find_faults(header: Header, table: KeyTable) -> list[str]:
-    """Everything in a LoRA's shapes that does not fit together, a sentence each."""
-    faults: list[str] = []
-    for name, keys in table.layers.items():
-        missing = [role for role in ("up", "down") if role not in keys]
-        if missing:
-            faults.append(f"{name} has no {' and no '.join(missing)} matrix")
-            continue
-        infos = {role: header.tensors[key] for role, key in keys.items()}
-        faults += [
-            f"{keys[role]} is {info.dtype}, not a floating-point type"
-            for role, info in infos.items()
-            if role != "alpha" and info.dtype not in FLOATS
-        ]
-        problem = _shape_problem({role: info.shape for role, info in infos.items()})
-        if problem:
-            faults.append(f"{name}: {problem}")
-    return faults
-
-
-def _shape_problem(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """What is wrong with one layer's shapes, or None."""
-    up, down, mid = shapes["up"], shapes["down"], shapes.get("mid")
-    told = f"up {list(up)} and down {list(down)}"
-    if len(up) not in (2, 4) or len(down) not in (2, 4):
-        return f"{told} are no matrices or kernels"
-    if 0 in up or 0 in down or (mid is not None and 0 in mid):
-        return f"{told} have rank or size 0"
-    if len(up) == 4 and up[2:] != (1, 1):
-        return f"{told}: up must be 1x1"
-    if int(np.prod(shapes.get("alpha", ()))) != 1:
-        return "alpha is more than one number"
-    if mid is None:
-        return None if up[1] == down[0] else f"{told} differ in rank"
-    if len(mid) != 4 or (len(down) == 4 and down[2:] != (1, 1)):
-        return f"{told} with mid {list(mid)} are no factored kernel"
-    return None if up[1] == mid[0] and mid[1] == down[0] else f"{told} do not fit mid {list(mid)}"
+    """Everything in an adapter's tensors that does not fit together, a sentence each."""
+    return [
+        fault
+        for name, keys in table.layers.items()
+        for fault in layer_faults(name, {role: header.tensors[key] for role, key in keys.items()})
+    ]
 
 
 def write_lora(

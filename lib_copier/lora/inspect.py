@@ -8,19 +8,23 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lib_copier.checkpoint import facts_from
 from lib_copier.disk import parse_json
 from lib_copier.errors import CopierError, FaultsError, InputError
-from lib_copier.families import detect_lora_family
+from lib_copier.lora.adapters import Dora
 from lib_copier.lora.console import Console
-from lib_copier.lora.dialect import sort_keys
-from lib_copier.lora.file import read_lora, stored_hashes_fit
+from lib_copier.lora.dialect import holds_adapter
+from lib_copier.lora.file import read_adapter, stored_hashes_fit
 from lib_copier.lora.header import Header, read_header
-from lib_copier.lora.layer import Lora
+from lib_copier.lora.layer import Adapter, Layer, WeightChange
 from lib_copier.lora.lowrank import product_energy
 from lib_copier.lora.metadata import ERROR_KEY, RECIPE_KEY
 from lib_copier.lora.parallel import in_parallel
+from lib_copier.lora.peft import adapter_file
 
+_RUN_ELEMENTS = 1 << 20
 _TOLD_METADATA = (
     "ss_output_name",
     "ss_base_model_version",
@@ -42,9 +46,9 @@ _TOLD_METADATA = (
 def info(arguments: argparse.Namespace, console: Console) -> int:
     """`lora info`: a LoRA's layers, ranks and norms, or a checkpoint's family."""
     path = Path(arguments.file)
-    header = read_header(path)
-    is_lora = any("lora" in key or key.endswith(".alpha") for key in header.tensors)
-    found = describe_lora(read_lora(path)) if is_lora else describe_checkpoint(header, path)
+    header = read_header(adapter_file(path))
+    is_adapter = holds_adapter(header.tensors)
+    found = describe_lora(read_adapter(path)) if is_adapter else describe_checkpoint(header, path)
     found = {"file": str(path), "bytes": header.file_size, **found}
     found["dtypes"] = dict(Counter(tensor.dtype for tensor in header.tensors.values()))
     found["metadata"] = {key: header.metadata[key] for key in _TOLD_METADATA if key in header.metadata}
@@ -55,12 +59,17 @@ def info(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def describe_lora(lora: Lora) -> dict[str, Any]:
-    """Layers, ranks, alphas and norms (strength included) of a LoRA."""
+def describe_lora(lora: Adapter) -> dict[str, Any]:
+    """Kind, layers, ranks, alphas and norms (strength included) of a LoRA or another adapter.
+
+    What depends on a checkpoint's weights has no norm of its own, and counts as nothing.
+    """
 
     def energy(name: str) -> float:
         layer = lora.layers[name]
-        return layer.scale**2 * product_energy(*layer.factors())
+        if isinstance(layer, Layer):
+            return layer.scale**2 * product_energy(*layer.factors())
+        return 0.0 if layer.needs_weight else _energy(layer)
 
     energies = {name: value for name, value in in_parallel(energy, lora.layers)}
     parts: dict[str, float] = {}
@@ -69,16 +78,35 @@ def describe_lora(lora: Lora) -> dict[str, Any]:
         parts[part] = parts.get(part, 0.0) + value
     strongest = sorted(energies, key=lambda name: -energies[name])[:5]
     layers = lora.layers.values()
+    is_spatial = any(layer.is_spatial for layer in layers)
     return {
-        "kind": "LoCon" if any(layer.is_spatial for layer in layers) else "LoRA",
+        "kind": " + ".join(dict.fromkeys(_kind(layer, is_spatial) for layer in layers)),
         "family": lora.family.label if lora.family else None,
         "layers": len(lora.layers),
-        "ranks": _counts(layer.rank for layer in layers),
-        "alphas": _counts("none" if layer.alpha is None else layer.alpha for layer in layers),
+        "ranks": _counts(layer.rank for layer in layers if not layer.is_vector),
+        "alphas": _counts(
+            "none" if layer.alpha is None else layer.alpha for layer in layers if isinstance(layer, Layer)
+        ),
         "norm": math.sqrt(math.fsum(energies.values())),
         "norms": {part: math.sqrt(value) for part, value in parts.items()},
         "strongest_layers": {name: math.sqrt(energies[name]) for name in strongest},
     }
+
+
+def _kind(layer: WeightChange, is_spatial: bool) -> str:
+    if layer.is_vector:
+        return "biases and norms"
+    if isinstance(layer, Dora) and not isinstance(layer.inner, Layer):
+        return f"{layer.kind} on {layer.inner.kind}"
+    return "LoCon" if isinstance(layer, Layer) and is_spatial else layer.kind
+
+
+def _energy(layer: WeightChange) -> float:
+    """The squared norm of a change that is no plain LoRA layer, a run of rows at a time."""
+    out, width = layer.size
+    step = max(1, _RUN_ELEMENTS // max(1, width))
+    runs = (layer.rows(first, min(out, first + step)) for first in range(0, out, step))
+    return math.fsum(float(np.square(rows, dtype=np.float64).sum()) for rows in runs)
 
 
 def describe_checkpoint(header: Header, path: Path) -> dict[str, Any]:
@@ -127,7 +155,7 @@ def _told(value: Any) -> str:
 def verify(arguments: argparse.Namespace, console: Console) -> int:
     """`lora verify`: exit code 1 and every fault, or 0."""
     path = Path(arguments.file)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such file.", "Check the path.")
     faults = find_all_faults(path)
     told = [f"{path}: {fault}" for fault in faults] or [f"{path}: sound"]
@@ -138,22 +166,20 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
 def find_all_faults(path: Path) -> list[str]:
     """Everything wrong with a LoRA file: header, keys, shapes, numbers, hashes, and what metadata claim."""
     try:
-        header = read_header(path)
-        family = detect_lora_family(header.shapes, header.metadata)
-        sort_keys(header.tensors, family, str(path))
-        lora = read_lora(path)
+        lora = read_adapter(path)
     except FaultsError as error:
         return [*error.faults]
     except CopierError as error:
         return [error.what]
-    faults = stored_hashes_fit(path, header.metadata)
-    ranks = {layer.rank for layer in lora.layers.values() if not layer.is_spatial}
-    told = header.metadata.get("ss_network_dim")
+    faults = stored_hashes_fit(adapter_file(path), lora.metadata)
+    is_plain = all(isinstance(layer, Layer) for layer in lora.layers.values())
+    ranks = {layer.rank for layer in lora.layers.values() if is_plain and not layer.is_spatial}
+    told = lora.metadata.get("ss_network_dim")
     # The largest counts: sd-scripts gives a layer that holds only zeros rank 1 and says nothing of it.
     if told is not None and told != "Dynamic" and ranks and str(max(ranks)) != told:
         faults.append(f"ss_network_dim is {told}, but the ranks are {', '.join(map(str, sorted(ranks)))}")
-    if lora.family is not None and "ss_base_model_version" in header.metadata:
-        version = header.metadata["ss_base_model_version"]
+    if lora.family is not None and "ss_base_model_version" in lora.metadata:
+        version = lora.metadata["ss_base_model_version"]
         if not version.startswith(lora.family.base_model_version.split("_b")[0]):
             faults.append(f"ss_base_model_version is {version}, but the layers are {lora.family.label}'s")
     return faults

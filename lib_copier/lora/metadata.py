@@ -14,11 +14,14 @@ from lib_copier.checkpoint import PREDICTION_KEY
 from lib_copier.disk import found_object
 from lib_copier.families import SD2, SDXL, Family
 from lib_copier.lora.header import laid_out, legacy_window, old_webui_hash
-from lib_copier.lora.layer import Layer, Lora
+from lib_copier.lora.layer import Adapter, Layer
 from lib_copier.lora.precision import Array, dtype_name
 
 RECIPE_KEY = "copier_lora_recipe"
 ERROR_KEY = "copier_lora_error"
+# Where diffusers keeps an adapter's settings.
+SETTINGS_KEY = "lora_adapter_metadata"
+_MODULE = "networks.lora"
 HASH_KEYS = ("sshs_model_hash", "sshs_legacy_hash")
 
 
@@ -26,8 +29,11 @@ def with_network(metadata: Mapping[str, str], layers: Mapping[str, Layer]) -> di
     """The metadata with rank and alpha as the layers have them; "Dynamic" where they differ."""
     plain = [layer for layer in layers.values() if not layer.is_spatial]
     spatial = [layer for layer in layers.values() if layer.is_spatial]
-    notes = dict(metadata)
-    notes["ss_network_module"] = "networks.lora"
+    # Settings for another kind, or for alphas that now stand in tensors, would be read as this file's.
+    notes = {key: value for key, value in metadata.items() if key != SETTINGS_KEY}
+    if notes.get("ss_network_module", _MODULE) != _MODULE:
+        notes.pop("ss_network_args", None)
+    notes["ss_network_module"] = _MODULE
     notes["ss_network_dim"] = _one(str(layer.rank) for layer in plain or spatial)
     notes["ss_network_alpha"] = _one(_alpha(layer) for layer in plain or spatial)
     if spatial:
@@ -100,7 +106,7 @@ def model_spec(
     return notes
 
 
-def combined_metadata(loras: Sequence[Lora], path: Path, *, has_metadata: bool = True) -> dict[str, str]:
+def combined_metadata(loras: Sequence[Adapter], path: Path, *, has_metadata: bool = True) -> dict[str, str]:
     """Metadata for a LoRA that several were combined into; only the least with `has_metadata` False."""
     told: dict[str, str] = {}
     for lora in reversed(loras):
@@ -119,7 +125,7 @@ def combined_metadata(loras: Sequence[Lora], path: Path, *, has_metadata: bool =
     return notes
 
 
-def resized_metadata(lora: Lora, path: Path, comment: str) -> dict[str, str]:
+def resized_metadata(lora: Adapter, path: Path, comment: str) -> dict[str, str]:
     """Metadata for a resized LoRA: its own, with what changed told first in the training comment."""
     before = lora.metadata.get("ss_training_comment", "")
     notes = lora.metadata | family_notes(lora.family, lora.metadata)
@@ -151,7 +157,7 @@ def recipe_note(
     return {RECIPE_KEY: json.dumps(recipe)}
 
 
-def input_note(lora: Lora, ratio: float | None = None) -> dict[str, Any]:
+def input_note(lora: Adapter, ratio: float | None = None) -> dict[str, Any]:
     """One input of a recipe: file name, content hash, ratio, and the digest of its own recipe."""
     note: dict[str, Any] = {"name": Path(lora.name).name, "hash": lora.metadata.get("sshs_model_hash")}
     note["recipe"] = _object(lora.metadata.get(RECIPE_KEY)).get("digest")
@@ -166,7 +172,7 @@ def file_note(path: Path | str) -> dict[str, Any]:
 
 def checkpoint_metadata(
     before: Mapping[str, str],
-    loras: Sequence[Lora],
+    loras: Sequence[Adapter],
     path: Path,
     *,
     has_new: bool,

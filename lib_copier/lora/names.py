@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lib_copier.families import SDXL, Family
+from lib_copier.families import SD1, SDXL, Family
 from lib_copier.keys import known_names
 from lib_copier.lora.layout import Slot, slots_in_file, unet_diffusers_name, unet_original_name
 
@@ -40,21 +40,25 @@ def kohya_name(family: Family, part: str, module: str) -> str:
 
 
 def canonical_name(name: str, family: Family) -> str:
-    """The one name for a LoRA layer, whichever of kohya's two U-Net spellings a file uses."""
+    """The one name for a LoRA layer, whichever of kohya's two U-Net spellings a file uses.
+
+    What stands behind a dot (``.bias``) stays.
+    """
     if not name.startswith(UNET_PREFIX):
         return name
-    rest = name[len(UNET_PREFIX) :]
+    rest, dot, part = name[len(UNET_PREFIX) :].partition(".")
     if family is SDXL:
         other = unet_original_name(rest, _ATTENTION_LEVELS[family.name], "_")
     else:
         other = unet_diffusers_name(rest, "_")
-    return name if other is None else UNET_PREFIX + other
+    return name if other is None else UNET_PREFIX + other + dot + part
 
 
 def lora_slots(keys: Iterable[str], family: Family) -> dict[str, Slot]:
     """Every LoRA layer name that a checkpoint with these keys has a weight for, with its place.
 
     Keys may be in any spelling that `keys.known_names` knows; places are named as the file names them.
+    A layer's bias stands under its name and ``.bias``.
     """
     slots: dict[str, Slot] = {}
     stored = known_names(keys)
@@ -62,10 +66,10 @@ def lora_slots(keys: Iterable[str], family: Family) -> dict[str, Slot]:
         if part == "vae":
             continue
         for name, slot in parameters.items():
-            if name.endswith(".weight"):
-                slots[kohya_name(family, part, name.removesuffix(".weight"))] = replace(
-                    slot, key=stored[slot.key]
-                )
+            module, _, kind = name.rpartition(".")
+            if kind in ("weight", "bias"):
+                layer = kohya_name(family, part, module) + (".bias" if kind == "bias" else "")
+                slots[layer] = replace(slot, key=stored[slot.key])
     return slots
 
 
@@ -76,6 +80,22 @@ _RESNET_LAYER = (
     r"|_\d+_0_(in_layers_2|out_layers_3|emb_layers_1|skip_connection|op)|_blocks_\d+_[12]_conv"
     r"|middle_block_[02]_(in_layers_2|out_layers_3|emb_layers_1|skip_connection))$"
 )
+
+
+_WIDE_CONVOLUTION = re.compile(
+    r"(_conv[12]|samplers_0_conv|_in_layers_2|_out_layers_3|_\d+_0_op|_blocks_\d+_[12]_conv|unet_conv_(in|out)"
+    r"|unet_input_blocks_0_0|unet_out_2)$"
+)
+
+
+def kernel_of(name: str, family: Family) -> tuple[int, ...]:
+    """The axes behind (out, in) of the weight of a U-Net layer of this name: (3, 3), (1, 1) or ()."""
+    if not name.startswith(UNET_PREFIX):
+        return ()
+    if _WIDE_CONVOLUTION.search(name):
+        return 3, 3
+    is_narrow = name.endswith(("_conv_shortcut", "_skip_connection"))
+    return (1, 1) if is_narrow or (family is SD1 and re.search(r"_proj_(in|out)$", name)) else ()
 
 
 def is_default_target(name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib_copier.errors import InputError
-from lib_copier.lora.layer import Layer
+from lib_copier.lora.layer import WeightChange
 
 DYNAMIC_METHODS = ("sv_ratio", "sv_fro", "sv_cumulative")
 
@@ -47,7 +47,7 @@ class RankPolicy:
                 f"--dynamic_param is {self.param}.", f"For {self.method} give a part between 0 and 1."
             )
 
-    def limit(self, layer: Layer) -> int:
+    def limit(self, layer: WeightChange) -> int:
         """The highest rank that this layer may get."""
         return self.conv_rank if layer.is_spatial and self.conv_rank is not None else self.rank
 
@@ -65,7 +65,7 @@ class RankPolicy:
         return max(1, min(count, limit))
 
 
-def check_reachable(policy: RankPolicy, layers: Sequence[Layer]) -> None:
+def check_reachable(policy: RankPolicy, layers: Sequence[WeightChange]) -> None:
     """Refuse a rank that no layer could have: it is a typing error.
 
     Raises

@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from lib_copier.lora.approximate import Term, best_layer
-from lib_copier.lora.combine import Progress, run_layers
+from lib_copier.lora.approximate import Term, best_layer, dense_layer
+from lib_copier.lora.combine import Progress, check_independent, matrices_of, run_layers
 from lib_copier.lora.device import CPU, Device
-from lib_copier.lora.layer import Layer, Lora
+from lib_copier.lora.layer import Adapter, Layer, Lora
 from lib_copier.lora.lowrank import product_energy, squared_distance
-from lib_copier.lora.precision import save_dtype, stored_as
+from lib_copier.lora.precision import Array, save_dtype, stored_as
 from lib_copier.lora.rank import RankPolicy, check_reachable
 from lib_copier.lora.report import LayerResult, Report
 
 
 def resize(
-    lora: Lora,
+    lora: Adapter,
     policy: RankPolicy,
     *,
+    weights: Callable[[str], Array] | None = None,
+    may_leave_out: bool = False,
     save_precision: str | None = "fp16",
     device: Device = CPU,
     progress: Progress | None = None,
 ) -> tuple[Lora, Report]:
-    """Lower the rank of every layer as the policy says; no layer's rank is ever raised.
+    """Lower the rank of every layer as the policy says; what is no plain LoRA becomes one.
 
-    alpha / rank stays what it was, so the strength does too. A layer whose rank already is low
-    enough keeps its very factors.
+    alpha / rank of plain layers stays what it was, so the strength does too. A plain layer whose rank
+    already is low enough keeps its very factors.
+
+    Parameters
+    ----------
+    weights:
+        The checkpoint's weight of a layer as a float32 matrix, for kinds that depend on it.
+    may_leave_out:
+        Go on without the biases and norms that the adapter changes: no LoRA can hold them.
 
     Raises
     ------
     InputError
-        Where the rank is above what any layer could have.
+        Where the rank is above what any layer could have, or a LoRA cannot hold a change.
     """
-    check_reachable(policy, list(lora.layers.values()))
+    changes, remarks = matrices_of(lora, may_leave_out=may_leave_out)
+    if weights is None:
+        check_independent(lora.name, changes)
+    check_reachable(policy, [layer for layer in changes.values() if not layer.needs_weight])
     dtype = save_dtype(save_precision, "F16")
 
     def work(name: str) -> tuple[Layer, LayerResult]:
-        layer = lora.layers[name]
+        layer = changes[name]
+        if layer.needs_weight and weights is not None:
+            layer = layer.on(weights(name))
         limit = policy.limit(layer)
+        if layer.is_dense and policy.method is None:
+            matrix = layer.rows(0, layer.size[0])
+            return dense_layer(name, matrix, layer.weight_shape, limit, dtype=dtype, device=device)
         smaller, result = best_layer(
             name,
             [Term(layer)],
@@ -46,13 +64,16 @@ def resize(
             keeps_scale=True,
             device=device,
         )
-        if smaller.rank < layer.rank:
+        if smaller.rank < layer.rank or not isinstance(layer, Layer):
             return smaller, result
         return _unchanged(layer, result, dtype)
 
-    results = run_layers(work, lora.layers, progress, device)
-    report = Report("resize", tuple(result for _, result in results.values()), _remarks(lora, policy))
-    return lora.with_layers({name: layer for name, (layer, _) in results.items()}), report
+    results = run_layers(work, changes, progress, device)
+    if policy.method is None and all(result.rank == result.old_rank for _, result in results.values()):
+        remarks = (*remarks, f"no layer has a rank above {policy.rank}: nothing was lowered")
+    report = Report("resize", tuple(result for _, result in results.values()), remarks)
+    layers = {name: layer for name, (layer, _) in results.items()}
+    return Lora(layers, lora.metadata, lora.family, lora.path), report
 
 
 def _unchanged(layer: Layer, result: LayerResult, dtype: str) -> tuple[Layer, LayerResult]:
@@ -67,10 +88,3 @@ def _unchanged(layer: Layer, result: LayerResult, dtype: str) -> tuple[Layer, La
         distance = squared_distance(*exact, *stored.factors(), product_energy(*exact))
         squared = layer.scale**2 * distance
     return stored, replace(result, rank=layer.rank, squared_error=squared, cut=0.0)
-
-
-def _remarks(lora: Lora, policy: RankPolicy) -> tuple[str, ...]:
-    """What the user should know before using the result."""
-    if policy.method is None and all(layer.rank <= policy.limit(layer) for layer in lora.layers.values()):
-        return (f"no layer has a rank above {policy.rank}: nothing was lowered",)
-    return ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,7 @@ class TensorFile:
         self.path = Path(path)
         self.header = read_header(path)
         self._file = self.path.open("rb", buffering=0)
+        weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
 
     def __enter__(self) -> TensorFile:

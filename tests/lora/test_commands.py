@@ -134,7 +134,7 @@ BAD = {
     "Unknown device": ("merge", "--models", "{a}", "--save_to", "{out}", "--device", "tpu"),
     "--v2 was given": ("merge", "--sd_model", "{model}", "--models", "{a}", "--save_to", "{out}", "--v2"),
     "is a LoRA, not a checkpoint": ("merge", "--sd_model", "{b}", "--models", "{a}", "--save_to", "{out}"),
-    "not a plain LoRA": ("merge", "--models", "{model}", "--save_to", "{out}"),
+    "whole model": ("merge", "--models", "{model}", "--save_to", "{out}"),
     "--min_diff is -1": (
         *("extract", "--model_org", "{a}", "--model_tuned", "{b}", "--save_to", "{out}"),
         *("--min_diff", "-1"),
@@ -234,3 +234,60 @@ def test_lora_without_layers(tmp_path, files, run):
     code, _, err = run("resize", "--model", tmp_path / "empty.safetensors", "--save_to", files["out"])
     assert code == 2
     assert "holds no tensors" in err
+
+
+def test_a_lokr_becomes_an_ordinary_lora_and_is_merged(files, run, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    name = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+    key = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight"
+    before, random = load_file(files["model"])[key], np.random.default_rng(0)
+    one = random.standard_normal((4, 4)).astype(np.float32)
+    two = random.standard_normal((before.shape[0] // 4, before.shape[1] // 4)).astype(np.float32)
+    metadata = {
+        "ss_base_model_version": "sd_v1",
+        "ss_network_module": "lycoris.kohya",
+        "ss_network_args": "{}",
+    }
+    lokr, plain = tmp_path / "lokr.safetensors", tmp_path / "plain.safetensors"
+    save_file({f"{name}.lokr_w1": one, f"{name}.lokr_w2": two}, lokr, metadata)
+    code, out, _ = run("info", lokr, "--json")
+    assert (code, json.loads(out)["kind"]) == (0, "LoKr")
+    assert json.loads(out)["norm"] == pytest.approx(np.linalg.norm(one) * np.linalg.norm(two), rel=1e-5)
+    assert run("verify", lokr)[0] == 0
+    assert (
+        run("resize", "--model", lokr, "--save_to", plain, "--new_rank", 16, "--save_precision", "float")[0]
+        == 0
+    )
+    assert np.allclose(read_lora(plain).layers[name].delta(), np.kron(one, two), atol=1e-4)
+    assert read_header(plain).metadata["ss_network_module"] == "networks.lora"
+    words = (
+        "--sd_model",
+        files["model"],
+        "--models",
+        lokr,
+        "--save_precision",
+        "float",
+        "--save_to",
+        files["out"],
+    )
+    assert run("merge", *words)[0] == 0
+    assert np.allclose(load_file(files["out"])[key] - before, np.kron(one, two), atol=1e-4)
+
+
+def test_a_folder_of_peft_is_an_input(files, run, tmp_path):
+    from safetensors.numpy import save_file
+
+    folder, layer = tmp_path / "peft", "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    folder.mkdir()
+    halves = {"A": np.full((4, 64), 0.1, np.float32), "B": np.full((64, 4), 0.1, np.float32)}
+    tensors = {f"base_model.model.{layer}.lora_{half}.weight": array for half, array in halves.items()}
+    save_file(tensors, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 16}')
+    code, out, _ = run("info", folder, "--json")
+    assert (code, round(json.loads(out)["norm"], 4)) == (0, 10.24)
+    assert run("verify", folder)[0] == 0
+    assert run("merge", "--models", folder, "--save_to", files["out"])[0] == 0
+    assert np.linalg.norm(next(iter(read_lora(files["out"]).layers.values())).delta()) == pytest.approx(
+        10.24, 1e-3
+    )

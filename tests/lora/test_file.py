@@ -85,6 +85,17 @@ DIALECTS = {
         "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.up.weight",
     ),
     "kohya": (f"{NAME}.lora_down.weight", f"{NAME}.lora_up.weight"),
+    "LyCORIS' wrapper": tuple(
+        f"{NAME.replace('lora_unet', 'lycoris')}.lora_{half}.weight" for half in ("down", "up")
+    ),
+    "single-file names behind a prefix": tuple(
+        f"diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.lora_{half}.weight"
+        for half in "AB"
+    ),
+    "kohya with dots": tuple(
+        f"lora_unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_{half}.weight"
+        for half in ("down", "up")
+    ),
     "kohya in single-file names": (
         "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.lora_down.weight",
         "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.lora_up.weight",
@@ -118,13 +129,13 @@ def test_peft_names_of_sdxl_become_single_file_names(tmp_path):
 @pytest.mark.parametrize(
     ("key", "kind"),
     [
-        (f"{NAME}.hada_w1_a", "LoHa"),
-        (f"{NAME}.lokr_w1", "LoKr"),
-        (f"{NAME}.dora_scale", "DoRA"),
         (f"{NAME}.oft_blocks", "OFT"),
-        (f"{NAME}.diff", "full difference"),
+        (f"{NAME}.set_weight", "replaced weights"),
+        ("base_model.model.conv_in.modules_to_save.weight", "modules_to_save"),
+        ("base_model.model.mid_block.attentions.0.proj_in.bias", "trained biases"),
+        ("base_model.model.mid_block.attentions.0.proj_in.lora_B.bias", "trained biases"),
         ("bundle_emb.x.string_to_param.y", "bundled embedding"),
-        ("model.diffusion_model.out.0.weight", "model"),
+        ("model.diffusion_model.out.0.weight", "whole model"),
         (f"{NAME}.novelty", "unknown kind"),
     ],
 )
@@ -135,6 +146,15 @@ def test_other_kinds_are_named_with_their_layers(tmp_path, key, kind):
     with pytest.raises(InputError, match=kind) as caught:
         read_lora(tmp_path / "a.safetensors")
     assert key in str(caught.value)
+
+
+@pytest.mark.parametrize("role", ["hada_w1_a", "lokr_w1", "diff"])
+def test_a_layer_of_two_kinds_is_a_fault(tmp_path, role):
+    up, down = halves()
+    tensors = {f"{NAME}.lora_up.weight": up, f"{NAME}.lora_down.weight": down, f"{NAME}.{role}": up}
+    save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(FaultsError, match=f"is LoRA, but has {role} as well"):
+        read_lora(tmp_path / "a.safetensors")
 
 
 def test_all_faults_come_at_once(tmp_path):

@@ -188,6 +188,8 @@ def _merge_into_checkpoint(
         )
     finally:
         source.close()
+    if not arguments.save_precision and any(info.quantised for info in source.header.tensors.values()):
+        console.say("scaled fp8: its weights are written as fp16, what they stand for")
     told = f"{len(report.layers)} layers merged in {seconds.write:.1f} s, flushed in {seconds.flush:.1f} s"
     error = f"what was stored differs from the exact sum by {report.error:.2e} of the change"
     result = {**report.as_json(), "output": str(output), "unmatched": list(plan.unmatched)}

@@ -40,12 +40,15 @@ def read_lora(path: Path | str) -> Lora:
     """
     adapter = read_adapter(path)
     layers = {name: layer for name, layer in adapter.layers.items() if isinstance(layer, Layer)}
-    others = [f"{layer.kind} ({name})" for name, layer in adapter.layers.items() if name not in layers]
+    others = {name: layer for name, layer in adapter.layers.items() if name not in layers}
     if others:
+        name, layer = next(iter(others.items()))
+        kind = "a trained bias or norm" if layer.is_vector else layer.kind
+        more = f" and {len(others) - 1} more layers that are none" if len(others) > 1 else ""
+        checkpoint = " --sd_model CHECKPOINT" if layer.needs_weight else ""
         raise InputError(
-            f"{path} is no plain LoRA: it holds {others[0]}"
-            + (f" and {len(others) - 1} more layers that are none." if len(others) > 1 else "."),
-            "Make one of it first: lora resize --model FILE --new_rank 32 --save_to NEW_FILE.",
+            f"{path} is no plain LoRA: it holds {kind} ({name}){more}.",
+            f"Make it one first: lora resize --model FILE{checkpoint} --new_rank 32 --save_to NEW_FILE.",
         )
     return Lora(layers, adapter.metadata, adapter.family, adapter.path)
 

@@ -159,7 +159,10 @@ def _checked_tensor(path: Path, name: str, entry: Any) -> TensorInfo:
         _fault(path, f"the entry of {name} is not dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
-        _fault(path, f"{name} has the unknown dtype {str(dtype)[:20]!r}")
+        raise InputError(
+            f"{path}: {name} has the unknown dtype {str(dtype)[:20]!r}.",
+            "Use the model in fp16, bf16 or fp32.",
+        )
     if not _are_counts(shape) or len(shape) > 16:
         _fault(path, f"{name} has no proper shape")
     if not _are_counts(offsets) or len(offsets) != 2:

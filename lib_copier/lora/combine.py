@@ -52,13 +52,7 @@ def combine(
     """
     if not loras:
         raise InputError("No LoRA was given.", "Give at least one.")
-    parts = [matrices_of(lora, may_leave_out=may_leave_out) for lora, _ in loras]
-    for (lora, _), (changes, _) in zip(loras, parts, strict=True):
-        check_independent(lora.name, changes)
-    terms = _terms(
-        [(lora, ratio, changes) for (lora, ratio), (changes, _) in zip(loras, parts, strict=True)],
-        layer_weight,
-    )
+    terms, remarks = _terms(loras, layer_weight, may_leave_out)
     if policy is not None:
         check_reachable(policy, [found[0].layer for found in terms.values()])
     dtype = save_dtype(save_precision, "F16")
@@ -75,7 +69,6 @@ def combine(
     results = run_layers(work, terms, progress, device)
     family = next((lora.family for lora, _ in loras if lora.family is not None), None)
     layers = {name: layer for name, (layer, _) in results.items()}
-    remarks = tuple(remark for _, told in parts for remark in told)
     report = Report(
         "merge" if policy is None else "svd-merge", tuple(x for _, x in results.values()), remarks
     )
@@ -135,16 +128,20 @@ def check_independent(name: str, changes: Mapping[str, WeightChange]) -> None:
 
 
 def _terms(
-    loras: Sequence[tuple[Adapter, float, Mapping[str, WeightChange]]], layer_weight: LayerWeight | None
-) -> dict[str, list[Term]]:
-    """Every layer's summands, in the order of the LoRAs; shapes and families are checked."""
-    families = {lora.family.label: lora.name for lora, _, _ in loras if lora.family is not None}
+    loras: Sequence[tuple[Adapter, float]], layer_weight: LayerWeight | None, may_leave_out: bool
+) -> tuple[dict[str, list[Term]], tuple[str, ...]]:
+    """Every layer's summands, in the order of the LoRAs, checked; and what to say of what is left out."""
+    families = {lora.family.label: lora.name for lora, _ in loras if lora.family is not None}
     if len(families) > 1:
-        told = ", ".join(f"{name} is for {label}" for label, name in families.items())
-        raise InputError(f"The LoRAs belong to different models: {told}.", "Combine LoRAs of one family.")
+        made_for = ", ".join(f"{name} is for {label}" for label, name in families.items())
+        raise InputError(f"The LoRAs belong to different models: {made_for}.", "Combine LoRAs of one family.")
     terms: dict[str, list[Term]] = {}
     faults: list[str] = []
-    for index, (lora, ratio, changes) in enumerate(loras):
+    remarks: list[str] = []
+    for index, (lora, ratio) in enumerate(loras):
+        changes, told = matrices_of(lora, may_leave_out=may_leave_out)
+        check_independent(lora.name, changes)
+        remarks += told
         for name, layer in changes.items():
             weight = ratio if layer_weight is None else ratio * layer_weight(index, name)
             others = terms.setdefault(name, [])
@@ -156,4 +153,4 @@ def _terms(
             others.append(Term(layer, weight))
     if faults:
         raise FaultsError("The LoRAs do not fit together", faults, "Combine LoRAs of one model.")
-    return terms
+    return terms, tuple(remarks)

@@ -127,26 +127,38 @@ def extract(
             found[target.name] = result
         if progress is not None:
             progress(done, len(queue))
-    types = " and ".join(sorted(set(rounded)))
-    if not found and rounded:
-        raise InputError(
-            f"{tuned.path} is {original.path} stored as {types}: all that differs is rounding.",
-            "Choose two checkpoints of which one was trained or merged.",
-        )
     if not found:
-        raise InputError(
-            f"{tuned.path} and {original.path} do not differ in any layer that a LoRA can hold"
-            + (f" ({remarks[0]})." if remarks else "."),
-            "Choose two different checkpoints.",
-        )
+        raise _nothing_found(original, tuned, rounded, remarks)
     if rounded:
-        remarks = [*remarks, f"{len(rounded)} layers differ only by rounding to {types} and are left out"]
+        remarks.append(
+            f"{len(rounded)} layers differ only by rounding to {_listed(rounded)} and are left out"
+        )
     same = len(queue) - len(found) - len(rounded)
     if same:
-        remarks = [*remarks, f"{same} layers do not differ and are left out"]
+        remarks.append(f"{same} layers do not differ and are left out")
     ordered = {target.name: found[target.name] for target in targets if target.name in found}
     report = Report("extract", tuple(result for _, result in ordered.values()), tuple(remarks))
     return Lora({name: layer for name, (layer, _) in ordered.items()}, family=family), report
+
+
+def _nothing_found(
+    original: TensorSource, tuned: TensorSource, rounded: Sequence[str], remarks: Sequence[str]
+) -> InputError:
+    """What to say where no layer is left; `rounded` are the types that layers were only rounded to."""
+    if rounded:
+        return InputError(
+            f"{tuned.path} is {original.path} stored as {_listed(rounded)}: all that differs is rounding.",
+            "Choose two checkpoints of which one was trained or merged.",
+        )
+    return InputError(
+        f"{tuned.path} and {original.path} do not differ in any layer that a LoRA can hold"
+        + (f" ({remarks[0]})." if remarks else "."),
+        "Choose two different checkpoints.",
+    )
+
+
+def _listed(types: Sequence[str]) -> str:
+    return " and ".join(sorted(set(types)))
 
 
 def _without_same_text_encoder(

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from lib_copier.child import start_options
+from lib_copier.disk import write_text
 from lib_copier.engines import vendor
 from lib_copier.engines.sd_scripts.checkout import MERGE, PYTHON_VARIABLE
 from lib_copier.engines.state import GROUP, EngineState, Places, engine_state, requirements_of
@@ -80,7 +81,7 @@ def _install(places: Places, report: Report, *, is_light: bool, wheels: Path | N
     inside = look_inside(places.environment)
     assert inside is not None
     # What `pip install -e .` would do: its scripts import the package beside them.
-    (inside.site_packages / "sd_scripts.pth").write_text(f"{folder}\n", encoding="utf-8")
+    write_text(inside.site_packages / "sd_scripts.pth", f"{folder}\n")
     places.write_record(doing="Checking torchvision")
     ensure_torchvision(inside, wanted, report)
     places.write_record(doing="Starting a script for the first time")

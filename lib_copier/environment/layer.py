@@ -9,6 +9,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import NamedTuple
 
+from lib_copier.disk import write_text
 from lib_copier.environment.pins import package_name
 from lib_copier.errors import InputError
 
@@ -76,7 +77,7 @@ def running_host_paths() -> tuple[Path, ...]:
 def borrow(host: Host, site_packages: Path) -> None:
     """Make the host's folders visible at the end of the environment's path: our packages come first."""
     lines = "".join(f"{path}\n" for path in host.paths)
-    (site_packages / PATH_FILE).write_text(lines, encoding="utf-8")
+    write_text(site_packages / PATH_FILE, lines)
 
 
 def borrowed_paths(environment: Path) -> tuple[Path, ...]:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from lib_copier.disk import write_text
 from lib_copier.engines.command_files import prepare
 from lib_copier.engines.process import shown
 from lib_copier.engines.task import Command
@@ -45,7 +46,7 @@ def lay_out(step_id: str, statuses: Mapping[str, StepStatus], folders: Folders) 
         raise InputError(f"{step_id} has no command: it is done without a child process.", "Run it here.")
     prepare(command)
     line = shown(command)
-    _line_file(home).write_text(line + "\n", encoding="utf-8")
+    write_text(_line_file(home), line + "\n")
     return line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib_copier.disk import write_text
 from lib_copier.engines.choose import engine_named
 from lib_copier.engines.task import Command, TagTask
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
@@ -42,7 +43,7 @@ def _text(origin: Origin) -> str:
 
 def _write(place: Workplace) -> Result:
     text = str(place.params["text"])
-    (place.out / CAPTION).write_text(text + "\n", encoding="utf-8")
+    write_text(place.out / CAPTION, text + "\n")
     return {"caption": text}
 
 

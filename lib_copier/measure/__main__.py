@@ -27,7 +27,7 @@ from typing import Any
 from PIL import Image
 
 from lib_copier import edge, events
-from lib_copier.disk import write_json
+from lib_copier.disk import is_there, write_json
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.image.effects import read_chain
 from lib_copier.image.files import crop_to_multiple, read_picture
@@ -115,7 +115,7 @@ def checked_job(path: Path) -> Job:
     # A report describes its checkpoint and its origin; every other job names them as files.
     names = () if job["job"] == "report" else ("checkpoint", "vae", "lora", "origin", "edited")
     files = [job[name] for name in names if job.get(name)]
-    faults += [f"{file} is not there" for file in files if not Path(file).exists()]
+    faults += [f"{file} is not there" for file in files if not is_there(Path(file))]
     try:
         read_chain(job.get("chain", []))
     except FaultsError as error:

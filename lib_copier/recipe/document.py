@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
@@ -231,6 +232,9 @@ def read_document(given: Any) -> tuple[Recipe, tuple[str, ...]]:
             reader.faults.append(f"{key} is no part of a recipe")
     origins = tuple(reader.origin(o) for o in reader.objects(lifted.get("origins", []), "origins"))
     edits = tuple(reader.edit(e) for e in reader.objects(lifted.get("edits", []), "edits"))
+    for what, named in (("origin", origins), ("edit", edits)):
+        names = Counter(one.name for one in named)
+        reader.faults += [f"{count} {what}s are named {name!r}" for name, count in names.items() if count > 1]
     return Recipe(origins, edits).with_settings(values), tuple(reader.faults)
 
 

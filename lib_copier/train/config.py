@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import read_json
+from lib_copier.disk import is_there, read_json
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.recipe.option import Option
 from lib_copier.train.optimizer import missing_package
@@ -34,9 +34,9 @@ def _path(value: Any) -> Path:
 
 def _existing_file(value: Any) -> Path:
     found = _path(value)
-    if found.is_dir():
+    if is_there(found, as_folder=True):
         raise ValueError(f"is a folder, not a file: {found}")
-    if not found.is_file():
+    if not is_there(found):
         raise ValueError(f"is not there: {found}")
     return found
 
@@ -137,7 +137,7 @@ def parse_config(found: Mapping[str, Any], *, subject: str = "configuration") ->
     output: Path | None = values.get("output")
     if output is not None and output.suffix != ".safetensors":
         faults.append(f"output must end in .safetensors, not {output.name!r}")
-    if output is not None and output.is_dir():
+    if output is not None and is_there(output, as_folder=True):
         faults.append(f"output is a folder: {output}")
     faults += missing_package(values["optimizer"]) if "optimizer" in values else []
     if faults or output is None:

@@ -71,3 +71,9 @@ def test_a_recipe_from_elsewhere_leads_to_nothing_here(path):
     assert not any("/" in text or "\\" in text for text in forgotten)
     wanted = {"project.checkpoint names no file", "origin 'o': origin.file names no picture"}
     assert wanted <= set(faults(recipe, Path("/nowhere")))
+
+
+def test_two_of_one_name_are_a_fault_of_the_document() -> None:
+    origins, edits = [{"name": "a"}, {"name": "a"}], [{"name": "b"}, {"name": "b"}, {"name": "B"}]
+    found = read_document({"schema": 1, "origins": origins, "edits": edits})[1]
+    assert found == ("2 origins are named 'a'", "2 edits are named 'b'")

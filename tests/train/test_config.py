@@ -81,6 +81,7 @@ def test_every_option_is_taken(minimal, tmp_path):
         ("layers", ["("], "no regular expression"),
         ("layers", "attn", "list of texts"),
         ("pictures", [], "is missing"),
+        ("checkpoint", "x" * 5000, "is not there"),
         ("pictures", [{"caption": "x"}], "[0]: path is missing"),
         ("pictures", [{"path": "/nowhere.png", "captoin": "x"}], "did you mean caption?"),
         ("pictures", [{"path": "/nowhere.png"}], "is not there"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
+
+from lib_copier.html import join, tag
 
 TITLE = "Copier LoRA"
 TAB_ID = "copier_lora_tab"
+_ADVICE = (
+    "Restart the WebUI so that its installer can add what is missing, or update the extension. "
+    "The WebUI's console has the details. Everything else works as before."
+)
 
 
 def build(problem: str) -> list[tuple[Any, str, str]]:
@@ -14,9 +19,10 @@ def build(problem: str) -> list[tuple[Any, str, str]]:
     import gradio as gr
 
     with gr.Blocks(analytics_enabled=False) as blocks:
-        gr.HTML(
-            f"<h2>Copier LoRA could not start</h2><p><code>{escape(problem)}</code></p>"
-            "<p>Restart the WebUI so that its installer can add what is missing, or update the extension. "
-            "The WebUI's console has the details. Everything else works as before.</p>"
+        said = (
+            tag("h2", "Copier LoRA could not start"),
+            tag("p", tag("code", problem)),
+            tag("p", _ADVICE),
         )
+        gr.HTML(str(join(*said)))
     return [(blocks, TITLE, TAB_ID)]

@@ -62,7 +62,7 @@ def parse_prompt(text: str) -> list[Phrase]:
     ``(`` … ``)`` strengthens by 1.1 and ``[`` … ``]`` weakens by 1.1, nested as deep as one likes;
     ``(words:1.3)`` says the factor. A bracket that never closes acts to the end; one that never opened,
     and a colon outside of brackets, are ordinary text. A backslash makes a bracket ordinary
-    and vanishes itself.
+    and vanishes itself, also where no bracket follows.
 
     >>> [(phrase.text, phrase.weight) for phrase in parse_prompt("a (red:1.5) cat")]
     [('a ', 1.0), ('red', 1.5), (' cat', 1.0)]
@@ -87,7 +87,7 @@ def parse_prompt(text: str) -> list[Phrase]:
         elif piece.startswith("BREAK"):
             pieces.append(None)
         else:
-            pieces.append(piece[1:] or piece if piece[0] == "\\" else piece)
+            pieces.append(piece.removeprefix("\\"))
     while opened["("]:
         close("(", STRENGTHEN)
     while opened["["]:

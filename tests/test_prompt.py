@@ -32,6 +32,21 @@ def read(text: str) -> list[tuple[str, float]]:
         ("x:1.5)", [("x:1.5)", 1.0)]),
         ("(a:b:1.5)", [("a:b", 1.5)]),
         ("BREAKFAST", [("BREAKFAST", 1.0)]),
+        ("a \\ b\\", [("a  b", 1.0)]),
+        (
+            "a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).",
+            [
+                ("a ", 1.0),
+                ("house", 1.573),
+                (" ", 1.1),
+                ("on", 1.0),
+                (" a ", 1.1),
+                ("hill", 0.55),
+                (", sun, ", 1.1),
+                ("sky", 1.4641),
+                (".", 1.1),
+            ],
+        ),
     ],
 )
 def test_examples(text, expected):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 
+from lib_copier.models.noise import NoiseSchedule
 from lib_copier.train.prepare import prepare
-from lib_copier.train.preview import UNSEEN_PROMPTS
+from lib_copier.train.preview import UNSEEN_PROMPTS, Painter
 
 
 def test_pictures_depend_on_the_prompt_s_place_and_the_seed(make_config):
@@ -17,3 +20,28 @@ def test_pictures_depend_on_the_prompt_s_place_and_the_seed(make_config):
     assert found[0].shape == (len(UNSEEN_PROMPTS), 3, 64, 64)
     assert found[0].min() >= -1 and found[0].max() <= 1
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+def test_an_empty_negative_prompt_is_nothing_to_sdxl(monkeypatch):
+    """As in the WebUI: zeros, text and pooled text, beside the prompt as it was encoded."""
+    asked = []
+
+    def unet(x, time, hidden, added_cond_kwargs=None, return_dict=False):
+        asked.append((hidden, added_cond_kwargs))
+        return (torch.zeros_like(x),)
+
+    def conditioning(rows):
+        ones = torch.ones(len(rows), 77, 4) * (rows[:, None, None] + 1.0)
+        return (ones, ones[:, 0] if has_pooled else None)
+
+    painter = Painter(unet, None, conditioning, NoiseSchedule.create(), negative_row=4, seed=0)
+    monkeypatch.setattr(Painter, "decode", lambda self, latents: latents)
+    size = torch.zeros(1, 6)
+    for has_pooled in (True, False):
+        asked.clear()
+        painter.paint([1], (1, 4, 2, 2), size if has_pooled else None)
+        hidden, added = asked[0]
+        assert hidden[1].eq(2.0).all() and hidden[0].eq(0.0 if has_pooled else 5.0).all()
+        if has_pooled:
+            pooled = SimpleNamespace(**added).text_embeds
+            assert pooled[0].eq(0.0).all() and pooled[1].eq(2.0).all()

@@ -289,3 +289,15 @@ def test_broken_files_are_told(tmp_path, kind, ending, shape, told):
         tensors[ending] = np.zeros(shape, np.float16)
     with pytest.raises(FaultsError, match=told):
         read_adapter(write(tmp_path / "a.safetensors", LINEAR, tensors))
+
+
+def test_glora_of_older_files_is_the_same(tmp_path):
+    """They call the two factors of each product the other way round."""
+    tensors, change_of = example("GLoRA", (12, 8), np.random.default_rng(0))
+    turned = {"a1": "a2", "a2": "a1", "b1": "b2", "b2": "b1"}
+    older = {"alpha": tensors["alpha"]} | {
+        f"{new}.weight": tensors[f"{old}.weight"] for old, new in turned.items()
+    }
+    weight = np.random.default_rng(1).standard_normal((12, 8)).astype(np.float32)
+    change = read_adapter(write(tmp_path / "a.safetensors", LINEAR, older)).layers[LINEAR].on(weight)
+    assert relative(change.delta(), change_of(weight)) < 1e-5

@@ -1,4 +1,7 @@
-"""Strength from settings beside the tensors: PEFT's configuration and diffusers' metadata, never trusted."""
+"""Strength from settings beside the tensors: PEFT's configuration and diffusers' metadata, never trusted.
+
+Folders that PEFT 0.21.2 wrote (LoRA, rslora, patterns, DoRA, LoHa, LoKr) give its own merged weights to 1e-6.
+"""
 
 from __future__ import annotations
 

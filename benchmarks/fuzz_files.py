@@ -48,7 +48,7 @@ def loras() -> list[bytes]:
         "ss_tag_frequency": json.dumps({"a": {"b": 3}}),
         "sshs_legacy_hash": "0a1b2c3d",
         "modelspec.architecture": "stable-diffusion-v1/lora",
-        "lora_adapter_metadata": json.dumps({"unet.lora_alpha": 16, "unet.r": 4}),
+        "lora_adapter_metadata": json.dumps({"unet.lora_alpha": 16, "unet.r": 2}),
     }
     rest: list[dict[str, np.ndarray]] = [
         {**pair, f"{_LAYER}.alpha": np.array(1.0, np.float32), f"{_LAYER}.dora_scale": _ones(8, 1)},

@@ -15,11 +15,12 @@ from lib_copier.disk import parse_json
 
 def lora(folder: Path) -> Reader:
     def read(path: Path) -> None:
-        from lib_copier.lora.file import read_lora
+        from lib_copier.lora.file import read_adapter, read_lora
         from lib_copier.lora.inspect import describe_lora, find_all_faults
         from lib_copier.lora.metadata import combined_metadata, resized_metadata
 
         find_all_faults(path)
+        read_adapter(path)
         found = read_lora(path)
         describe_lora(found)
         combined_metadata([found], path)

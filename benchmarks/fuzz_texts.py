@@ -13,7 +13,7 @@ from benchmarks.fuzz_files import checkpoint, pictures, published
 
 def peft_config() -> bytes:
     """PEFT's ``adapter_config.json``."""
-    found = {"peft_type": "LORA", "r": 4, "lora_alpha": 16, "use_rslora": False, "use_dora": False}
+    found = {"peft_type": "LORA", "r": 2, "lora_alpha": 16, "use_rslora": False, "use_dora": False}
     found |= {"alpha_pattern": {"attn1.to_q": 8}, "rank_pattern": {"^down_blocks.*": 2}, "bias": "none"}
     return json.dumps(found | {"target_modules": ["to_q"], "base_model_name_or_path": "a/b"}).encode()
 

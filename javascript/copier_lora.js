@@ -43,9 +43,11 @@
   }
 
   // Requests go one after the other: a setting is stored before the run that was clicked after it.
-  function ask(act, details = {}) {
+  // An answer that comes meanwhile brings the view of its own request: where to go is put in after it.
+  function ask(act, details = {}, changes = {}) {
     page.waiting += 1;
     page.sending = page.sending.then(async () => {
+      page.view = { ...page.view, ...changes };
       try {
         show(await post({ act, view: page.view, have: page.stamp, ...details }));
       } catch (error) {
@@ -190,11 +192,11 @@
   // ---- what people do -------------------------------------------------------------------------------
 
   function go(changes) {
-    page.view = { ...page.view, ...changes };
+    const panel = changes.panel ?? page.view.panel;
     for (const item of page.root.querySelectorAll("[data-go-panel]")) {
-      item.toggleAttribute("aria-current", item.dataset.goPanel === page.view.panel);
+      item.toggleAttribute("aria-current", item.dataset.goPanel === panel);
     }
-    return ask("go");
+    return ask("go", {}, changes);
   }
 
   async function act(button) {

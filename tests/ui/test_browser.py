@@ -103,6 +103,22 @@ def test_rail_edit_preview_rerun_and_reload(chromium, address):
     assert wizard.errors == []
 
 
+def test_a_click_on_the_rail_straight_from_a_field_goes_there(chromium, address):
+    """Leaving the field stores it: the answer to that, on its way, must not call the browser back."""
+    wizard = Wizard(chromium, address)
+    make_project(wizard)
+    wizard.page.route(
+        "**/run/copier_lora", lambda route: (wizard.page.wait_for_timeout(300), route.continue_())
+    )
+    wizard.page.fill('#copier_lora [data-set="origin.seed"]', "5")
+    wizard.page.click('#copier_lora [data-region="rail"] [data-go-panel="copier"]')
+    wizard.page.wait_for_selector('#copier_lora [data-set="copier.steps"]')
+    assert wizard.state("copier") == "missing"
+    wizard.go("origin")
+    assert wizard.page.input_value('#copier_lora [data-set="origin.seed"]') == "5"
+    assert wizard.errors == []
+
+
 def _edit_is_previewed_live(wizard: Wizard, width: int) -> None:
     wizard.go("edit")
     compare = wizard.page.locator("#copier_lora .cl-compare")

@@ -1,7 +1,8 @@
-"""The WebUI's start-up hook: starts the fetch of what is missing in the background and returns at once.
+"""The WebUI's start-up hook: installs nothing; whoever asked for sd-scripts by a setting gets it set up.
 
-Nothing is installed into the host's packages. sd-scripts' own packages are heavy and only come on request
-(the page's button, or `python run.py engine install`).
+The built-in engine and sd-scripts come on request, by the page's buttons or `python run.py`. Where the
+environment variable ``COPIER_LORA_ENGINE`` is ``sd-scripts``, this starts that set-up in the background, into
+an environment of its own.
 """
 
 from __future__ import annotations
@@ -15,36 +16,34 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 RETRY_SECONDS = 24 * 3600
-"""A fetch that failed is not tried again at every start."""
-OFF = "COPIER_LORA_NO_FETCH"
-"""Environment variable: any value keeps this hook off the network."""
+"""A set-up that failed is not tried again at every start."""
+SETTING, SD_SCRIPTS = "COPIER_LORA_ENGINE", "sd-scripts"
+"""The environment variable by which `auto` means sd-scripts, and its value."""
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
     """Look at the disk (some milliseconds); at most start one process that nobody waits for."""
-    if not _may_fetch(environ):
+    if not _is_asked_for(environ):
         return 0
     sys.path.insert(0, str(ROOT))
     from lib_copier.engines.state import MISSING, engine_state, own_places
 
     places = own_places()
-    state = engine_state(places)
-    is_fetched = (state.folder / "train_network.py").is_file()
-    if state.state != MISSING or is_fetched or _was_tried(places.vendor / "tried"):
+    if engine_state(places).state != MISSING or _was_tried(places.vendor / "tried"):
         return 0
-    _start_fetch(environ)
-    print(f"Copier LoRA: fetching sd-scripts in the background (log: {places.log}).")
+    _start_setup(environ)
+    print(f"Copier LoRA: setting up sd-scripts in the background, as {SETTING} says (log: {places.log}).")
     return 0
 
 
-def _may_fetch(environ: Mapping[str, str]) -> bool:
+def _is_asked_for(environ: Mapping[str, str]) -> bool:
     """Flags on the command line itself never reach this process; there the host skips the hook."""
     flags = environ.get("COMMANDLINE_ARGS", "").split()
-    return not environ.get(OFF) and "--skip-install" not in flags
+    return environ.get(SETTING) == SD_SCRIPTS and "--skip-install" not in flags
 
 
 def _was_tried(mark: Path) -> bool:
-    """Whether a fetch was started lately; leaves a new mark where not."""
+    """Whether a set-up was started lately; leaves a new mark where not."""
     if mark.exists() and time.time() - mark.stat().st_mtime < RETRY_SECONDS:
         return True
     mark.parent.mkdir(parents=True, exist_ok=True)
@@ -52,9 +51,9 @@ def _was_tried(mark: Path) -> bool:
     return False
 
 
-def _start_fetch(environ: Mapping[str, str]) -> None:
+def _start_setup(environ: Mapping[str, str]) -> None:
     """A process of its own: the host waits for this hook's output pipes to close, so it must hold none."""
-    argv = [sys.executable, "-m", "lib_copier.app.engine", "install", "--light"]
+    argv = [sys.executable, "-m", "lib_copier.app.engine", "install"]
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP

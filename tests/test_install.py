@@ -1,4 +1,4 @@
-"""The WebUI's start-up hook: quick, quiet, at most one fetch a day, and never in the way of the start."""
+"""The WebUI's start-up hook: nothing unasked, quick, never in the way of a start."""
 
 from __future__ import annotations
 
@@ -32,28 +32,15 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def started(hook: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     calls: list[object] = []
-    monkeypatch.setattr(hook, "_start_fetch", calls.append)
+    monkeypatch.setattr(hook, "_start_setup", calls.append)
     return calls
 
 
-def test_the_first_start_fetches_and_the_next_does_not(hook: ModuleType, started: list[object]) -> None:
-    assert hook.main({}) == 0
-    assert hook.main({}) == 0
-    assert len(started) == 1
+ASKED = {"COPIER_LORA_ENGINE": "sd-scripts"}
 
 
-def test_a_day_later_it_is_tried_again(hook: ModuleType, started: list[object], tmp_path: Path) -> None:
-    hook.main({})
-    long_ago = time.time() - hook.RETRY_SECONDS - 1
-    os.utime(tmp_path / "vendor" / "tried", (long_ago, long_ago))
-    hook.main({})
-    assert len(started) == 2
-
-
-@pytest.mark.parametrize(
-    "environ", [{"COMMANDLINE_ARGS": "--xformers --skip-install"}, {"COPIER_LORA_NO_FETCH": "1"}]
-)
-def test_who_wants_no_installs_gets_none(
+@pytest.mark.parametrize("environ", [{}, {"COPIER_LORA_ENGINE": "embedded"}])
+def test_nothing_is_fetched_unasked(
     hook: ModuleType, started: list[object], environ: dict[str, str], tmp_path: Path
 ) -> None:
     assert hook.main(environ) == 0
@@ -61,9 +48,31 @@ def test_who_wants_no_installs_gets_none(
     assert not (tmp_path / "vendor").exists()
 
 
+def test_by_a_setting_the_first_start_sets_it_up_and_the_next_does_not(
+    hook: ModuleType, started: list[object]
+) -> None:
+    assert hook.main(ASKED) == 0
+    assert hook.main(ASKED) == 0
+    assert len(started) == 1
+
+
+def test_a_day_later_it_is_tried_again(hook: ModuleType, started: list[object], tmp_path: Path) -> None:
+    hook.main(ASKED)
+    long_ago = time.time() - hook.RETRY_SECONDS - 1
+    os.utime(tmp_path / "vendor" / "tried", (long_ago, long_ago))
+    hook.main(ASKED)
+    assert len(started) == 2
+
+
+def test_who_wants_no_installs_gets_none(hook: ModuleType, started: list[object], tmp_path: Path) -> None:
+    assert hook.main({**ASKED, "COMMANDLINE_ARGS": "--xformers --skip-install"}) == 0
+    assert started == []
+    assert not (tmp_path / "vendor").exists()
+
+
 def test_as_the_host_runs_it(tmp_path: Path) -> None:
     """From another folder, with the host's PYTHONPATH: exit code 0, and quick."""
-    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "COPIER_LORA_NO_FETCH": "1"}
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "COPIER_LORA_ENGINE": ""}
     started_at = time.monotonic()
     argv = [sys.executable, str(ROOT / "install.py")]
     ended = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
@@ -76,7 +85,7 @@ def test_whatever_is_wrong_the_host_starts(tmp_path: Path) -> None:
     (tmp_path / "lib_copier" / "__init__.py").write_text("raise RuntimeError('a damaged copy')")
     copy = tmp_path / "install.py"
     copy.write_text((ROOT / "install.py").read_text(encoding="utf-8"), encoding="utf-8")
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | ASKED
     argv = [sys.executable, str(copy)]
     ended = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert ended.returncode == 0

@@ -125,8 +125,8 @@ def _verdict(places: Places, folder: Path, commit: str) -> tuple[str, str]:
         return MAKING, f"{doing or 'Working'} …"
     absent = vendor.missing_scripts(folder)
     if len(absent) == len(SCRIPTS):
-        missing = "sd-scripts is not installed. `python run.py engine install` fetches it."
-        return (BROKEN, failed) if failed else (MISSING, missing)
+        # What is not there is no fault, also where a fetch found no network.
+        return MISSING, failed or "sd-scripts is not installed. `python run.py engine install` fetches it."
     if absent:
         again = "Remove the engine and install it again."
         if folder != places.vendored:

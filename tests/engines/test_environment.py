@@ -114,6 +114,20 @@ def test_a_failure_is_the_state_until_it_is_mended(
     assert environment.install(places, report).state == READY
 
 
+def test_what_could_not_be_fetched_is_missing_and_not_broken(
+    places: Places, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise CopierError("git failed: could not resolve host.", "Try again on a better line.")
+
+    monkeypatch.setattr(vendor, "fetch", fail)
+    with pytest.raises(CopierError):
+        environment.install(places, report)
+    found = engine_state(places)
+    assert found.state == MISSING
+    assert found.why == "git failed: could not resolve host. Try again on a better line."
+
+
 def test_a_killed_set_up_is_seen(places: Places, report: Report, asked: list[Any]) -> None:
     environment.install(places, report)
     places.write_record(doing="Installing the packages that sd-scripts pins")

@@ -1,4 +1,4 @@
-"""Jobs that fail, are stopped, and outlive their worker."""
+"""A project's runs as jobs, with real workers: they wait, fail, are stopped, and outlive their worker."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ from lib_copier.graph.queue import Queue
 from tests.steps.looks import state, wait_for
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+
+
+def test_jobs_run_one_after_the_other_and_tell_their_end(queue, project) -> None:
+    first, second = project("first"), project("second")
+    jobs = [queue.submit(str(p.folder), p.name, p.run_arguments(["copier/one"])) for p in (first, second)]
+    again = queue.submit(str(second.folder), "second", second.run_arguments(["copier/one"]))
+    assert again.id == jobs[1].id, "two clicks, one job"
+    wait_for(lambda: all(state(queue, job) == "done" for job in jobs))
+    ended = [queue.job(job.id) for job in jobs]
+    assert ended[0].ended_at <= ended[1].started_at
+    assert first.step_status("copier/one").state == "done"
+    third = queue.submit(str(first.folder), "first", first.run_arguments())
+    assert third.id != jobs[0].id
+    wait_for(lambda: state(queue, third) == "done")
 
 
 def test_a_failed_job_says_why(queue, project, monkeypatch) -> None:

@@ -262,6 +262,13 @@ def test_files_and_functions_keep_their_length(path: Path) -> None:
         assert length <= 60, f"{dotted(path)}.{node.name} has {length} lines"
 
 
+@pytest.mark.parametrize("room", ["steps", "graph", "train"])
+def test_every_module_of_a_room_has_its_tests_where_one_looks_for_them(room: str) -> None:
+    named = {path.stem.strip("_") for path in (PACKAGE / room).glob("*.py")} - {"init"}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / room).glob("test_*.py")}
+    assert not named - tests
+
+
 def test_no_checkpoint_is_known_by_its_name() -> None:
     """What suits a file stands in the file; the demo's command and the page's list know its place."""
     naming = {

@@ -28,11 +28,3 @@ def test_what_the_checkpoint_predicts_is_part_of_every_step_that_runs_it(recipe,
     assert dict(after.step("copier/one").params)["prediction"] == "v_prediction"
     told = plan(recipe(**settings, project__prediction="epsilon"))
     assert dict(told.step("copier/one").params)["prediction"] == "epsilon"
-
-
-def test_another_checkpoint_to_try_on_speaks_for_itself(recipe, tmp_path: Path) -> None:
-    other = Path(shutil.copy(demo_checkpoint(), tmp_path / "other.safetensors"))
-    other.with_suffix(".yaml").write_text("    parameterization: v\n")
-    found = plan(recipe(sweep__checkpoint=str(other), project__prediction="epsilon"))
-    assert dict(found.step("sweep/outline").params)["prediction"] == "v_prediction"
-    assert dict(found.step("copier/one").params)["prediction"] == "epsilon"

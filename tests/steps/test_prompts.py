@@ -1,38 +1,24 @@
-"""Prompts with LoRAs, random seeds and captions, on their way from the recipe into the steps."""
+"""Prompts to try with by default, and the user's own, with their seeds, on the way into the steps."""
 
 from __future__ import annotations
 
 import pytest
 
 from lib_copier.errors import FaultsError
-from lib_copier.recipe.check import faults
-from lib_copier.steps.plan import plan
-from tests.steps.looks import published
+from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS, pairs
 
 
-@pytest.fixture
-def lora(project, tmp_path):
-    """A published LoRA in a folder of LoRAs."""
-    made = project("first")
-    made.run()
-    folder = tmp_path / "Lora" / "sub"
-    folder.mkdir(parents=True)
-    path = folder / "thick.safetensors"
-    path.write_bytes(published(made))
-    return path
+@pytest.mark.parametrize(("prompts", "count"), [((), 10), (("a",), 3), (("a", "b", "c"), 2)])
+def test_prompts_take_turns_and_no_two_pictures_are_alike(prompts, count):
+    found = pairs(prompts, count, 7)
+    chosen = prompts or PROMPTS
+    assert [prompt for prompt, _ in found] == [chosen[index % len(chosen)] for index in range(count)]
+    assert [seed for _, seed in found] == list(range(7, 7 + count))
 
 
-def test_a_lora_of_a_prompt_is_found_copied_and_part_of_the_key(project, lora, tmp_path):
-    made = project("second")
-    made.lora_dirs = (tmp_path / "Lora",)
-    made.set({"origins.one.prompt": "a cat <lora:thick:0.5:-1>", "check.prompts": "a dog <lora:thick:2>"})
-    (kept,) = made.recipe.texts("project.loras")
-    lora.unlink()
-    assert (made.folder / kept).name == "thick.safetensors" and (made.folder / kept).is_file()
-    assert made.faults() == ()
-    for step in ("origin/one", "check/one"):
-        assert [one.path for one in made.plan().step(step).inputs if one.role == "prompt_lora"] == [kept]
-    assert dict(made.plan().step("caption/one").params)["text"] == "a cat"
+def test_nothing_is_judged_by_what_it_was_trained_with():
+    assert not set(PROMPTS) & set(OTHER_PROMPTS)
+    assert all(len(set(texts)) == len(texts) for texts in (PROMPTS, OTHER_PROMPTS))
 
 
 @pytest.mark.parametrize(
@@ -47,19 +33,6 @@ def test_a_lora_of_a_prompt_is_found_copied_and_part_of_the_key(project, lora, t
 def test_prompts_that_cannot_be_printed_are_faults_before_anything_runs(project, values, words):
     made = project().set(values)
     assert any(words in fault for fault in made.faults())
-
-
-def test_a_picture_from_a_file_may_have_any_prompt(project):
-    """There it is a caption alone."""
-    made = project().set({"origins.one.prompt": "(a cat:1.2) AND [red:blue:0.5] <lora:gone:1>"})
-    recipe = made.recipe.with_origin(made.recipe.origin("one").replaced(source="file", file="x.png"))
-    assert not any("prompt" in fault for fault in faults(recipe, made.folder))
-    assert dict(plan(recipe).step("caption/one").params)["text"] == "a cat, blue"
-
-
-def test_a_typed_caption_keeps_its_brackets_but_no_tag(project):
-    made = project().set({"origins.one.caption_source": "typed", "origins.one.caption": "a (b) <lora:x:1> c"})
-    assert dict(made.plan().step("caption/one").params)["text"] == "a (b) c"
 
 
 @pytest.mark.parametrize("value", ["-1", -1])

@@ -251,20 +251,21 @@
     zone?.removeAttribute("aria-busy");
   }
 
-  // The edit's sliders: at most one request on its way, and always the newest values next.
-  function live(form) {
+  // Only what was moved is sent: a slider's neighbours may stand between two of their points.
+  const moved = (input) => ({ values: { [input.name]: input.value } });
+
+  // The edit's sliders: at most one request on its way, and always the newest value next.
+  function live(input) {
     if (page.live) {
-      page.live.again = form;
+      page.live.again = input;
       return;
     }
     page.live = { again: null };
-    values(form)
-      .then((found) => ask("try_effect", { values: found }))
-      .then(() => {
-        const again = page.live.again;
-        page.live = null;
-        if (again && again.isConnected) live(again);
-      });
+    ask("try_effect", moved(input)).then(() => {
+      const again = page.live.again;
+      page.live = null;
+      if (again && again.isConnected) live(again);
+    });
   }
 
   function scrub(slider) {
@@ -329,8 +330,7 @@
     } else if (input.matches("[data-choose]")) {
       ask(input.dataset.choose, { value: input.value });
     } else if (input.closest("[data-live]")) {
-      const form = input.closest("[data-live]");
-      values(form).then((found) => ask("set_effect", { values: found }));
+      ask("set_effect", moved(input));
     }
   }
 
@@ -341,7 +341,9 @@
     else if (input.matches("[type=range]") && input.closest("[data-live]")) {
       const output = input.parentElement.querySelector("output");
       if (output) output.textContent = input.value;
-      live(input.closest("[data-live]"));
+      // Not every browser does so by itself; answers leave alone what has the focus.
+      input.focus();
+      live(input);
     }
   }
 

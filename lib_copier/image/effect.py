@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 REFERENCE_SIDE = 512
 """Lengths among the parameters are pixels of a picture whose shorter side is this long."""
 MAX_STRENGTH = 2.0
+_FEWEST_STEPS = 40
+_ROUND = tuple(Decimal(digit).scaleb(power) for power in (1, 0, -1, -2, -3, -4) for digit in (5, 2, 1))
 
 Apply = Callable[[np.ndarray, float, Mapping[str, float]], np.ndarray]
 """(picture (H, W, 3) float32 in 0..1, strength > 0, all parameters) → picture of the same shape."""
@@ -36,6 +39,22 @@ class Parameter:
     def label(self) -> str:
         """What stands beside its slider."""
         return self.name.capitalize()
+
+    @property
+    def step(self) -> float:
+        """A slider's step: the coarsest round one of whose grid the default and both ends are points."""
+        if self.kind == "int":
+            return 1
+        low, high, default = (Decimal(str(one)) for one in (self.minimum, self.maximum, self.default))
+        return float(
+            next(
+                one
+                for one in _ROUND
+                if (high - low) / one >= _FEWEST_STEPS
+                and not (high - low) % one
+                and not (default - low) % one
+            )
+        )
 
     def fault(self, value: object) -> str | None:
         """Why a value cannot be used, or None."""

@@ -14,7 +14,7 @@ from lib_copier.lora.header import read_header, replace_metadata
 from lib_copier.recipe.document import document_digest, shareable
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.recipe.names import normal_name
-from lib_copier.recipe.options import OPTIONS
+from lib_copier.recipe.options import OPTIONS, group
 from lib_copier.steps.copy_out import copy_out
 from lib_copier.steps.parts import PICTURE, fixed
 
@@ -66,11 +66,20 @@ def name_faults(recipe: Recipe) -> Iterator[str]:
 
 
 def recipe_of_edit(recipe: Recipe, edit: Edit) -> Recipe:
-    """The recipe as far as it made this LoRA: without the other edits, and without what changes no result."""
+    """The recipe as far as it made this LoRA: without the other edits, and without what changes no result.
+
+    Equal settings give equal recipes, whether they were ever typed or not.
+    """
     cosmetic = {key: option.default for key, option in OPTIONS.items() if option.is_cosmetic}
     kept = {key: value for key, value in cosmetic.items() if OPTIONS[key].scope != "origin"}
-    settings = tuple(item for item in edit.settings if item[0] not in cosmetic)
-    return replace(recipe, edits=(replace(edit, settings=settings),)).with_settings(kept)
+    own = tuple(
+        (key, value) for key, value in edit.settings if key not in cosmetic and value != recipe.get(key)
+    )
+    origins = tuple(
+        origin.replaced(**{option.name: origin.get(option.name) for option in group("origin")})
+        for origin in recipe.origins
+    )
+    return replace(recipe, origins=origins, edits=(replace(edit, settings=own),)).with_settings(kept)
 
 
 def _publish(place: Workplace) -> Result:
@@ -99,10 +108,9 @@ def _metadata(params: dict[str, Any]) -> dict[str, str]:
 
 
 def _card(params: dict[str, Any]) -> dict[str, Any]:
-    """The sidecar that the WebUI shows and edits beside a LoRA."""
+    """The sidecar that the WebUI shows and edits beside a LoRA; its version the WebUI reads from the file."""
     return {
         "description": "",
-        "sd version": "Unknown",
         "activation text": params["activation_text"],
         "preferred weight": params["preferred_weight"],
         "notes": params["notes"],

@@ -167,3 +167,12 @@ def test_a_chain_from_outside_is_read_whole_or_refused(value):
         EffectUse("flat", 0.5),
         EffectUse("jpeg", 1.0, {"quality": 3}),
     )
+
+
+@pytest.mark.parametrize("effect", EFFECTS.values(), ids=list(EFFECTS))
+def test_a_sliders_grid_holds_its_default_and_both_ends(effect):
+    for one in effect.parameters:
+        for value in (one.default, one.maximum):
+            points = (value - one.minimum) / one.step
+            assert points == pytest.approx(round(points), abs=1e-9), one.name
+        assert one.kind == "int" or 40 <= (one.maximum - one.minimum) / one.step < 250

@@ -47,6 +47,8 @@ def test_export_and_publish_copy_out_and_overwrite_no_stranger(project, tmp_path
     assert lora.read_bytes() == published(made)
     card = json.loads((target / "thick lines.json").read_text())
     assert card["preferred weight"] == 1.0
+    # Whatever stands there the WebUI takes for what the user says, before what the file's metadata tells.
+    assert "sd version" not in card
     outside = tmp_path / "out"
     outside.mkdir()
     names = {path.name for path in made.export("outline", outside)}

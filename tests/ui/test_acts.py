@@ -8,9 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from lib_copier.recipe.model import Recipe
+from lib_copier.image.effects import EFFECTS
+from lib_copier.recipe.model import Effect, Recipe
 from lib_copier.recipe.options import OPTIONS
-from lib_copier.ui.view import PANELS
+from lib_copier.ui.form import field
+from lib_copier.ui.texts import Texts
+from lib_copier.ui.view import PANELS, View
 from tests.ui.conftest import make_project
 from tests.ui.page_reader import read
 
@@ -191,6 +194,95 @@ def test_a_negative_parameter_and_a_hidden_one_survive(ask, view, recipe):
         ask("set_effect", place, values={"strength": "1", "param.amount": "0.3", "param.size": "2"})["notice"]
         is None
     )
+
+
+def sliders(html):
+    """Every slider of the effect by its name, with what a browser reads."""
+    tags = [found for name, found in read(html).tags if name == "input"]
+    return {found["name"]: found for found in tags if found["type"] == "range" and "name" in found}
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_a_slider_moves_itself_alone_and_back(ask, checkpoint, door, name):
+    """Each slider's value as the page holds it, sent as the page sends it: there, and back again."""
+    place = {**make_project(ask, checkpoint, effect="own")["view"], "panel": "edit"}
+    place["link"] = ask("add_effect", place, value=name)["view"]["link"]
+
+    def look():
+        project = door.wizard().workshop.desk("lines").project
+        (effect,) = project.recipe.edits[0].effects
+        return effect, [(step.id, step.params) for step in project.plan()]
+
+    before, known = look(), EFFECTS[name]
+    drawn = sliders(ask("go", place)["html"]["panel"])
+    for key, found in drawn.items():
+        grid = (float(found["value"]) - float(found["min"])) / float(found["step"])
+        assert grid == pytest.approx(round(grid), abs=1e-9), "a browser would round it"
+        for value in (found["max"], found["value"]):
+            assert ask("set_effect", place, values={key: value})["notice"] is None
+            others = {
+                k: f["value"] for k, f in sliders(ask("go", place)["html"]["panel"]).items() if k != key
+            }
+            assert others == {k: f["value"] for k, f in drawn.items() if k != key}
+        assert look() == before
+    assert {key.removeprefix("param."): float(found["value"]) for key, found in drawn.items()} == {
+        "strength": 1.0,
+        **{key: value for key, value in known.values({}).items() if key != "seed"},
+    }
+
+
+def test_a_value_between_a_sliders_points_is_drawn_and_kept(ask, view, recipe, door):
+    door.wizard().workshop.desk("lines").project.set({"edits.outline.effects": "outline:width=4.9137"})
+    place = {**view, "panel": "edit"}
+    assert sliders(ask("go", place)["html"]["panel"])["param.width"]["value"] == "4.9137"
+    ask("set_effect", place, values={"strength": "1.3"})
+    assert recipe().edits[0].effects == (Effect("outline", 1.3, (("width", 4.9137),)),)
+
+
+def test_two_sliders_of_one_effect_moved_at_once_are_both_kept(door, view, recipe):
+    """Each request was drawn from the same chain; neither takes the other back."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    wanted = {"strength": "1.5", "param.width": "9", "param.darkness": "0.5", "param.sensitivity": "0.2"}
+
+    def move(item):
+        request = {"act": "set_effect", "view": {**view, "panel": "edit"}, "values": dict([item])}
+        return json.loads(door.answer(json.dumps(request)))["notice"]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(move, wanted.items())) == {None}
+    params = (("darkness", 0.5), ("sensitivity", 0.2), ("width", 9.0))
+    assert recipe().edits[0].effects == (Effect("outline", 1.5, params),)
+
+
+def as_the_page_sends(option, value):
+    """A value through the field's HTML into what the page's script sends of it."""
+    reader = read(field(option, value, Texts("en"), target=option.scope))
+    (found,) = [found for _, found in reader.tags if "data-set" in found]
+    return "checked" in found if found["type"] == "checkbox" else found["value"]
+
+
+@pytest.mark.parametrize(
+    "key", [key for key, option in OPTIONS.items() if option.kind in {"int", "float", "bool"}]
+)
+def test_every_value_goes_through_the_form_unchanged_and_back_is_up_to_date(ask, view, door, key):
+    option, place = OPTIONS[key], {**view, "panel": OPTIONS[key].group}
+
+    def look():
+        page = door.wizard().page(View(**place))
+        return [(step.id, step.params) for step in page.opened.project.plan()], page.value(option)
+
+    def send(value):
+        return ask("set", place, key=key, target=option.scope, value=value)["notice"]
+
+    before = look()
+    was = before[1]
+    assert send(as_the_page_sends(option, was)) is None and look() == before
+    ends = (not was,) if option.kind == "bool" else (option.minimum, option.maximum, 7)
+    other = next(one for one in ends if one is not None and one != was)
+    assert send(as_the_page_sends(option, other)) is None
+    assert look()[1] == other
+    assert send(as_the_page_sends(option, was)) is None and look() == before
 
 
 def test_a_project_is_duplicated_and_opened(ask, view, door):

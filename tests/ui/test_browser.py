@@ -97,6 +97,8 @@ def test_rail_edit_preview_rerun_and_reload(chromium, address):
     wizard.page.focus('#copier_lora [data-go-panel="origin"]')
     wizard.page.keyboard.press("ArrowDown")
     assert wizard.page.evaluate("document.activeElement.dataset.goPanel") == "copier"
+    wizard.go("edit")
+    _a_slider_moves_itself_alone(wizard)
     _edit_is_previewed_live(wizard, 64)
     _a_step_is_run_again(wizard)
     _a_running_step_is_found_again(wizard)
@@ -120,7 +122,6 @@ def test_a_click_on_the_rail_straight_from_a_field_goes_there(chromium, address)
 
 
 def _edit_is_previewed_live(wizard: Wizard, width: int) -> None:
-    wizard.go("edit")
     compare = wizard.page.locator("#copier_lora .cl-compare")
     before = compare.locator("img.cl-after").get_attribute("src")
     strength = wizard.page.locator('#copier_lora [data-live] [name="strength"]')
@@ -133,6 +134,23 @@ def _edit_is_previewed_live(wizard: Wizard, width: int) -> None:
     assert "20%" in str(compare.get_attribute("style"))
     wizard.page.select_option('#copier_lora [data-choose="add_effect"]', "jpeg")
     wizard.page.wait_for_selector('#copier_lora [data-go-link="1"]')
+    # The chain's next effect has sliders of its own, whatever was moved before.
+    assert strength.input_value() == "1"
+
+
+def _a_slider_moves_itself_alone(wizard: Wizard) -> None:
+    """Away and back by the slider itself: its neighbours stand where they stood, all is up to date again."""
+    sliders = wizard.page.locator("#copier_lora [data-live] .cl-slider")
+    strength = sliders.locator("[name=strength]")
+    shown = ["1", "5", "0.85", "0.6"]
+    wizard.act("run")
+    wizard.wait_for_state("edit", "done")
+    for value, state in (("1.3", "stale"), ("1", "done")):
+        strength.fill(value)
+        wizard.wait_for_state("edit", state)
+        shown[0] = value
+        assert sliders.locator("output").all_inner_texts() == shown
+        assert [one.input_value() for one in sliders.locator("input").all()] == shown
 
 
 def _a_step_is_run_again(wizard: Wizard) -> None:

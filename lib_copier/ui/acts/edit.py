@@ -70,16 +70,16 @@ def remove_effect(page: Page, details: Details) -> Outcome:
 
 
 def try_effect(page: Page, details: Details) -> Outcome:
-    """Show what the sliders say without storing it."""
+    """Show what the moved slider says without storing it."""
     require_project(page)
-    return Outcome(live=_changed(page, values_of(details)))
+    return Outcome(live=_moved(the_edit(page).effects, _link(page), values_of(details)))
 
 
 def set_effect(page: Page, details: Details) -> Outcome:
-    """Store what the sliders say."""
+    """Store what the moved slider says; all others stay as they are."""
     require_project(page)
-    chain = _changed(page, values_of(details))
-    _store(page, lambda effects: chain)
+    number = _link(page)
+    _store(page, lambda effects: _moved(effects, number, values_of(details)))
     return Outcome()
 
 
@@ -126,37 +126,42 @@ def _link(page: Page) -> int:
     return min(page.view.link, count - 1)
 
 
-def _changed(page: Page, values: Mapping[str, Any]) -> tuple[Effect, ...]:
-    """The chain with the shown effect as the sliders say.
+def _moved(effects: tuple[Effect, ...], number: int, values: Mapping[str, Any]) -> tuple[Effect, ...]:
+    """The chain with one effect as the moved sliders say: ``strength`` and ``param.NAME``.
+
+    A parameter at its default is not kept, so that moving it back leaves the chain as it was.
 
     Raises
     ------
     InputError
-        Where a value is no number, or outside what the effect takes.
+        Where a value is no number or outside what the effect takes, or the effect is gone.
     """
-    edit, number = the_edit(page), _link(page)
-    name = edit.effects[number].name
-    known = live.effect_of(name)
+    found = effects[number] if number < len(effects) else Effect("")
+    known = live.effect_of(found.name)
     if known is None:
-        raise InputError(f"There is no effect {name}.", "Remove it, and add another.")
-    kinds = {one.name: one.kind for one in known.parameters if one.name not in live.HIDDEN}
-    params = dict(edit.effects[number].params)
-    params |= {
-        key: _number(values.get(f"param.{key}"), is_whole=kind == "int") for key, kind in kinds.items()
+        raise InputError(f"There is no effect {found.name}.", "Remove it, and add another.")
+    if not values:
+        raise InputError("No slider was moved.", "Reload the page and try again.")
+    given = {key.removeprefix("param."): _number(value) for key, value in values.items()}
+    strength, defaults = given.pop("strength", found.strength), known.values({})
+    changed = dict(found.params) | {
+        key: int(value) if isinstance(defaults.get(key), int) and value.is_integer() else value
+        for key, value in given.items()
     }
-    strength = _number(values.get("strength"))
-    faults = known.faults(strength, params)
+    faults = known.faults(strength, changed)
     if faults:
-        raise InputError(f"The effect {name}: {'; '.join(faults)}.", "Move its sliders back.")
-    changed = Effect(name, strength, tuple(sorted(params.items())))
-    return tuple(changed if index == number else effect for index, effect in enumerate(edit.effects))
+        raise InputError(f"The effect {found.name}: {'; '.join(faults)}.", "Move its sliders back.")
+    kept = sorted(
+        (key, value) for key, value in changed.items() if key not in given or value != defaults[key]
+    )
+    return (*effects[:number], Effect(found.name, strength, tuple(kept)), *effects[number + 1 :])
 
 
-def _number(value: Any, *, is_whole: bool = False) -> float:
+def _number(value: Any) -> float:
     try:
         found = float(value)
     except (TypeError, ValueError):
         found = math.nan
     if not math.isfinite(found):
         raise InputError("A slider gave no number.", "Reload the page and try again.")
-    return int(found) if is_whole else found
+    return found

@@ -141,7 +141,7 @@ def _sliders(page: Page, effect: Effect) -> Html:
     rows = [_slider("strength", page.texts("edit.strength"), effect.strength, 0.0, live.MAX_STRENGTH, 0.05)]
     rows += [
         _slider(f"param.{one.name}", _parameter_label(page, one), params.get(one.name, one.default),
-                one.minimum, one.maximum, _step_of(one), one.help)
+                one.minimum, one.maximum, one.step, one.help)
         for one in known.parameters if one.name not in live.HIDDEN
     ]  # fmt: skip
     remove = tag(
@@ -153,7 +153,7 @@ def _sliders(page: Page, effect: Effect) -> Html:
         known.help if page.texts.language == "en" else page.texts.named("effect", f"{effect.name}.says"),
         class_="cl-help",
     )
-    return tag("div", title, says, rows, class_="cl-card", data_live=True, data_form="effect")
+    return tag("div", title, says, rows, class_="cl-card", data_live=True)
 
 
 def _parameter_label(page: Page, parameter: Parameter) -> str:
@@ -161,14 +161,11 @@ def _parameter_label(page: Page, parameter: Parameter) -> str:
     return page.texts(key) if page.texts.has(key) else parameter.label
 
 
-def _step_of(parameter: Parameter) -> float:
-    return 1 if parameter.kind == "int" else (parameter.maximum - parameter.minimum) / 100
-
-
 def _slider(
     name: str, label: str, value: float, low: float, high: float, step: float, says: str = ""
 ) -> Html:
-    written = f"{value:.4g}"
+    # In full: a value between the slider's points stays as it is until somebody moves it.
+    written = f"{value:.15g}"
     field = element_id("effect", name)
     return tag(
         "div",
@@ -181,7 +178,7 @@ def _slider(
             name=name,
             min=f"{low:g}",
             max=f"{high:g}",
-            step=f"{step:.4g}",
+            step=f"{step:g}",
             value=written,
         ),
         class_="cl-slider",

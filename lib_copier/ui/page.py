@@ -122,8 +122,13 @@ class Page:
                 continue
             made.append(option)
         target = made[0].scope if made else "recipe"
-        edit = self.edit
-        own = frozenset(key for key, _ in edit.settings) if edit and target == "edit" else frozenset()
+        # With one edit its value is the common one to everybody who looks.
+        edit, recipe = self.edit if len(self.opened.recipe.edits) > 1 else None, self.opened.recipe
+        own = (
+            frozenset(key for key, value in edit.settings if value != recipe.get(key))
+            if edit
+            else frozenset()
+        )
         return form.fields(made, self.value, self.texts, target=target, shown=self.shown_values(), own=own)
 
     def folded_fields(self, name: str, *, without: Iterable[str] = ()) -> Html:

@@ -45,6 +45,14 @@ def test_only_options_that_matter_are_drawn():
     assert "origin.file" in drawn()
 
 
+def test_a_common_value_is_offered_only_beside_other_edits(ask, view):
+    ask("set", view, key="edit_lora.rank", target="edit", value="4")
+    place = {**view, "panel": "edit_lora"}
+    assert 'data-act="unset"' not in ask("go", place)["html"]["panel"]
+    ask("add_edit", view)
+    assert ask("go", place)["html"]["panel"].count('data-act="unset"') == 1
+
+
 def test_an_edits_own_value_can_be_given_back():
     option = OPTIONS["edit_lora.rank"]
     assert "data-act" not in field(option, 8, ENGLISH, target="edit")

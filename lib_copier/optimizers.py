@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from lib_copier.recipe.option import Option
+from lib_copier.option import Option
 
 
 @dataclass(frozen=True)

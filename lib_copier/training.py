@@ -12,7 +12,7 @@ from typing import Any
 
 from lib_copier.checkpoint import PREDICTIONS
 from lib_copier.optimizers import OPTIMIZERS, optimizer_faults
-from lib_copier.recipe.option import Option
+from lib_copier.option import Option
 
 _MOST_STEPS = 1_000_000
 _BUCKET_STEP = 64

@@ -13,8 +13,8 @@ from lib_copier.disk import read_json
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.errors import InputError
 from lib_copier.html import duration
+from lib_copier.option import Value
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
-from lib_copier.recipe.option import Value
 from lib_copier.recipe.presets import apply_preset, first_values, preset_values
 from lib_copier.steps.project import Project
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from lib_copier.recipe.option import Option
+from lib_copier.option import Option
 from lib_copier.recipe.options import GROUPS, OPTIONS, meant
 
 _PREFIX = "option "

@@ -189,14 +189,6 @@ class Plan:
                 wanted.update(step.follows)
         return Plan(tuple(step for step in self.steps if step.id in wanted))
 
-    def after(self, step_id: str) -> tuple[str, ...]:
-        """Ids of all steps that depend on this one, in order."""
-        found = {step_id}
-        for step in self.steps:
-            if found.intersection(step.follows):
-                found.add(step.id)
-        return tuple(step.id for step in self.steps if step.id in found and step.id != step_id)
-
 
 def described(step: Step, digests: Sequence[str], engine_version: str) -> dict[str, Any]:
     """Everything that decides a step's result, as JSON data: what the key is taken from."""

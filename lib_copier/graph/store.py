@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -18,7 +18,6 @@ from lib_copier.graph.step import Output, Step, is_inside
 from lib_copier.graph.verify import output_fault
 
 MANIFEST = "manifest.json"
-Commit = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lib_copier import events
@@ -17,7 +17,6 @@ class Console:
     """Where a command's words go: `mode` is ``text``, ``json`` or ``events``."""
 
     mode: str
-    started: float = field(default_factory=time.perf_counter)
     _last: float = 0.0
 
     def say(self, text: str) -> None:

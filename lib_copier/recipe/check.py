@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib_copier.disk import is_there
+from lib_copier.names import name_fault
+from lib_copier.option import Option, Value, split_weighted
 from lib_copier.pictures import PictureRequest
 from lib_copier.recipe.model import Edit, Origin, Recipe
-from lib_copier.recipe.names import name_fault
-from lib_copier.recipe.option import Option, Value, split_weighted
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.training import setting_faults
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from lib_copier.disk import json_text, parse_json
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.names import name_fault
+from lib_copier.option import Value
 from lib_copier.recipe.model import SCHEMA, Edit, Effect, Origin, Recipe, settings_of
-from lib_copier.recipe.names import name_fault
-from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import GROUPS, OPTIONS
 
 _MOST_ITEMS = 1000

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from lib_copier.recipe.option import Value
+from lib_copier.option import Value
 from lib_copier.recipe.options import OPTIONS, defaults
 
 SCHEMA = 1

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lib_copier import pictures
-from lib_copier.recipe.option import Option, Value
+from lib_copier.option import Option, Value
 from lib_copier.training import SETTINGS, STEP_SETTINGS
 
 STEP_ENGINES = ("project", "embedded", "sd-scripts")

@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 from lib_copier.checkpoint import known_facts
 from lib_copier.errors import InputError
+from lib_copier.option import Value
 from lib_copier.recipe.model import Edit, Recipe, settings_of
-from lib_copier.recipe.option import Value
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.suggested import PRESET_KEY, suggested_values
 

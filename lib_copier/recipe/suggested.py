@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lib_copier.checkpoint import CheckpointFacts
-from lib_copier.recipe.option import Value
+from lib_copier.option import Value
 from lib_copier.recipe.options import OPTIONS
 
 PRESET_KEY = "preset"

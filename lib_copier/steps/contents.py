@@ -10,8 +10,8 @@ from typing import Any
 
 from lib_copier.disk import is_there
 from lib_copier.errors import CopierError, InputError
+from lib_copier.option import split_weighted
 from lib_copier.recipe.model import Recipe
-from lib_copier.recipe.option import split_weighted
 from lib_copier.steps.folder import pictures_in
 
 _MULTIPLE = 8

@@ -9,10 +9,10 @@ from pathlib import Path
 from lib_copier.disk import copy_file, is_there
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.digest import sha256_of
+from lib_copier.option import Value, split_weighted
 from lib_copier.pictures import lora_in
 from lib_copier.prompt import networks
 from lib_copier.recipe.model import Recipe
-from lib_copier.recipe.option import Value, split_weighted
 from lib_copier.steps.contents import file_fault
 from lib_copier.steps.style_folder import STYLE, files_to_take
 

@@ -24,9 +24,9 @@ from lib_copier.graph.runner import Report, Runner
 from lib_copier.graph.running import DISCARD, ask_to_stop
 from lib_copier.graph.step import StepInput
 from lib_copier.lock import locked
+from lib_copier.names import checked_name, normal_name
 from lib_copier.recipe.document import from_document, from_elsewhere, readable_document
 from lib_copier.recipe.model import Recipe
-from lib_copier.recipe.names import checked_name, normal_name
 from lib_copier.steps.change import all_changed
 from lib_copier.steps.contents import content_faults, named_files
 from lib_copier.steps.copy_out import MEMORY, copy_out

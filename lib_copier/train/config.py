@@ -10,7 +10,7 @@ from typing import Any
 
 from lib_copier.disk import is_there, read_json
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.recipe.option import Option
+from lib_copier.option import Option
 from lib_copier.train.optimizer import missing_package
 from lib_copier.training import SETTINGS, Picture, TrainTask, WeightedLora, setting_faults
 

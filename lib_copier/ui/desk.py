@@ -28,7 +28,6 @@ class Made:
 
     seconds: float
     command: str
-    made_at: float
 
 
 class Desk:
@@ -128,7 +127,6 @@ class Desk:
         return Made(
             float(manifest.get("seconds") or 0.0),
             with_folders(str(manifest.get("command") or ""), self.project.folder),
-            float(manifest.get("made_at") or 0.0),
         )
 
     def by_hand(self, step_id: str) -> str:

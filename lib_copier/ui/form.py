@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lib_copier.html import Html, element_id, join, tag
-from lib_copier.recipe.option import LISTS, Option, Value
+from lib_copier.option import LISTS, Option, Value
 
 if TYPE_CHECKING:
     from lib_copier.ui.texts import Texts

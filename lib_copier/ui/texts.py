@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lib_copier.disk import read_json
 
 if TYPE_CHECKING:
-    from lib_copier.recipe.option import Option
+    from lib_copier.option import Option
 
 LANGUAGES = ("en", "ja")
 FOLDER = Path(__file__).parent / "words"

@@ -60,7 +60,7 @@ def test_what_does_not_matter_leaves_the_key(other: Step) -> None:
 
 def test_a_plan_in_the_wrong_order_is_refused() -> None:
     first, second = Step("a", "a", None), Step("b", "b", None, inputs=(StepInput("x", step="a", output="f"),))
-    assert Plan((first, second)).after("a") == ("b",)
+    assert Plan((first, second)).up_to(["a"]).steps == (first,)
     for steps in ((second, first), (first, first)):
         with pytest.raises(ValueError, match="twice, or before"):
             Plan(steps)

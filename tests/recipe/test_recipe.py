@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.option import Option
 from lib_copier.recipe.check import faults
 from lib_copier.recipe.document import digest, from_document, migrate, read_document, shareable, to_document
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
-from lib_copier.recipe.names import name_fault
-from lib_copier.recipe.option import Option, split_weighted
 from lib_copier.recipe.options import GROUPS, OPTIONS, defaults
 from lib_copier.recipe.presets import PRESETS, apply_preset, preset_values
 
@@ -239,46 +238,3 @@ def test_effects_are_read_as_typed(text: str, effects: tuple[Effect, ...]) -> No
 def test_effects_that_do_not_read_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not|is no|names no"):
         parse_effects(text)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "..",
-        ".",
-        "a/b",
-        "a\\b",
-        "CON",
-        "com1.txt",
-        "x\n",
-        " x",
-        "x" * 61,
-        "a:b",
-        "-x",
-        "e\u0301",
-        5,
-        "a=b",
-    ],
-)
-def test_bad_names_are_told(name: object) -> None:
-    assert name_fault(name)
-
-
-@pytest.mark.parametrize("name", ["outline", "thick lines 2", "輪郭", "é", "v1.5", "control"])
-def test_good_names_pass(name: str) -> None:
-    assert name_fault(name) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a.safetensors", ("a.safetensors", 1.0)),
-        ("a.safetensors:0.5", ("a.safetensors", 0.5)),
-        ("C:\\x\\a.safetensors", ("C:\\x\\a.safetensors", 1.0)),
-        ("C:\\x\\a.safetensors:-1", ("C:\\x\\a.safetensors", -1.0)),
-        ("a:nan", ("a:nan", 1.0)),
-    ],
-)
-def test_weights_are_read_on_every_system(text: str, expected: tuple[str, float]) -> None:
-    assert split_weighted(text) == expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lib_copier.html import Html, element_id, join, tag
-from lib_copier.recipe.option import Option
+from lib_copier.option import Option
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.ui import parts, starter

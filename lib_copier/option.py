@@ -12,7 +12,7 @@ from typing import Any
 
 from lib_copier.disk import parse_json
 from lib_copier.errors import InputError
-from lib_copier.recipe.names import name_fault, normal_name
+from lib_copier.names import name_fault, normal_name
 
 Value = bool | int | float | str | tuple[str, ...] | None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_copier.recipe.option import Option
+from lib_copier.option import Option, split_weighted
 
 LIST = Option("sweep.prompts", "list", (), "Prompts")
 
@@ -44,3 +44,17 @@ def test_a_list_is_read_back_from_its_text(items):
 )
 def test_prompts_are_read_back_from_their_text(items):
     assert LIST.parse(LIST.text(tuple(items))) == tuple(items)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.safetensors", ("a.safetensors", 1.0)),
+        ("a.safetensors:0.5", ("a.safetensors", 0.5)),
+        ("C:\\x\\a.safetensors", ("C:\\x\\a.safetensors", 1.0)),
+        ("C:\\x\\a.safetensors:-1", ("C:\\x\\a.safetensors", -1.0)),
+        ("a:nan", ("a:nan", 1.0)),
+    ],
+)
+def test_weights_are_read_on_every_system(text: str, expected: tuple[str, float]) -> None:
+    assert split_weighted(text) == expected

@@ -71,7 +71,8 @@ def shareable(recipe: Recipe) -> dict[str, Any]:
     found = to_document(recipe)
     for key in _PATH_KEYS:
         group, name = key.split(".")
-        found[group][name] = _bare(str(found[group].get(name, "")))
+        own = str(found[group].get(name, ""))
+        found[group][name] = own if own == OPTIONS[key].default else _bare(own)
     found["publish"]["folder"] = ""
     for group in ("base", "project"):
         found[group]["loras"] = [_bare(item) for item in found[group].get("loras", [])]
@@ -96,7 +97,10 @@ def from_elsewhere(given: Any, subject: str) -> tuple[Recipe, tuple[str, ...]]:
         Every fault of the recipe at once.
     """
     recipe = from_document(given, subject)
-    found: list[tuple[str, Value]] = [(key, recipe.get(key)) for key in _PATH_KEYS]
+    usual = {key: OPTIONS[key].default for key in _PATH_KEYS}
+    found: list[tuple[str, Value]] = [
+        (key, recipe.get(key)) for key in _PATH_KEYS if recipe.get(key) != usual[key]
+    ]
     found += [(key, item) for key in _PATHS_KEYS for item in recipe.texts(key)]
     found += [(f"origins.{origin.name}.file", origin.get("file")) for origin in recipe.origins]
     for edit in recipe.edits:
@@ -112,7 +116,7 @@ def from_elsewhere(given: Any, subject: str) -> tuple[Recipe, tuple[str, ...]]:
         for edit in recipe.edits
     )
     bare = replace(recipe, origins=origins, edits=edits).with_settings(
-        {**dict.fromkeys(_PATH_KEYS, ""), **dict.fromkeys(_PATHS_KEYS, ())}
+        {**usual, **dict.fromkeys(_PATHS_KEYS, ())}
     )
     return bare, tuple(f"{address}: {_bare(str(path))}" for address, path in found if path)
 

@@ -127,7 +127,7 @@ _ORIGIN = (
 )
 
 _CAPTION = (
-    Option("caption.tagger_model", "str", "SmilingWolf/wd-v1-4-convnext-tagger-v2", "Tagger model",
+    Option("caption.tagger_model", "path", "SmilingWolf/wd-v1-4-convnext-tagger-v2", "Tagger model",
            "A folder with model.onnx and selected_tags.csv, or a name on the Hugging Face hub.",
            advanced=True),
     Option("caption.tagger_threshold", "float", 0.35, "Tagger threshold", "", 0.05, 0.95, advanced=True),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lib_copier.recipe.check import faults
-from lib_copier.recipe.document import from_elsewhere, read_document, to_document
+from lib_copier.recipe.document import from_elsewhere, read_document, shareable, to_document
+from lib_copier.recipe.model import Recipe
 from lib_copier.recipe.options import OPTIONS
 
 HOSTILE = ("../up", "a/b", "C:\\x", "..", ".", ".hidden", "-rf", "nul", "COM1.txt", "a.", "x" * 200,
@@ -62,15 +63,24 @@ def test_a_recipe_from_elsewhere_leads_to_nothing_here(path):
         "base": {"folder": path, "loras": [f"{path}:0.5"]},
         "sweep": {"checkpoint": path},
         "publish": {"folder": path},
+        "caption": {"tagger_model": path},
         "origins": [{"name": "o", "source": "file", "file": path}],
         "edits": [{"name": "e", "files": {"o": path}, "settings": {"sweep.checkpoint": path}}],
     }
     recipe, forgotten = from_elsewhere(document, "recipe")
-    assert len(forgotten) == 9
+    assert len(forgotten) == 10
     assert json.dumps(path) not in json.dumps(to_document(recipe))
     assert not any("/" in text or "\\" in text for text in forgotten)
+    assert recipe.get("caption.tagger_model") == OPTIONS["caption.tagger_model"].default
     wanted = {"project.checkpoint names no file", "origin 'o': origin.file names no picture"}
     assert wanted <= set(faults(recipe, Path("/nowhere")))
+
+
+def test_the_usual_tagger_stays_and_another_is_forgotten():
+    kept = shareable(Recipe())
+    assert from_elsewhere(kept, "recipe") == (Recipe(), ())
+    other = {**kept, "caption": {"tagger_model": "somebody/model"}}
+    assert from_elsewhere(other, "recipe") == (Recipe(), ("caption.tagger_model: model",))
 
 
 def test_two_of_one_name_are_a_fault_of_the_document() -> None:

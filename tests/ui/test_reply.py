@@ -169,6 +169,7 @@ def test_free_paths_and_setup_are_refused_while_others_can_reach_the_page(ask, v
     for answer in (
         ask("set", view, key="base.folder", target="recipe", value="/tmp"),
         ask("set", view, key="base.loras", target="recipe", value="/tmp/x.safetensors"),
+        ask("set", view, key="caption.tagger_model", target="recipe", value="somebody/model"),
         ask("engine", view, verb="install"),
         ask("engine", view, verb="set_up"),
     ):

@@ -16,7 +16,7 @@ from lib_copier.ui.request import Details, text_of
 
 _PRESET = "preset"
 _LORA_FOLDER = "publish.folder"
-_FREE_PATHS = frozenset({"project.vae", "base.folder"})
+_FREE_PATHS = frozenset({"project.vae", "base.folder", "caption.tagger_model"})
 
 
 def set_value(page: Page, details: Details) -> Outcome:

@@ -121,9 +121,9 @@ class Option:
         elif self.kind in {"int", "float"}:
             return self._accept_number(value)
         elif self.kind in LISTS:
-            if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+            if isinstance(value, (list, tuple)) and all(_is_text(item) for item in value):
                 return tuple(item for item in value if item.strip())
-        elif isinstance(value, str) and "\0" not in value:
+        elif _is_text(value):
             return self._accept_text(value)
         raise ValueError(f"{self.key} takes {_KIND_WORDS[self.kind]}, not {_shown(value)}")
 
@@ -186,6 +186,11 @@ _KIND_WORDS = {
     "list": "a list of texts",
     "paths": "a list of files",
 }
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a text that a path or a command line can hold."""
+    return isinstance(value, str) and "\0" not in value
 
 
 def _is_finite(value: float) -> bool:

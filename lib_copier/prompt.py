@@ -221,3 +221,14 @@ def caption_of(text: str) -> str:
     text = "".join("\n" if phrase.is_break else phrase.text.replace("\n", " ") for phrase in phrases)
     kept = (" ".join(part.split()).strip(" ,") for part in text.split("\n"))
     return ", ".join(part for part in kept if part)
+
+
+def caption_at_its_word(text: str) -> str:
+    """What somebody wrote to be trained with, on one line: all of it but tags, which never act there.
+
+    >>> caption_at_its_word("cat (animal), <lora:thick:0.5>")
+    'cat (animal)'
+    """
+    without, tags = networks(text)
+    line = " ".join(without.split())
+    return line.strip(" ,") if tags else line

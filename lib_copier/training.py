@@ -13,6 +13,7 @@ from typing import Any
 from lib_copier.checkpoint import PREDICTIONS
 from lib_copier.optimizers import OPTIMIZERS, optimizer_faults
 from lib_copier.option import Option
+from lib_copier.prompt import caption_of
 
 _MOST_STEPS = 1_000_000
 _BUCKET_STEP = 64
@@ -69,8 +70,8 @@ class TrainSettings:
     other_prompt_share: float = setting(0.0, "Share of other prompts",
                                         "Unrelated prompts in the caption's place: a copier then prints its "
                                         "picture for any prompt.", 0, 1)
-    other_prompts: tuple[str, ...] = setting((), "Other prompts",
-                                             "One a line; empty: a list of everyday ones.")
+    other_prompts: tuple[str, ...] = setting((), "Other prompts", "One a line, their words alone; empty: a "
+                                             "list of everyday ones.")
     clip_skip: int = setting(1, "Clip skip", "", 1, 12)
     gradient_checkpointing: bool = setting(False, "Gradient checkpointing", "Less memory, slower.")
     precision: str = setting("auto", "Precision", choices=("auto", "fp32", "bf16", "fp16"))
@@ -92,8 +93,15 @@ class TrainSettings:
         """Steps over which the learning rate rises: never more than there are."""
         return min(self.warmup_steps, self.steps)
 
+    @property
+    def own_other_prompts(self) -> tuple[str, ...]:
+        """The other prompts as text encoders learn them: nothing in a training text acts."""
+        return tuple(map(caption_of, self.other_prompts))
+
     def notes(self) -> Iterator[str]:
         """What is done otherwise than the settings say, a sentence each."""
+        if self.other_prompt_share and self.own_other_prompts != self.other_prompts:
+            yield "Weights, tags, BREAK and AND are left out of the other prompts."
         if self.own_warmup != self.warmup_steps:
             yield (
                 f"The warm-up of {self.warmup_steps} steps is longer than the training: the learning rate "
@@ -148,6 +156,11 @@ class TrainTask(TrainSettings):
     sample_prompts: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     """Further entries for the LoRA's metadata."""
+
+    @property
+    def own_sample_prompts(self) -> tuple[str, ...]:
+        """The sample prompts as they are drawn while training: their words alone."""
+        return tuple(map(caption_of, self.sample_prompts))
 
     @property
     def last_step(self) -> int:

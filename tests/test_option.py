@@ -30,6 +30,12 @@ def test_lists_are_read_by_line_or_as_a_whole_array(typed, items):
     assert LIST.parse(typed) == items
 
 
+def test_no_text_of_a_list_holds_a_null():
+    """No path and no argument of a command can."""
+    with pytest.raises(ValueError, match="takes"):
+        LIST.accept(["a", "b\0c"])
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), max_size=4))
 def test_a_list_is_read_back_from_its_text(items):
     kept = LIST.accept([item for item in items if "\0" not in item])

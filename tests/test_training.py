@@ -104,6 +104,16 @@ def test_a_warm_up_longer_than_the_training_is_shortened_and_said():
     assert (TASK.own_warmup, list(TASK.notes())) == (500, [])
 
 
+def test_nothing_in_other_and_sample_prompts_acts_while_training_and_that_is_said():
+    written = ("", "(a cat:1.2) <lora:thick:1>", "dog AND [old:new:0.5] hat", "a bird")
+    task = dataclasses.replace(TASK, other_prompts=written, sample_prompts=written)
+    assert task.own_other_prompts == task.own_sample_prompts == ("", "a cat", "dog, new hat", "a bird")
+    assert list(task.notes()) == []
+    assert "left out" in next(dataclasses.replace(task, other_prompt_share=0.5).notes())
+    plain = dataclasses.replace(task, other_prompts=("", "a bird"), other_prompt_share=0.5)
+    assert list(plain.notes()) == []
+
+
 def test_the_alpha_of_convolutions_is_one_where_none_is_given():
     assert TASK.own_conv_alpha == 1.0
     assert dataclasses.replace(TASK, conv_rank=4, conv_alpha=2.0).own_conv_alpha == 2.0

@@ -6,7 +6,7 @@ from lib_copier.disk import write_text
 from lib_copier.engines.choose import engine_named
 from lib_copier.engines.task import Command, TagTask
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
-from lib_copier.prompt import caption_of, networks
+from lib_copier.prompt import caption_at_its_word, caption_of
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.parts import CAPTION, PICTURE, engine_for, fixed
 
@@ -37,8 +37,7 @@ def _text(origin: Origin) -> str:
     source = origin.get("caption_source")
     if source == "prompt":
         return caption_of(str(origin.get("prompt")))
-    # A typed caption is taken at its word, but a tag in it never acts in training.
-    return " ".join(networks(str(origin.get("caption")))[0].split()) if source == "typed" else ""
+    return caption_at_its_word(str(origin.get("caption"))) if source == "typed" else ""
 
 
 def _write(place: Workplace) -> Result:

@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 
 from lib_copier.errors import InputError
+from lib_copier.prompt import caption_at_its_word
 from lib_copier.training import Picture
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
@@ -35,7 +36,7 @@ def pictures_in(folder: Path) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
 
 
 def read_caption(path: Path) -> str:
-    """A caption file's text as one line: UTF-8, or UTF-16 by its mark.
+    """A caption file's text as one line, without tags: UTF-8, or UTF-16 by its mark.
 
     Raises
     ------
@@ -59,9 +60,9 @@ def read_caption(path: Path) -> str:
         ) from error
     if "\0" in text:
         raise InputError(f"The caption {path} is no text, or UTF-16 without a mark.", "Save it as UTF-8.")
-    return " ".join(text.split())
+    return caption_at_its_word(text)
 
 
 def _caption_beside(picture: Path) -> str:
-    beside = (picture.with_suffix(suffix) for suffix in CAPTION_SUFFIXES)
+    beside = (picture.with_suffix(written) for one in CAPTION_SUFFIXES for written in (one, one.upper()))
     return next((read_caption(path) for path in beside if path.is_file()), "")

@@ -11,6 +11,7 @@ from typing import Any
 from lib_copier.disk import is_there, read_json
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.option import Option
+from lib_copier.prompt import caption_at_its_word
 from lib_copier.train.optimizer import missing_package
 from lib_copier.training import SETTINGS, Picture, TrainTask, WeightedLora, setting_faults
 
@@ -51,6 +52,10 @@ def _text(value: Any) -> str:
     return value
 
 
+def _caption(value: Any) -> str:
+    return caption_at_its_word(_text(value))
+
+
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError(f"must be a list of texts, not {value!r}")
@@ -88,7 +93,7 @@ def _list_of(kind: type, rules: Mapping[str, Rule]) -> Rule:
 
 
 _WEIGHT = Option("weight", "float", 1.0, "", minimum=-100, maximum=100)
-_PICTURE_RULES = {"path": _existing_file, "caption": _text, "mask": _file_or_none, "origin": _file_or_none}
+_PICTURE_RULES = {"path": _existing_file, "caption": _caption, "mask": _file_or_none, "origin": _file_or_none}
 RULES: Mapping[str, Rule] = {
     **{name: option.accept for name, option in SETTINGS.items()},
     "checkpoint": _existing_file,

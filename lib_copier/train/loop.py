@@ -216,8 +216,10 @@ def _paint_samples(
     config: TrainConfig, run: Prepared, painter: Painter, done: int, progress: Progress
 ) -> None:
     """Write one picture a sample prompt."""
-    pictures = to_images(_painted(run, painter, config.sample_prompts))
-    for place, (prompt, picture) in enumerate(zip(config.sample_prompts, pictures, strict=True)):
+    prompts = config.own_sample_prompts
+    for place, (prompt, picture) in enumerate(
+        zip(prompts, to_images(_painted(run, painter, prompts)), strict=True)
+    ):
         path = config.work_dir / "samples" / f"step-{done:06d}-{place}.png"
         write_png(picture, path, {"parameters": prompt})
         progress.sample(path, done, prompt)

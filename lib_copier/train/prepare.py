@@ -192,14 +192,14 @@ def _captions(config: TrainConfig) -> tuple[CaptionBook, dict[str, int]]:
         uses=config.steps * config.batch_size,
         shuffle=config.shuffle_caption,
         keep_tokens=config.keep_tokens,
-        others=config.other_prompts,
+        others=config.own_other_prompts,
         other_share=config.other_prompt_share,
         seed=config.seed,
         limit=None if config.train_text_encoder else CACHED_ORDERS,
     )
     prompts: list[str] = []
     if config.sample_every and config.sample_prompts:
-        prompts += config.sample_prompts
+        prompts += config.own_sample_prompts
     if _checks_copy(config):
         prompts += UNSEEN_PROMPTS
     if prompts:

@@ -61,6 +61,11 @@ def test_captions_of_either_suffix_and_the_pictures_without(folder):
     assert notes == ("1 of 3 pictures have no caption: c.png.",)
 
 
+def test_a_caption_file_s_tags_never_act_and_its_suffix_may_be_in_capitals(folder):
+    (folder / "c.TXT").write_text("a hat, <lora:thick:1>,")
+    assert pictures_in(folder)[0][2].caption == "a hat"
+
+
 def test_a_folder_whose_pictures_all_have_captions_needs_no_note(folder):
     for name in "abc":
         (folder / f"{name}.txt").write_text("x")

@@ -39,6 +39,11 @@ def test_a_minimal_configuration_is_typed(minimal, tmp_path):
     assert (config.rank, config.alpha, config.steps, config.warmup_steps) == (64, 32.0, 3072, 500)
 
 
+def test_a_caption_is_taken_at_its_word_but_for_tags(minimal):
+    minimal["pictures"][0]["caption"] = "(cat:1.2), hat, <lora:thick:0.5>"
+    assert parse_config(minimal).pictures[0].caption == "(cat:1.2), hat"
+
+
 def test_every_option_is_taken(minimal, tmp_path):
     given = minimal | {
         "work_dir": str(tmp_path / "w"),

@@ -101,7 +101,7 @@ def sample_prompts(task: TrainTask, dataset: Dataset) -> str:
                 "sample_steps": _SAMPLE_STEPS,
                 "seed": (task.seed + index) % _SEED_LIMIT,
             }
-            for index, prompt in enumerate(task.sample_prompts)
+            for index, prompt in enumerate(task.own_sample_prompts)
         ],
         ensure_ascii=False,
         indent=1,

@@ -13,7 +13,6 @@ from lib_copier.host.a1111_generate import (
     generate_one,
     last_prompt_kept,
     option,
-    received_picture,
     translated,
 )
 from lib_copier.host.base import (
@@ -25,6 +24,7 @@ from lib_copier.host.base import (
     has_module,
     is_hidden_path,
 )
+from lib_copier.infotext import PNG_KEY
 from lib_copier.pictures import PictureRequest
 
 Result = TypeVar("Result")
@@ -265,8 +265,7 @@ class A1111Host:
         texts = read_infotexts(infotexts)
         number = picture_number(gallery, texts, index)
         image = open_picture(gallery[number], was_shown)
-        text = texts.of(number) or str(image.info.get("parameters", ""))
-        return received_picture(image, text)
+        return ReceivedPicture(image, texts.of(number) or str(image.info.get(PNG_KEY, "")))
 
 
 def _gradio_major() -> int:

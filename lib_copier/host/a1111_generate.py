@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import CancelledError, CopierError, InputError
-from lib_copier.host.base import Generated, ReceivedPicture
-from lib_copier.infotext import read_infotext
+from lib_copier.host.base import Generated
 from lib_copier.pictures import PictureRequest
 
 
@@ -93,10 +92,3 @@ def translated(error: Exception) -> CopierError:
         return InputError("The WebUI found no checkpoint.", "Put one into its models folder and refresh.")
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return CopierError(f"The WebUI failed: {first_line}", "Its console has the whole story.")
-
-
-def received_picture(image: Any, infotext: str) -> ReceivedPicture:
-    """A picture with what its infotext says of how it was made."""
-    told = read_infotext(infotext)
-    names = ("prompt", "negative_prompt", "seed")
-    return ReceivedPicture(image, **{name: told[name] for name in names if name in told})

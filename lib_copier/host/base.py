@@ -62,12 +62,10 @@ class Generated:
 
 @dataclass(frozen=True)
 class ReceivedPicture:
-    """A picture out of one of the host's galleries, with what its infotext says."""
+    """A picture out of one of the host's galleries, with the text that tells how it was made."""
 
     image: Image.Image
-    prompt: str = ""
-    negative_prompt: str = ""
-    seed: int | None = None
+    infotext: str = ""
 
 
 class Host(Protocol):

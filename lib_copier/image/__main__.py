@@ -8,10 +8,6 @@ The job file is one JSON object; paths are absolute.
     ``output``, ``width``, ``height``, ``notes`` (sentences) and ``changed`` (share of the pixels that
     differ visibly).
 
-``{"job": "origin", "picture": PATH, "output": PATH.png}``
-    Takes a picture in: any readable file to a plain sRGB PNG, cropped to a multiple of 8, text chunks kept.
-    ``done``: ``output``, ``width``, ``height``, ``notes``.
-
 ``{"job": "pair", "origin": PATH, "edited": PATH, "output": FOLDER, "align": false,
 "threshold": 0.02, "feather": 8, "background": 0.1}``
     Checks the user's own edited picture against its origin and writes ``edited.png`` (moved onto the
@@ -27,8 +23,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from lib_copier import edge, events
 from lib_copier.errors import InputError
 from lib_copier.image import files, pair
@@ -39,7 +33,8 @@ from lib_copier.job import Entries, Job, read_job
 def edit(job: Job) -> dict[str, Any]:
     """Apply a chain of edits to a picture file."""
     chain = read_chain(job["chain"])
-    opened, picture, notes = _taken_in(Path(job["picture"]))
+    opened = files.read_picture(Path(job["picture"]))
+    picture, cropped = files.crop_to_multiple(opened.image)
     edited = apply_chain(picture, chain)
     files.write_png(edited, Path(job["output"]), opened.text)
     if job.get("heat"):
@@ -47,16 +42,12 @@ def edit(job: Job) -> dict[str, Any]:
     if job.get("mask"):
         files.write_png(pair.soft_mask(picture, edited), Path(job["mask"]))
     return {
-        **_described(job["output"], edited, notes),
+        "output": job["output"],
+        "width": edited.width,
+        "height": edited.height,
+        "notes": [note for note in (*opened.notes, cropped) if note],
         "changed": round(pair.changed_share(picture, edited), 4),
     }
-
-
-def origin(job: Job) -> dict[str, Any]:
-    """Take a picture in as a plain PNG."""
-    opened, picture, notes = _taken_in(Path(job["picture"]))
-    files.write_png(picture, Path(job["output"]), opened.text)
-    return _described(job["output"], picture, notes)
 
 
 def check(job: Job) -> dict[str, Any]:
@@ -92,24 +83,13 @@ def check(job: Job) -> dict[str, Any]:
     }
 
 
-JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {"edit": edit, "origin": origin, "pair": check}
+JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {"edit": edit, "pair": check}
 _SHAPES = {"threshold?": float, "feather?": float, "background?": float}
 KINDS: dict[str, Entries] = {
     "edit": {"picture": str, "chain": list, "output": str, "heat?": str, "mask?": str},
-    "origin": {"picture": str, "output": str},
     "pair": {"origin": str, "edited": str, "output": str, "align?": bool, **_SHAPES},
 }
 """What each job's entries are."""
-
-
-def _taken_in(path: Path) -> tuple[files.OpenedPicture, Image.Image, list[str]]:
-    opened = files.read_picture(path)
-    picture, cropped = files.crop_to_multiple(opened.image)
-    return opened, picture, [*opened.notes, *([cropped] if cropped else [])]
-
-
-def _described(output: str, picture: Image.Image, notes: list[str]) -> dict[str, Any]:
-    return {"output": output, "width": picture.width, "height": picture.height, "notes": notes}
 
 
 def main(argv: Sequence[str]) -> int:

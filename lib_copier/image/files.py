@@ -95,6 +95,16 @@ def picture_size(source: Path | str | bytes, *, name: str = "") -> tuple[int, in
         return image.size[::-1] if is_sideways else image.size
 
 
+def picture_text(path: Path) -> dict[str, str]:
+    """A picture's text chunks, as far as they stand before its pixels: where the WebUI and we write them.
+
+    Raises InputError where the file is no picture.
+    """
+    name = f"The picture {path}"
+    with _checked_path(path, name).open("rb") as stream, _opened(stream, name) as image:
+        return {key: value for key, value in image.info.items() if isinstance(value, str)}
+
+
 def crop_to_multiple(image: Image.Image, multiple: int = 8) -> tuple[Image.Image, str]:
     """Crop evenly on both sides so that width and height divide by `multiple`; say what went.
 

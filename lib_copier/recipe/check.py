@@ -104,10 +104,11 @@ def _name_faults(what: str, names: list[str]) -> Iterator[str]:
 
 def _origin_faults(recipe: Recipe, origin: Origin, folder: Path) -> Iterator[str]:
     where = f"origin {origin.name!r}:"
-    if origin.get("source") == "file":
+    if origin.is_given:
         file = str(origin.get("file") or "")
         if not file:
-            yield f"{where} origin.file names no picture"
+            is_awaited = origin.get("source") == "webui"
+            yield f"{where} {'the WebUI has not made it' if is_awaited else 'origin.file names no picture'}"
         elif not _exists(folder, file):
             yield f"{where} picture {file} does not exist"
     else:

@@ -48,6 +48,11 @@ class Origin:
         """The value of ``origin.NAME`` for this picture."""
         return dict(self.settings).get(name, OPTIONS[f"origin.{name}"].default)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether its picture is a file that came from elsewhere: the WebUI made it, or a person has it."""
+        return self.get("source") != "generate"
+
     def replaced(self, **values: Value) -> Origin:
         """The same origin with some values changed."""
         return replace(self, settings=settings_of({**dict(self.settings), **values}))

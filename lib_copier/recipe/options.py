@@ -37,7 +37,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
 _COPIER = ("project.method", ("copier",))
 _DIFFERENCE = ("project.method", ("difference",))
 _STYLE = ("base.train_style", (True,))
-_GENERATED = ("origin.source", ("generate",))
+_MADE_HERE = ("origin.source", ("generate", "webui"))
 _ORIGIN_DEFAULTS = {"seed": 1, "steps": 28}
 
 
@@ -112,11 +112,13 @@ _BASE = (
 )
 
 _ORIGIN = (
-    Option("origin.source", "str", "generate", "Source", "Generate it with the base model, or take a file "
-           "that the base model made.", choices=("generate", "file"), scope="origin"),
-    Option("origin.file", "path", "", "Picture", shown_when=("origin.source", ("file",)), scope="origin"),
+    Option("origin.source", "str", "generate", "Source", "generate: our engine makes it with the base model; "
+           "webui: the WebUI made it, its file is kept; file: a picture that the base model made.",
+           choices=("generate", "webui", "file"), scope="origin"),
+    Option("origin.file", "path", "", "Picture", shown_when=("origin.source", ("webui", "file")),
+           scope="origin"),
     _picture("origin.prompt", scope="origin"),
-    *(_picture(f"origin.{name}", scope="origin", shown_when=_GENERATED, default=_ORIGIN_DEFAULTS.get(name),
+    *(_picture(f"origin.{name}", scope="origin", shown_when=_MADE_HERE, default=_ORIGIN_DEFAULTS.get(name),
                advanced=name == "clip_skip")
       for name in pictures.SETTINGS if name != "prompt"),
     Option("origin.caption_source", "str", "prompt", "Caption from", "What training is told about the "

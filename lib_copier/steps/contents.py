@@ -53,7 +53,7 @@ def named_files(recipe: Recipe) -> dict[str, str]:
     found = {
         f"origins.{origin.name}.file": str(origin.get("file") or "")
         for origin in recipe.origins
-        if origin.get("source") == "file"
+        if origin.is_given
     }
     found |= {f"edits.{edit.name}.files.{name}": file for edit in recipe.edits for name, file in edit.files}
     for number, text in enumerate(recipe.texts("base.loras"), start=1):

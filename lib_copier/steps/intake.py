@@ -39,7 +39,7 @@ def with_files_inside(
     """
     intake = _Intake(project)
     for origin in recipe.origins:
-        if origin.get("source") == "file" and origin.get("file"):
+        if origin.is_given and origin.get("file"):
             recipe = recipe.with_origin(origin.replaced(file=intake.file(str(origin.get("file")), PICTURES)))
     for edit in recipe.edits:
         files = tuple((origin, intake.file(file, PICTURES)) for origin, file in edit.files)
@@ -77,7 +77,7 @@ def forget_unnamed(recipe: Recipe, project: Path) -> None:
 
 def _named_in_prompts(recipe: Recipe, lora_dirs: Sequence[Path]) -> Iterator[str]:
     """Files of the LoRAs that prompts name and the recipe lacks, as far as they are found."""
-    prompts = [str(origin.get("prompt")) for origin in recipe.origins if origin.get("source") != "file"]
+    prompts = [str(origin.get("prompt")) for origin in recipe.origins if not origin.is_given]
     prompts += recipe.texts("check.prompts")
     prompts += [text for edit in (None, *recipe.edits) for text in recipe.texts("sweep.prompts", edit)]
     names = dict.fromkeys(tag.name for text in prompts for tag in networks(text)[1] if not tag.fault)

@@ -1,10 +1,10 @@
-"""Step 1: the origin picture, generated with the base model or taken from a file."""
+"""Step 1: the origin picture, generated with the base model or taken from a file that is there."""
 
 from __future__ import annotations
 
-from lib_copier.engines.embedded import job_command, module_command
+from lib_copier.engines.embedded import module_command
 from lib_copier.engines.task import Command
-from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
 from lib_copier.pictures import SETTINGS
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.parts import PICTURE, Model, device_of, fixed, picture_request, prompt_loras
@@ -14,7 +14,7 @@ def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
     """``origin/ORIGIN``: picture.png."""
     outputs = (Output(PICTURE, "picture"),)
     step_id = f"origin/{origin.name}"
-    if origin.get("source") == "file":
+    if origin.is_given:
         given = StepInput("picture", path=str(origin.get("file")))
         return Step(step_id, "origin", _take_in, inputs=(given,), outputs=outputs)
     return Step(
@@ -28,9 +28,16 @@ def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
     )
 
 
-def _take_in(place: Workplace) -> Command:
-    job = {"job": "origin", "picture": str(place.path("picture")), "output": str(place.out / PICTURE)}
-    return job_command("image", job, place.scratch / "job.json")
+def _take_in(place: Workplace) -> Result:
+    """The picture as a plain sRGB PNG, cropped to a multiple of 8, with its text chunks."""
+    # Here, not above: Pillow is not needed to read a plan.
+    from lib_copier.image.files import crop_to_multiple, read_picture, write_png
+
+    opened = read_picture(place.path("picture"))
+    picture, cropped = crop_to_multiple(opened.image)
+    write_png(picture, place.out / PICTURE, opened.text)
+    notes = [note for note in (*opened.notes, cropped) if note]
+    return {"width": picture.width, "height": picture.height, "notes": notes}
 
 
 def _generate(place: Workplace) -> Command:

@@ -14,7 +14,7 @@ from lib_copier.graph.folders import Folders, with_folders
 from lib_copier.graph.queue import Job, Queue
 from lib_copier.graph.status import StepStatus
 from lib_copier.graph.store import Artifact
-from lib_copier.recipe.model import Recipe
+from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.parts import RESULT
 from lib_copier.steps.project import Project
 from lib_copier.ui.progress import Progress, progress_of
@@ -107,6 +107,11 @@ class Desk:
             return None
         name = name or status.step.outputs[0].name
         return artifact.file(name) if name in artifact.manifest["files"] else None
+
+    def origin_picture(self, origin: Origin) -> Path | None:
+        """The origin's picture, whoever made it: a given one counts from the moment that it is there."""
+        given = self.inside(str(origin.get("file") or "none")) if origin.is_given else None
+        return given if given is not None and given.is_file() else self.file(f"origin/{origin.name}")
 
     def result(self, step_id: str) -> Mapping[str, Any]:
         """What a step reported, the last time it was done; empty where it never was."""

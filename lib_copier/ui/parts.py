@@ -110,8 +110,8 @@ def _chip(page: Page, name: str, what: str, *, is_shown: bool) -> Html:
     )
 
 
-def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "") -> Html:
-    """Run or run again, stop, and the way to the next panel."""
+def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "", main: Html | None = None) -> Html:
+    """Run or run again, stop, and the way to the next panel; `main` stands in place of the first two."""
     texts, panel = page.texts, page.view.panel
     made: list[Html] = []
     following = PANELS[PANELS.index(panel) + 1]
@@ -131,6 +131,8 @@ def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "") -> Html
         return tag("div", go_on, class_="cl-actions")
     if page.opened.is_busy:
         made += [button(texts("run.busy"), disabled=True), gpu_note(page)]
+    elif main is not None:
+        made.append(main)
     elif state == "done":
         made.append(button(texts("run.again"), "rerun", confirm=texts("run.again_sure")))
     else:

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from lib_copier.ui.door import Door
 
 _TABS = ("txt2img", "img2img")
-_LABEL = "Send to Copier LoRA"
 
 
 @dataclass
@@ -55,6 +54,8 @@ class Sender:
         for tab, source in self.sources.items():
             if source.button is None or source.gallery is None or source.infotexts is None:
                 continue
+            # Hosts with tooltips put this attribute into their page; others ignore it.
+            source.button.webui_tooltip = door.texts("send")
             reply = gr.Textbox(visible=False, elem_id=element_id("received", tab))
             project = gr.Textbox(visible=False, elem_id=element_id("project", tab))
             event = compat.on_click(
@@ -74,8 +75,6 @@ def _button(tab: str) -> Any:
 
     button: Any = gr.Button("🖨", elem_id=element_id(tab, "send"), elem_classes=["tool"])
     button.do_not_save_to_config = True
-    # Hosts with tooltips take them from this attribute; others ignore it.
-    button.tooltip = _LABEL
     return button
 
 

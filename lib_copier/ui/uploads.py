@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.errors import InputError
+from lib_copier.infotext import PNG_KEY
 from lib_copier.steps.intake import PICTURES
 from lib_copier.steps.project import Project
 
@@ -18,10 +19,17 @@ MOST_BYTES = 1 << 30
 """Of a project's own pictures; each that the recipe names is one file."""
 
 
-def take(project: Project, image: Image.Image, name: str, values: Callable[[str], Mapping[str, Any]]) -> None:
+def take(
+    project: Project,
+    image: Image.Image,
+    name: str,
+    values: Callable[[str], Mapping[str, Any]],
+    infotext: str = "",
+) -> None:
     """Change the settings that `values` makes of the picture's path; the project then holds its copy.
 
-    What the recipe no longer names goes. `name` becomes a part of the copy's name.
+    What the recipe no longer names goes. `name` becomes a part of the copy's name; `infotext`, which tells
+    how the picture was made, goes into the copy.
 
     Raises
     ------
@@ -38,7 +46,7 @@ def take(project: Project, image: Image.Image, name: str, values: Callable[[str]
         )
     with tempfile.TemporaryDirectory(prefix="copier-lora-") as place:
         path = Path(place) / f"{name}.png"
-        write_png(image, path)
+        write_png(image, path, {PNG_KEY: infotext} if infotext else None)
         project.set(values(str(path)))
     project.forget_pictures()
 

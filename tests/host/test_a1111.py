@@ -242,7 +242,7 @@ def test_a_gallery_picture_arrives_with_its_prompt(started, tmp_path):
     gallery = [{"name": "/grid.png", "is_file": True}, {"name": sent, "is_file": True}]
     got = host.receive(gallery, record)
     assert got.image.getpixel((0, 0)) == (0, 0, 255)
-    assert (got.prompt, got.seed) == ("a cat", 9)
+    assert got.infotext == "a cat\nSteps: 4, Sampler: Euler, Seed: 9"
     assert host.receive([(Image.new("RGB", (4, 4)), "caption")], None).image.size == (4, 4)
 
 

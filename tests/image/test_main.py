@@ -41,13 +41,6 @@ def test_edit_writes_the_chain_s_picture(tmp_path, capsys, scene):
     assert "Cropped" in event["notes"][0] and 0 < event["changed"] <= 1
 
 
-def test_origin_takes_a_picture_in(tmp_path, capsys, scene):
-    scene(1).convert("RGBA").save(tmp_path / "a.png")
-    job = {"job": "origin", "picture": str(tmp_path / "a.png"), "output": str(tmp_path / "o.png")}
-    assert run(tmp_path, capsys, job)[0] == 0
-    assert Image.open(tmp_path / "o.png").tobytes() == scene(1).tobytes()
-
-
 @pytest.mark.parametrize("align", [False, True])
 def test_pair_measures_and_corrects(tmp_path, capsys, scene, align):
     scene(2).save(tmp_path / "o.png")

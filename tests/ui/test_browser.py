@@ -92,7 +92,7 @@ def test_rail_edit_preview_rerun_and_reload(chromium, address):
     """Clicks, live pictures, a running step found again."""
     wizard = Wizard(chromium, address)
     make_project(wizard)
-    wizard.act("run")
+    wizard.act("make_picture")
     wizard.wait_for_state("origin", "done")
     wizard.page.focus('#copier_lora [data-go-panel="origin"]')
     wizard.page.keyboard.press("ArrowDown")
@@ -157,10 +157,7 @@ def _a_step_is_run_again(wizard: Wizard) -> None:
     wizard.go("origin")
     wizard.fill("origin.seed", "9")
     wizard.wait_for_state("origin", "stale")
-    wizard.act("run")
-    wizard.wait_for_state("origin", "done")
-    wizard.page.on("dialog", lambda dialog: dialog.accept())
-    wizard.act("rerun")
+    wizard.act("make_picture")
     wizard.wait_for_state("origin", "done")
 
 
@@ -188,7 +185,7 @@ def test_the_tab_in_a_webui(chromium, tmp_path, version):
         wizard = Wizard(chromium, address)
         wizard.open_tab("Copier LoRA")
         wizard.ready().act("create_project")
-        wizard.page.wait_for_selector("#copier_lora [data-act=generate_in_webui]")
+        wizard.page.wait_for_selector("#copier_lora [data-act=make_picture]")
         assert wizard.seen("nav .cl-step") == 10
         wizard.open_tab("txt2img")
         wizard.page.click("#copier_lora-txt2img-send")

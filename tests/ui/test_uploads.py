@@ -24,14 +24,15 @@ def project(door, view):
 
 
 def pictures(project) -> list[str]:
-    inside = [path.relative_to(project.folder) for path in project.folder.rglob("*") if path.is_file()]
-    return sorted(path.as_posix() for path in inside if path.suffix == ".png")
+    inside = [path.relative_to(project.folder) for path in project.folder.rglob("*.png")]
+    return sorted(path.as_posix() for path in inside if path.parts[0] != "artifacts")
 
 
 def test_a_replaced_upload_goes(ask, view, project):
     for shade in range(5):
         assert send(ask, view, "upload_origin", shade)["notice"]["kind"] == "ok"
         assert send(ask, view, "upload_edit", 100 + shade)["notice"]["kind"] == "ok"
+    assert len(list(project.folder.glob("artifacts/origin-*"))) == 1, "the replaced ones went"
     first, second = pictures(project)
     assert first.startswith("pictures/first-") and second.startswith("pictures/outline-first-")
 
@@ -82,7 +83,7 @@ def test_a_late_picture_does_not_bring_its_origin_back(ask, view, project, host,
     page = door.wizard().page(door_view(view))
     ask("remove_origin", view)
     with pytest.raises(InputError, match="is gone"):
-        origin._take(page, Image.new("RGB", (64, 64)), {"seed": 1}, "first")
+        origin._take(page, Image.new("RGB", (64, 64)), "first", "webui", "")
     assert type(project).open(project.folder).recipe.origins == ()
 
 

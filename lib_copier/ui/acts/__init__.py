@@ -37,7 +37,7 @@ ACTS: Mapping[str, Act] = {
     "add_origin": origin.add,
     "remove_origin": origin.remove,
     "upload_origin": origin.upload,
-    "generate_in_webui": origin.generate_in_webui,
+    "make_picture": origin.make,
     "interrupt": origin.interrupt,
     "caption": origin.caption,
     "add_edit": edit.add,

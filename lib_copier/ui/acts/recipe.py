@@ -8,6 +8,7 @@ from lib_copier.errors import InputError
 from lib_copier.host.base import Host
 from lib_copier.host.lora_folder import unique_stem
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.steps.given import take_in_given
 from lib_copier.steps.project import Project
 from lib_copier.steps.publish import published_name
 from lib_copier.ui.acts.act import Outcome, host_checkpoint, require_project, the_edit, the_origin
@@ -65,7 +66,9 @@ def unset(page: Page, details: Details) -> Outcome:
 
 
 def _stored(page: Page, address: str, value: Any) -> Outcome:
-    page.opened.project.set({address: value})
+    project = page.opened.project.set({address: value})
+    if address.startswith("origins."):
+        take_in_given(project, the_origin(page).name)
     return Outcome()
 
 

@@ -55,7 +55,7 @@ def preview(page: Page, edit: Edit) -> Html:
     """The origin and the edited picture under one drag handle; the effects are applied here and now."""
     if page.origin is None:
         return page.nothing("edit.no_origin")
-    origin = page.opened.file(f"origin/{page.origin.name}")
+    origin = page.opened.origin_picture(page.origin)
     if origin is None:
         go = tag(
             "button", page.texts("edit.to_origin"), type="button", class_="cl-button", data_go_panel="origin"

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from lib_copier.html import Html, join, tag
+from pathlib import Path
+from typing import Any
+
+from lib_copier.errors import InputError
+from lib_copier.html import Html, element_id, join, tag
+from lib_copier.infotext import PNG_KEY, read_infotext
+from lib_copier.pictures import SETTINGS
+from lib_copier.prompt import networks
+from lib_copier.recipe.model import Origin
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
@@ -10,43 +18,153 @@ from lib_copier.ui.picture import figure
 
 _WORDS = {"prompt", "negative_prompt"}
 _CAPTION = {"caption_source", "caption"}
+_OWN_PLACE = _WORDS | _CAPTION | {"source", "file"}
+_MOST_TAGS = 4
 
 
 def render(page: Page) -> Html:
-    """Choice of origin, its picture, how it is made, its caption."""
+    """Choice of origin, its picture, who makes it from what, its caption, and one button."""
     steps = page.steps_of_panel("origin", shown_only=True)
-    if page.origin is None:
+    origin = page.origin
+    if origin is None:
         add = parts.button(page.texts("origin.first"), "add_origin", is_primary=True)
         return join(parts.head(page, "origin"), tag("div", add, class_="cl-actions"))
+    path = page.opened.origin_picture(origin)
+    made_from = _made_from(path)
     return join(
         parts.head(page, "origin", steps),
         parts.origin_picker(page, may_change=True),
         parts.reasons(page, steps),
         parts.running(page, steps),
         tag(
-            "div", tag("div", _picture(page), _take(page), class_="cl-block"), _making(page), class_="cl-two"
+            "div",
+            tag("div", _picture(page, origin, path, made_from), _under_way(page), class_="cl-block"),
+            _making(page, origin),
+            class_="cl-two",
         ),
         parts.details(page, steps),
-        parts.run_buttons(page, steps, label=page.texts("origin.run")),
+        parts.run_buttons(page, steps, main=_main(page, origin, steps, path, made_from)),
     )
 
 
-def _picture(page: Page) -> Html:
-    assert page.origin is not None
-    path = page.opened.file(f"origin/{page.origin.name}")
-    if path is None and page.origin.get("source") == "file":
-        path = page.opened.inside(str(page.origin.get("file") or "none"))
-    if path is None or not path.is_file():
-        return page.nothing("origin.none")
-    notes = page.opened.result(f"origin/{page.origin.name}").get("notes") or []
-    said = tag("ul", [tag("li", str(note)) for note in notes], class_="cl-list cl-quiet") if notes else None
-    return join(figure(page.url(path), page.origin.name, is_large=True), said)
+def _made_from(path: Path | None) -> str:
+    """What the picture's file tells of how it was made, as the WebUI writes it."""
+    # Here, not above: Pillow would slow the start of a WebUI whose user never opens the tab.
+    from lib_copier.image.files import picture_text
+
+    try:
+        return picture_text(path).get(PNG_KEY, "") if path is not None else ""
+    except InputError:
+        return ""
 
 
-def _take(page: Page) -> Html:
-    """A picture from elsewhere: uploaded here, or made with the WebUI around us."""
+def _picture(page: Page, origin: Origin, path: Path | None, made_from: str) -> Html:
     texts = page.texts
-    drop = tag(
+    if path is None:
+        return page.nothing("origin.none")
+    notes = page.opened.result(f"origin/{origin.name}").get("notes") or []
+    said = tag("ul", [tag("li", str(note)) for note in notes], class_="cl-list cl-quiet") if notes else None
+    settings = made_from.strip().rpartition("\n")[2]
+    told = tag("p", texts("origin.made_from", settings=settings), class_="cl-quiet") if settings else None
+    prompt = read_infotext(made_from).get("prompt", origin.get("prompt"))
+    tags = " ".join(one.tag for one in networks(str(prompt))[1][:_MOST_TAGS])
+    with_lora = tag("p", texts("origin.with_lora", tags=tags), class_="cl-warning") if tags else None
+    return join(figure(page.url(path), origin.name, is_large=True), with_lora, told, said)
+
+
+def _under_way(page: Page) -> Html | None:
+    """What the WebUI is doing for this project."""
+    if not _is_host_at_work(page):
+        return None
+    said = tag("strong", page.texts("origin.webui_busy"))
+    stop = parts.button(page.texts("run.stop"), "interrupt")
+    return tag("div", said, tag("progress"), stop, class_="cl-progress")
+
+
+def _is_host_at_work(page: Page) -> bool:
+    task = page.workshop.tasks.find(page.opened.queue_key)
+    return task is not None and task.is_open
+
+
+def _main(page: Page, origin: Origin, steps: list[str], path: Path | None, made_from: str) -> Html | None:
+    """The one button: it makes the picture, or another one; None for the panel's usual button."""
+    source, is_done = origin.get("source"), page.state(steps) == "done"
+    if _is_host_at_work(page):
+        return parts.button(page.texts("run.busy"), disabled=True)
+    if source == "file":
+        return Html("") if is_done or path is None else None
+    is_there = is_done if source == "generate" else path is not None and not _is_other(origin, made_from)
+    if not is_there:
+        word = page.texts("origin.run")
+        return parts.button(word, "make_picture", is_primary=True, id_=element_id("generate"))
+    return parts.button(page.texts("origin.another"), "make_picture", seed="new") if is_done else None
+
+
+def _is_other(origin: Origin, made_from: str) -> bool:
+    """Whether the settings are no longer those that the picture was made from, as far as it tells them."""
+    told = read_infotext(made_from)
+    return any(told[name] != _plain(origin.get(name)) for name in SETTINGS if name in told)
+
+
+def _plain(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _making(page: Page, origin: Origin) -> Html:
+    """Who makes it, from which words, size and seed, and what training is told."""
+    texts = page.texts
+    remove = None
+    if len(page.opened.recipe.origins) > 1:
+        sure = texts("origin.remove_sure", name=origin.name)
+        remove = parts.button(texts("origin.remove"), "remove_origin", confirm=sure)
+    more = [page.fields("origin", advanced=True, without=_OWN_PLACE)]
+    if origin.get("caption_source") == "tagger":
+        more.append(page.fields("caption", advanced=True))
+    return tag(
+        "div",
+        page.block("origin.by", _by(page, origin), _drop(page) if origin.get("source") == "file" else None),
+        page.fields("origin", only=_WORDS),
+        page.fields("origin", without=_OWN_PLACE),
+        page.block("origin.caption", _caption(page, origin)),
+        folded(texts("form.more"), join(*more), name="more-origin"),
+        tag("div", remove, class_="cl-row") if remove else None,
+        class_="cl-block",
+    )
+
+
+def _by(page: Page, origin: Origin) -> Html:
+    """Who makes the picture: one of two engines, or whoever gave it."""
+    texts, source = page.texts, str(origin.get("source"))
+    sources = ["generate", "webui", "file"]
+    if not page.host.info.can_generate and source != "webui":
+        sources.remove("webui")
+    chips = [
+        tag(
+            "button",
+            texts(f"choice.source.{one}"),
+            type="button",
+            class_="cl-chip",
+            aria_pressed="true" if one == source else "false",
+            data_act="set",
+            data_key="origin.source",
+            data_target="origin",
+            data_value=one,
+        )
+        for one in sources
+    ]
+    loaded = page.host.current_checkpoint() if source == "webui" else None
+    is_other = loaded is not None and str(loaded.path) != page.opened.recipe.checkpoint
+    return tag(
+        "div",
+        tag("div", chips, class_="cl-chips", role="group", aria_label=texts("origin.by")),
+        tag("p", texts(f"origin.by_{source}", checkpoint=loaded.title if loaded else "–"), class_="cl-help"),
+        tag("p", texts("origin.other_checkpoint"), class_="cl-warning") if is_other else None,
+    )
+
+
+def _drop(page: Page) -> Html:
+    texts = page.texts
+    return tag(
         "div",
         tag("strong", texts("origin.drop")),
         tag("span", texts("origin.drop_says"), class_="cl-quiet"),
@@ -59,75 +177,14 @@ def _take(page: Page) -> Html:
         ),
         class_="cl-drop",
     )
-    return join(_webui(page), drop)
 
 
-def _webui(page: Page) -> Html:
-    if not page.host.info.can_generate:
-        return Html("")
-    texts, host = page.texts, page.host
-    assert page.origin is not None
-    task = page.workshop.tasks.find(page.opened.queue_key)
-    if task is not None and task.is_open:
-        return tag("div", tag("strong", texts("origin.webui_busy")), tag("progress"),
-                   parts.button(texts("run.stop"), "interrupt"), class_="cl-progress")  # fmt: skip
-    loaded = host.current_checkpoint()
-    selects = [
-        _choice(page, "sampler", host.samplers(), "Euler a"),
-        _choice(page, "scheduler", host.schedulers(), ""),
-    ]
-    return tag(
-        "div",
-        tag("strong", texts("origin.webui")),
-        tag(
-            "span", texts("origin.webui_says", checkpoint=loaded.title if loaded else "–"), class_="cl-quiet"
-        ),
-        tag("div", selects, class_="cl-form"),
-        tag("div", parts.button(texts("origin.webui_run"), "generate_in_webui"), class_="cl-row"),
-        class_="cl-card",
-        data_form="webui",
-    )
-
-
-def _choice(page: Page, name: str, names: object, chosen: str) -> Html | None:
-    found = list(names)  # type: ignore[call-overload]
-    if not found:
-        return None
-    options = [tag("option", one, value=one, selected=one == chosen) for one in found]
-    label = tag("span", page.texts(f"origin.{name}"), class_="cl-label")
-    return tag("label", label, tag("select", options, name=name), class_="cl-field")
-
-
-def _making(page: Page) -> Html:
-    """The settings: words first, then size and seed, then what training is told."""
-    remove = None
-    if len(page.opened.recipe.origins) > 1:
-        remove = parts.button(
-            page.texts("origin.remove"), "remove_origin", confirm=page.texts("origin.remove_sure")
-        )
-    return tag(
-        "div",
-        page.fields("origin", only=_WORDS),
-        page.fields("origin", without=_WORDS | _CAPTION | {"file"}),
-        page.folded_fields("origin", without=_WORDS | _CAPTION),
-        page.block("origin.caption", _caption(page)),
-        tag("div", remove, class_="cl-row") if remove else None,
-        class_="cl-block",
-    )
-
-
-def _caption(page: Page) -> Html:
-    assert page.origin is not None
-    path = page.opened.file(f"caption/{page.origin.name}")
-    told = (
-        tag(
-            "p",
-            page.texts("origin.told", caption=path.read_text(encoding="utf-8").strip() or "–"),
-            class_="cl-quiet",
-        )
-        if path
-        else None
-    )
+def _caption(page: Page, origin: Origin) -> Html:
+    path = page.opened.file(f"caption/{origin.name}")
+    told = None
+    if path is not None:
+        caption = path.read_text(encoding="utf-8").strip() or "–"
+        told = tag("p", page.texts("origin.told", caption=caption), class_="cl-quiet")
     asks = [
         parts.button(page.texts(f"captioner.{name}"), "caption", captioner=name)
         for name in page.host.captioners()
@@ -136,5 +193,4 @@ def _caption(page: Page) -> Html:
         page.fields("origin", only=_CAPTION),
         tag("div", asks, class_="cl-row") if asks else None,
         told,
-        folded(page.texts("form.more"), page.fields("caption", advanced=True), name="more-caption"),
     )

@@ -30,6 +30,11 @@ class Made:
     command: str
 
 
+def queue_key(folder: Path) -> str:
+    """What a project's jobs are known by."""
+    return str(folder.absolute())
+
+
 class Desk:
     """Reads a project for the page; everything that changes goes through `Project` itself."""
 
@@ -51,7 +56,7 @@ class Desk:
     @property
     def queue_key(self) -> str:
         """Names the project's jobs in the queue: two clicks on Run are one job."""
-        return str(self.project.folder)
+        return queue_key(self.project.folder)
 
     @cached_property
     def states(self) -> Mapping[str, StepStatus]:

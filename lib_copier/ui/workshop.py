@@ -61,7 +61,8 @@ class Workshop:
     def entries(self) -> list[ProjectEntry]:
         """All projects, the one changed last first."""
         found = []
-        for path in self.projects_folder.glob(f"*/{PROJECT_FILE}"):
+        # Names that begin with a dot are copies and deletions under way, or cut short.
+        for path in self.projects_folder.glob(f"[!.]*/{PROJECT_FILE}"):
             try:
                 found.append(ProjectEntry(path.parent.name, path.stat().st_mtime))
             except OSError:

@@ -29,6 +29,8 @@ ACTS: Mapping[str, Act] = {
     "open_project": project.open_project,
     "close_project": project.close,
     "duplicate_project": project.duplicate,
+    "rename_project": project.rename,
+    "delete_project": project.delete,
     "project_from_lora": project.from_lora,
     "prune": project.prune,
     "refresh_checkpoints": project.refresh_checkpoints,

@@ -8,10 +8,12 @@ from pathlib import Path
 from lib_copier.errors import InputError
 from lib_copier.names import name_fault, normal_name
 from lib_copier.recipe.presets import PRESETS
+from lib_copier.steps import project_folder
 from lib_copier.steps.project import Project
 from lib_copier.ui import starter
 from lib_copier.ui.acts.act import Outcome, host_checkpoint, require_project
 from lib_copier.ui.acts.recipe import publish_into
+from lib_copier.ui.desk import queue_key
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details, text_of, uploaded, values_of
 from lib_copier.ui.view import View
@@ -64,6 +66,33 @@ def duplicate(page: Page, details: Details) -> Outcome:
     name = text_of(values_of(details), "name").strip()
     made = page.opened.project.duplicate(page.workshop.folder_of(name))
     return Outcome(page.texts("said.created", name=made.folder.name), view=View(project=made.folder.name))
+
+
+def rename(page: Page, details: Details) -> Outcome:
+    """Give the opened project another name."""
+    require_project(page)
+    _require_rest(page, page.opened.project.folder)
+    made = project_folder.rename(page.opened.project, text_of(values_of(details), "name"))
+    name = made.folder.name
+    return Outcome(page.texts("said.renamed", name=name), view=page.view.at(project=name))
+
+
+def delete(page: Page, details: Details) -> Outcome:
+    """Delete a project of the list, whether it can be opened or not."""
+    name = text_of(details, "name")
+    folder = page.workshop.folder_of(name)
+    _require_rest(page, folder)
+    project_folder.delete(folder)
+    return Outcome(page.texts("said.deleted", name=name), view=View(), is_at_top=True)
+
+
+def _require_rest(page: Page, folder: Path) -> None:
+    """Refuse where work waits or runs that would write into the project."""
+    workshop, key = page.workshop, queue_key(folder)
+    if any(
+        work is not None and work.is_open for work in (workshop.queue.find(key), workshop.tasks.find(key))
+    ):
+        raise InputError(f"{folder.name} has work that waits or runs.", "Stop it first.")
 
 
 def from_lora(page: Page, details: Details) -> Outcome:

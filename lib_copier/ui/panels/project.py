@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lib_copier.html import Html, element_id, join, tag
+from lib_copier.names import name_fault
 from lib_copier.option import Option
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import PRESETS
@@ -130,7 +131,12 @@ def _others(page: Page) -> Html:
     ]
     faults = [(entry.name, fault) for entry in entries[:_MOST_SHOWN] if (fault := page.workshop.fault(entry))]
     broken = [
-        tag("p", tag("strong", name), f": {fault[:_LONGEST_FAULT]}", class_="cl-warning")
+        tag(
+            "div",
+            tag("p", tag("strong", name), f": {fault[:_LONGEST_FAULT]}"),
+            _deletion(page, name) if not name_fault(name) else None,
+            class_="cl-warning",
+        )
         for name, fault in faults
     ]
     buttons = [
@@ -243,13 +249,40 @@ def _base(page: Page) -> Html:
 
 
 def _manage(page: Page) -> Html:
-    name = page.workshop.free_name(page.opened.folder_name)
-    form = tag(
-        "div",
-        tag("input", type="text", name="name", value=name, aria_label=page.texts("new.name"), maxlength=60),
-        parts.button(page.texts("project.duplicate"), "duplicate_project"),
-        class_="cl-row",
-        data_form="duplicate",
+    texts, name = page.texts, page.opened.folder_name
+    buttons = (
+        parts.button(texts("project.prune"), "prune", confirm=texts("project.prune_sure")),
+        _deletion(page, name),
     )
-    prune = parts.button(page.texts("project.prune"), "prune", confirm=page.texts("project.prune_sure"))
-    return page.block("project.copy", form, tag("div", prune, class_="cl-row"))
+    return page.block(
+        "project.copy",
+        _naming(page, "rename", name),
+        _naming(page, "duplicate", page.workshop.free_name(name)),
+        tag("div", buttons, class_="cl-row"),
+        _folder(page) if page.host.info.may_choose_paths else None,
+    )
+
+
+def _naming(page: Page, what: str, name: str) -> Html:
+    """A name, and a button that gives it to the project or to a copy of it."""
+    label = page.texts("new.name")
+    return tag(
+        "div",
+        tag("input", type="text", name="name", value=name, aria_label=label, maxlength=60),
+        parts.button(page.texts(f"project.{what}"), f"{what}_project"),
+        class_="cl-row",
+        data_form=what,
+        data_keep=f"{what}-{page.opened.folder_name}",
+    )
+
+
+def _deletion(page: Page, name: str) -> Html:
+    sure = page.texts("project.delete_sure", name=name)
+    return parts.button(page.texts("project.delete"), "delete_project", name=name, confirm=sure)
+
+
+def _folder(page: Page) -> Html:
+    """Where the project lies, to be copied: a browser on another machine can open no folder."""
+    path = str(page.opened.project.folder)
+    copy = tag("button", page.texts("copy"), type="button", class_="cl-link", data_copy=path)
+    return tag("div", tag("span", page.texts("project.folder")), tag("code", path), copy, class_="cl-row")

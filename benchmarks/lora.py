@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.measured import Measured, measure, ours, table
@@ -36,11 +36,18 @@ def _place(text: str) -> Path:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the files, run every command, print the table."""
+    """Resize, and the difference of two LoRAs."""
+    return run_table(parser("bench lora", __doc__ or "").parse_args(argv), _run)
+
+
+Work = Callable[[argparse.Namespace, Path], list[Measured]]
+
+
+def run_table(arguments: argparse.Namespace, run: Work) -> int:
+    """Make the files, run every command, print the table; returns the exit code."""
     keep_blas_to_one_thread()
-    arguments = parser("bench lora", __doc__ or "").parse_args(argv)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        rows = _run(arguments, Path(folder))
+        rows = run(arguments, Path(folder))
     print("\n".join(table(rows)))
     if arguments.json:
         arguments.json.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n", "utf-8")

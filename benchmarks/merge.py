@@ -5,30 +5,21 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lora import parser
-from benchmarks.measured import Measured, flush_disks, measure, ours, table
+from benchmarks.lora import parser, run_table
+from benchmarks.measured import Measured, flush_disks, measure, ours
 from benchmarks.shapes import SD15, SDXL_BASE
 from lib_copier.lora.header import read_header
-from lib_copier.lora.parallel import keep_blas_to_one_thread
 
 RANK = 64
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the files, run every command, print the table."""
-    keep_blas_to_one_thread()
-    arguments = parser("bench merge", __doc__ or "").parse_args(argv)
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        rows = _run(arguments, Path(folder))
-    print("\n".join(table(rows)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n", "utf-8")
-    return 0
+    """Merge and extract."""
+    return run_table(parser("bench merge", __doc__ or "").parse_args(argv), _run)
 
 
 def _run(arguments: Any, folder: Path) -> list[Measured]:

@@ -240,3 +240,8 @@ def _loras(values: Any, faults: list[str]) -> tuple[LoraUse, ...]:
         except (InputError, TypeError, ValueError, KeyError, AttributeError):
             faults.append(f"loras: {value!r:.60} is not a LoRA with weights")
     return tuple(found)
+
+
+def sweep_picture(row: int, weight: float) -> str:
+    """The file of a prompt's picture at a weight, for the step that reads it and the child that makes it."""
+    return f"{row:02d}_{weight:+.2f}.png"

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from lib_copier.child import start_options
+from lib_copier.child import run_logged
 from lib_copier.disk import write_text
 from lib_copier.engines import vendor
 from lib_copier.engines.sd_scripts.checkout import MERGE, PYTHON_VARIABLE
@@ -100,33 +100,18 @@ def check_start(inside: Inside, folder: Path, log: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(folder), "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
     advice = f"Log: {log}. If a package of it is broken, `python run.py engine remove` and install again."
     try:
-        ended = subprocess.run(
-            argv,
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_START_SECONDS,
-            check=False,
-            **start_options(),
-        )
+        returncode, said = run_logged(argv, log, env=environ, cwd=folder, timeout=_START_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise ChildError(
             f"A script of sd-scripts did not start within {error.timeout:.0f} s.", advice, argv=argv
         ) from None
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"\n$ {subprocess.list2cmdline(argv)}\n{ended.stdout}")
-    if ended.returncode != 0:
-        said = [line.strip() for line in ended.stdout.splitlines() if line.strip()]
-        reason = said[-1].rstrip(". ") if said else f"exit code {ended.returncode}"
+    if returncode != 0:
+        reason = said[-1].rstrip(". ") if said else f"exit code {returncode}"
         raise ChildError(
             f"sd-scripts is installed but does not start: {reason}.",
             advice,
             argv=argv,
-            returncode=ended.returncode,
+            returncode=returncode,
             last_lines=said[-10:],
         )
 

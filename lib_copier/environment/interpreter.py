@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_copier.child import start_options
+from lib_copier.child import run_logged, start_options
 from lib_copier.disk import parse_json
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import python_of
@@ -78,27 +78,14 @@ def ensure_interpreter(folder: Path, python: Path, log: Path, report: Report) ->
 
 def _run(argv: Sequence[str], folder: Path, log: Path) -> None:
     environ = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-    ended = subprocess.run(
-        argv,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-        **start_options(),
-    )
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"\n$ {subprocess.list2cmdline(argv)}\n{ended.stdout}")
-    if ended.returncode == 0:
+    returncode, lines = run_logged(argv, log, env=environ)
+    if returncode == 0:
         return
-    lines = [line.strip() for line in ended.stdout.splitlines() if line.strip()]
-    if "ensurepip" in ended.stdout or "No module named venv" in ended.stdout:
+    if any("ensurepip" in line or "No module named venv" in line for line in lines):
         what = f"This Python ({argv[0]}) lacks venv or ensurepip."
         package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         advice = f"Install them (Debian, Ubuntu: apt install {package}) or start with another Python."
     else:
         what = f"The environment {folder} cannot be made: {lines[-1] if lines else 'no reason given'}."
         advice = f"Log: {log}."
-    raise ChildError(what, advice, argv=argv, returncode=ended.returncode, last_lines=lines[-5:])
+    raise ChildError(what, advice, argv=argv, returncode=returncode, last_lines=lines[-5:])

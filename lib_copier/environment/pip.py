@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lib_copier.child import start_options
+from lib_copier.child import heard_options
 from lib_copier.environment.report import Report
 
 _NETWORK = re.compile(
@@ -67,16 +67,7 @@ def run_pip(python: Path, arguments: Sequence[str], *, log: Path, report: Report
     last: deque[str] = deque(maxlen=60)
     with log.open("a", encoding="utf-8") as file, report.alive():
         file.write(f"\n$ {subprocess.list2cmdline(argv)}\n")
-        child = subprocess.Popen(
-            argv,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            **start_options(),
-        )
+        child = subprocess.Popen(argv, env=environ, **heard_options())
         assert child.stdout is not None
         try:
             for line in child.stdout:

@@ -50,10 +50,8 @@ def full(matrix: Array, shape: tuple[int, ...]) -> Full:
 
 
 @dataclass(frozen=True)
-class LoHa(_Shaped):
-    """The elementwise product of two low-rank matrices (FedPara, arXiv 2108.06098)."""
-
-    kind = "LoHa"
+class _TwoProducts(_Shaped):
+    """Two matrices, each of them a product, joined so that their factors can be joined likewise."""
 
     one: Product
     two: Product
@@ -62,6 +60,24 @@ class LoHa(_Shaped):
     @property
     def rank(self) -> int:
         return min(self.one[1].shape[0] * self.two[1].shape[0], *self.size)
+
+    @staticmethod
+    def joined(one: Product, two: Product) -> Product:
+        """Factors of the whole from those of the two."""
+        raise NotImplementedError
+
+    def factors(self) -> tuple[Array, Array]:
+        if self.is_dense:
+            return super().factors()
+        up, down = self.joined(_double(self.one), _double(self.two))
+        return self.strength * up, down
+
+
+@dataclass(frozen=True)
+class LoHa(_TwoProducts):
+    """The elementwise product of two low-rank matrices (FedPara, arXiv 2108.06098)."""
+
+    kind = "LoHa"
 
     def rows(self, first: int, last: int) -> Array:
         (up, down), (other_up, other_down) = self.one, self.two
@@ -70,29 +86,19 @@ class LoHa(_Shaped):
         found *= np.float32(self.strength)
         return found
 
-    def factors(self) -> tuple[Array, Array]:
+    @staticmethod
+    def joined(one: Product, two: Product) -> Product:
         """Row by row, and column by column, Kronecker products of the factors."""
-        if self.is_dense:
-            return super().factors()
-        (up, down), (other_up, other_down) = (_double(product) for product in (self.one, self.two))
+        (up, down), (other_up, other_down) = one, two
         joint_up = (up[:, :, None] * other_up[:, None, :]).reshape(len(up), -1)
-        joint_down = (down[:, None] * other_down[None]).reshape(-1, down.shape[1])
-        return self.strength * joint_up, joint_down
+        return joint_up, (down[:, None] * other_down[None]).reshape(-1, down.shape[1])
 
 
 @dataclass(frozen=True)
-class LoKr(_Shaped):
+class LoKr(_TwoProducts):
     """The Kronecker product of two matrices, each of them a product."""
 
     kind = "LoKr"
-
-    one: Product
-    two: Product
-    strength: float
-
-    @property
-    def rank(self) -> int:
-        return min(self.one[1].shape[0] * self.two[1].shape[0], *self.size)
 
     @cached_property
     def _matrices(self) -> tuple[Array, Array]:
@@ -104,12 +110,10 @@ class LoKr(_Shaped):
         found = one[index // len(two)][:, :, None] * two[index % len(two)][:, None, :]
         return found.reshape(last - first, -1)
 
-    def factors(self) -> tuple[Array, Array]:
+    @staticmethod
+    def joined(one: Product, two: Product) -> Product:
         """kron(A B, C D) = kron(A, C) kron(B, D)."""
-        if self.is_dense:
-            return super().factors()
-        (up, down), (other_up, other_down) = (_double(product) for product in (self.one, self.two))
-        return self.strength * np.kron(up, other_up), np.kron(down, other_down)
+        return np.kron(one[0], two[0]), np.kron(one[1], two[1])
 
 
 @dataclass(frozen=True)

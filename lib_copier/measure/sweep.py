@@ -10,11 +10,10 @@ from PIL import Image
 
 from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
-from lib_copier.image.names import sweep_picture
 from lib_copier.measure.analysis import Edit, analyse
 from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked, with_lora
 from lib_copier.measure.sheet import contact_sheet
-from lib_copier.pictures import PictureRequest
+from lib_copier.pictures import PictureRequest, sweep_picture
 
 
 def complete_weights(weights: Sequence[float]) -> list[float]:

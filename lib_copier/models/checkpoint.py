@@ -19,7 +19,6 @@ from lib_copier.lora.header import file_sha256
 from lib_copier.models.ahead import WeightReader
 from lib_copier.models.build import VAE_PARTS, Placement, build_text_encoders, build_unet, build_vae
 from lib_copier.models.noise import NoiseSchedule
-from lib_copier.models.prediction import asked_prediction
 from lib_copier.models.source import ModelFile
 from lib_copier.models.tokenizer import END_ID, PromptTokenizer
 
@@ -167,3 +166,17 @@ def _check_vae(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
         )
     if not any("encoder.down.0." in name for name in shapes):
         raise InputError(f"{path.name} is not a VAE.", "Give a VAE file in the original layout.")
+
+
+@torch.inference_mode()
+def asked_prediction(unet: Any) -> str:
+    """Find out by running the U-Net once, which SD2's two variants need: their tensors look alike.
+
+    At the noisiest step a constant picture is almost pure noise: an epsilon model gives it back, while a
+    velocity model answers with the negative of the picture it believes in, far below its input.
+    """
+    weight = unet.conv_in.weight
+    picture = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=weight.device, dtype=weight.dtype)
+    text = torch.zeros(1, 2, unet.config.cross_attention_dim, device=weight.device, dtype=weight.dtype)
+    answer = unet(picture, 999, encoder_hidden_states=text, return_dict=False)[0]
+    return "v_prediction" if (answer - picture).float().mean().item() < -1.0 else "epsilon"

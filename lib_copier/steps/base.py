@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lib_copier.engines.task import Command, MergeTask
-from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.engines.task import Command
+from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.option import split_weighted
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps import training
 from lib_copier.steps.folder import pictures_in
-from lib_copier.steps.parts import (
-    CHECKPOINT,
-    Model,
-    checkpoint_model,
-    device_of,
-    engine_command,
-    engine_for,
-    merge_device,
-)
-from lib_copier.training import WeightedLora
+from lib_copier.steps.parts import Model, checkpoint_model, model_file
 
 
 def steps(recipe: Recipe) -> tuple[list[Step], Model]:
@@ -36,19 +27,7 @@ def steps(recipe: Recipe) -> tuple[list[Step], Model]:
         conditioned = conditioned.with_lora("base_lora", recipe.number("base.weight"))
     if not conditioned.lora_inputs or not recipe.get("base.as_file"):
         return found, conditioned
-    found.append(
-        Step(
-            "base",
-            "base",
-            _merge,
-            inputs=conditioned.inputs,
-            params=(("prediction", conditioned.prediction),),
-            outputs=(Output(CHECKPOINT, "checkpoint"),),
-            cosmetic=device_of(recipe),
-            engine=engine_for(recipe, "merge"),
-        )
-    )
-    return found, conditioned.as_file("base")
+    return [*found, model_file(recipe, "base", conditioned)], conditioned.as_file("base")
 
 
 def _style_step(recipe: Recipe, model: Model) -> Step:
@@ -62,16 +41,3 @@ def _train(place: Workplace) -> Command:
     pictures, notes = pictures_in(place.path("pictures"))
     command = training.training_command(place, pictures)
     return replace(command, notes=(*command.notes, *notes))
-
-
-def _merge(place: Workplace) -> Command:
-    loras = tuple(WeightedLora(path, weight) for path, weight in place.weighted("base_lora"))
-    task = MergeTask(
-        loras,
-        place.out / CHECKPOINT,
-        checkpoint=place.path("checkpoint"),
-        prediction=str(place.params["prediction"]),
-        save_precision="float",
-        device=merge_device(place),
-    )
-    return engine_command(place, task)

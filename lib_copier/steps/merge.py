@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lib_copier.engines.task import Command, MergeTask
-from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.parts import (
-    CHECKPOINT,
     LORA,
     LORA_OUTPUT,
     Model,
@@ -14,31 +13,23 @@ from lib_copier.steps.parts import (
     engine_command,
     engine_for,
     merge_device,
+    model_file,
+    weighted_loras,
 )
 from lib_copier.steps.records import settle
-from lib_copier.training import WeightedLora
 
 
 def step(recipe: Recipe, edit: Edit, base_model: Model) -> Step:
     """``merge/EDIT``: lora.safetensors, or model.safetensors on the memo's way; one pair needs no merge."""
     step_id = f"merge/{edit.name}"
-    loras = tuple(
-        StepInput(
-            "lora", step=f"edit_lora/{one.name}/{edit.name}", output=LORA, weight=each_weight(recipe, edit)
-        )
-        for one in recipe.origins
-    )
-    engine, device = engine_for(recipe, "merge"), device_of(recipe)
+    sources = [f"edit_lora/{one.name}/{edit.name}" for one in recipe.origins]
+    weight = each_weight(recipe, edit)
     if goes_through_checkpoints(recipe, edit):
-        return Step(
-            step_id,
-            "merge",
-            _into_checkpoint,
-            inputs=(*base_model.inputs, *loras),
-            outputs=(Output(CHECKPOINT, "checkpoint"),),
-            cosmetic=device,
-            engine=engine,
-        )
+        model = base_model
+        for source in sources:
+            model = model.with_lora(source, weight)
+        return model_file(recipe, step_id, model)
+    loras = tuple(StepInput("lora", step=source, output=LORA, weight=weight) for source in sources)
     if len(loras) == 1 and loras[0].weight == 1.0:
         note = "one pair: the edit LoRA as it is"
         return Step(step_id, "merge", None, outputs=LORA_OUTPUT, same_as=loras[0].step, note=note)
@@ -48,8 +39,8 @@ def step(recipe: Recipe, edit: Edit, base_model: Model) -> Step:
         _into_lora,
         inputs=loras,
         outputs=LORA_OUTPUT,
-        cosmetic=device,
-        engine=engine,
+        cosmetic=device_of(recipe),
+        engine=engine_for(recipe, "merge"),
         finish=settle,
     )
 
@@ -67,18 +58,7 @@ def each_weight(recipe: Recipe, edit: Edit) -> float:
 
 def _into_lora(place: Workplace) -> Command:
     """Exact: the ranks add up, nothing is fitted; the resize lowers them again."""
-    loras = tuple(WeightedLora(path, weight) for path, weight in place.weighted("lora"))
-    task = MergeTask(loras, place.out / LORA, save_precision="float", device=merge_device(place))
-    return engine_command(place, task)
-
-
-def _into_checkpoint(place: Workplace) -> Command:
-    given = [*place.weighted("base_lora"), *place.weighted("lora")]
     task = MergeTask(
-        tuple(WeightedLora(path, weight) for path, weight in given),
-        place.out / CHECKPOINT,
-        checkpoint=place.path("checkpoint"),
-        save_precision="float",
-        device=merge_device(place),
+        weighted_loras(place, "lora"), place.out / LORA, save_precision="float", device=merge_device(place)
     )
     return engine_command(place, task)

@@ -8,12 +8,13 @@ from typing import Any
 
 from lib_copier.checkpoint import known_facts
 from lib_copier.engines.choose import choose_engine, engine_named
-from lib_copier.engines.task import Command, Task
+from lib_copier.engines.task import Command, MergeTask, Task
 from lib_copier.errors import InputError
-from lib_copier.graph.step import Output, StepInput, Workplace
+from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.pictures import PictureRequest
 from lib_copier.prompt import networks
 from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.training import WeightedLora
 
 LORA = "lora.safetensors"
 CHECKPOINT = "model.safetensors"
@@ -58,6 +59,37 @@ def checkpoint_model(recipe: Recipe, checkpoint: str = "") -> Model:
     # The user's word is about the project's own checkpoint.
     told = "auto" if checkpoint else str(recipe.get("project.prediction"))
     return Model(tuple(inputs), resolved_prediction(path, told))
+
+
+def model_file(recipe: Recipe, step_id: str, model: Model) -> Step:
+    """The step that writes a model out as the memo does: its LoRAs merged into its checkpoint, in float."""
+    return Step(
+        step_id,
+        step_id.partition("/")[0],
+        _merge,
+        inputs=model.inputs,
+        params=(("prediction", model.prediction),),
+        outputs=(Output(CHECKPOINT, "checkpoint"),),
+        cosmetic=device_of(recipe),
+        engine=engine_for(recipe, "merge"),
+    )
+
+
+def _merge(place: Workplace) -> Command:
+    task = MergeTask(
+        weighted_loras(place, "base_lora"),
+        place.out / CHECKPOINT,
+        checkpoint=place.path("checkpoint"),
+        prediction=str(place.params["prediction"]),
+        save_precision="float",
+        device=merge_device(place),
+    )
+    return engine_command(place, task)
+
+
+def weighted_loras(place: Workplace, role: str) -> tuple[WeightedLora, ...]:
+    """The LoRAs of that role at their weights."""
+    return tuple(WeightedLora(path, weight) for path, weight in place.weighted(role))
 
 
 def resolved_prediction(checkpoint: str, told: str) -> str:

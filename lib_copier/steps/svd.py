@@ -14,9 +14,9 @@ from lib_copier.steps.parts import (
     engine_for,
     fixed,
     merge_device,
+    weighted_loras,
 )
 from lib_copier.steps.records import settle
-from lib_copier.training import WeightedLora
 
 
 def step(recipe: Recipe, edit: Edit) -> Step:
@@ -44,7 +44,7 @@ def step(recipe: Recipe, edit: Edit) -> Step:
 def _subtract(place: Workplace) -> Command:
     params = place.params
     task = SvdMergeTask(
-        tuple(WeightedLora(path, weight) for path, weight in place.weighted("lora")),
+        weighted_loras(place, "lora"),
         place.out / LORA,
         new_rank=int(params["rank"]),
         new_conv_rank=params["conv_rank"],

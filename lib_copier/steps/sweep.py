@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
-from lib_copier.image.names import sweep_picture
+from lib_copier.pictures import sweep_picture
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.edit import chain_of
 from lib_copier.steps.judging import judged_pictures, judging_params

@@ -27,10 +27,11 @@ from lib_copier.steps.parts import (
     engine_for,
     fixed,
     resolved_prediction,
+    weighted_loras,
 )
 from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS
 from lib_copier.steps.records import forget_time
-from lib_copier.training import Picture, TrainTask, WeightedLora, can_go_on
+from lib_copier.training import Picture, TrainTask, can_go_on
 
 _TASK_FIELDS = frozenset(field.name for field in fields(TrainTask))
 METRICS = "metrics.jsonl"
@@ -123,7 +124,7 @@ def training_command(place: Workplace, pictures: tuple[Picture, ...], **changes:
         output=place.out / LORA,
         pictures=pictures,
         vae=vae[0] if vae else None,
-        base_loras=tuple(WeightedLora(path, weight) for path, weight in place.weighted("base_lora")),
+        base_loras=weighted_loras(place, "base_lora"),
     )
     task = replace(task, **values)
     if _keeps_state(place):

@@ -32,4 +32,10 @@ def test_on_the_memo_s_way_they_go_into_the_conditioned_base_model(recipe, tmp_p
     made = recipe(difference__way="checkpoints", base__loras=("style.safetensors:0.25",))
     flags = flags_of(words_of(plan(made).step("merge/outline"), tmp_path))
     assert flags["--sd_model"] == ["checkpoint.0"]
-    assert flags["--models"] == ["base_lora.0", "lora.0"] and flags["--ratios"] == ["0.25", "1.0"]
+    assert flags["--models"] == ["base_lora.0", "base_lora.1"] and flags["--ratios"] == ["0.25", "1.0"]
+
+
+def test_a_merged_file_says_what_it_predicts(recipe, tmp_path):
+    made = recipe(difference__way="checkpoints", project__prediction="v_prediction")
+    words = words_of(plan(made).step("merge/outline"), tmp_path)
+    assert "--v_parameterization" in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ LEAVES = {
     "",
     "child",
     "errors",
-    "log",
     "events",
     "edge",
     "disk",
@@ -270,6 +270,16 @@ def test_every_module_of_a_room_has_its_tests_where_one_looks_for_them(room: str
     named = {path.stem.strip("_") for path in (PACKAGE / room).glob("*.py")} - {"init"}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / room).glob("test_*.py")}
     assert not named - tests
+
+
+def test_the_tree_that_contributors_read_is_the_tree() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = text.split("lib_copier/\n", 1)[1].split("benchmarks/", 1)[0]
+    told = {name for line in tree.splitlines() for name in re.findall(r"[a-z_]+", line[:24])}
+    here = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith("__")}
+    assert not here - told
+    modules_and_rooms = {dotted(path) for path in modules()}
+    assert modules_and_rooms >= LEAVES, "a leaf that is gone"
 
 
 def test_no_checkpoint_is_known_by_its_name() -> None:

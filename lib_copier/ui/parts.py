@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from lib_copier.errors import CopierError
 from lib_copier.host.hold import FREEING, RESTORING
 from lib_copier.html import Html, duration, element_id, join, tag
+from lib_copier.recipe.model import Edit, Origin
 from lib_copier.svg import Line, chart, smoothed
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
@@ -83,24 +84,22 @@ def button(
 
 def origin_picker(page: Page, *, may_change: bool = False) -> Html:
     """Chips of the origins; nothing where there is only one and nothing to add."""
-    origins = page.opened.recipe.origins
-    if len(origins) < 2 and not may_change:
-        return Html("")
-    shown = page.origin
-    chips = [_chip(page, one.name, "origin", is_shown=one is shown) for one in origins]
-    add = button("+ " + page.texts("origin.add"), "add_origin") if may_change else None
-    return tag("div", chips, add, class_="cl-chips", role="group", aria_label=page.texts("origin.which"))
+    return _picker(page, "origin", page.opened.recipe.origins, page.origin, may_change)
 
 
 def edit_picker(page: Page, *, may_change: bool = False) -> Html:
     """Chips of the edits; nothing where there is only one and nothing to add."""
-    edits = page.opened.recipe.edits
-    if len(edits) < 2 and not may_change:
+    return _picker(page, "edit", page.opened.recipe.edits, page.edit, may_change)
+
+
+def _picker(
+    page: Page, what: str, items: Sequence[Origin | Edit], shown: Origin | Edit | None, may_change: bool
+) -> Html:
+    if len(items) < 2 and not may_change:
         return Html("")
-    shown = page.edit
-    chips = [_chip(page, one.name, "edit", is_shown=one is shown) for one in edits]
-    add = button("+ " + page.texts("edit.add"), "add_edit") if may_change else None
-    return tag("div", chips, add, class_="cl-chips", role="group", aria_label=page.texts("edit.which"))
+    chips = [_chip(page, one.name, what, is_shown=one is shown) for one in items]
+    add = button("+ " + page.texts(f"{what}.add"), f"add_{what}") if may_change else None
+    return tag("div", chips, add, class_="cl-chips", role="group", aria_label=page.texts(f"{what}.which"))
 
 
 def _chip(page: Page, name: str, what: str, *, is_shown: bool) -> Html:

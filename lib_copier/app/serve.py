@@ -18,6 +18,7 @@ from lib_copier.engines.locate import demo_checkpoint, root
 from lib_copier.errors import InputError
 from lib_copier.host.standalone import StandaloneHost
 from lib_copier.ui.door import Door
+from lib_copier.ui.ending import left_running
 from lib_copier.ui.picture import PictureRoutes
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -42,8 +43,12 @@ def main(argv: Sequence[str]) -> int:
         )
         address = _address(arguments.listen, port, word if is_token else "")
         print(f"Copier LoRA: {address}  (Ctrl+C ends it)", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(configured(guard)).run(sockets=[listener])
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                uvicorn.Server(configured(guard)).run(sockets=[listener])
+        finally:
+            if told := left_running(host.data_dir()):
+                print(told, flush=True)
     return 0
 
 

@@ -12,6 +12,7 @@ from lib_copier.disk import found_object
 from lib_copier.graph.by_hand import laid_out
 from lib_copier.graph.folders import Folders, with_folders
 from lib_copier.graph.queue import Job, Queue
+from lib_copier.graph.running import wanted_stop
 from lib_copier.graph.status import StepStatus
 from lib_copier.graph.store import Artifact
 from lib_copier.recipe.model import Origin, Recipe
@@ -87,6 +88,15 @@ class Desk:
     def is_busy(self) -> bool:
         """Whether work waits or runs; the recipe's steps are then not started again."""
         return bool(self.running_steps) or (self.job is not None and self.job.is_open)
+
+    @cached_property
+    def stopping(self) -> str:
+        """How the work under way was asked to stop, ``save`` or ``discard``; empty where it was not."""
+        controls = [self._folders.control] if self.running_steps else []
+        if self.job is not None and self.job.is_open:
+            controls.append(self._queue.control(self.job.id))
+        # Discarding comes later than saving, and is then what happens.
+        return min(map(wanted_stop, controls), key=("discard", "save", "").index, default="")
 
     def progress(self, step_id: str) -> Progress:
         """How far a step has come, or how its last run went."""

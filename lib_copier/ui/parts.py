@@ -195,8 +195,11 @@ def progress_box(page: Page, step_id: str, found: Progress, *, can_save: bool) -
             tag("span", texts("run.pace", seconds=f"{found.seconds_per_step:.2f}"), class_="cl-quiet")
         )
     bar = tag("progress", max=1, value=f"{found.share:.4f}") if found.total else tag("progress")
-    stops = [button(texts("run.stop"), "stop", how="discard")]
-    if can_save:
+    asked = page.opened.stopping
+    stops = [button(texts("run.stop"), "stop", how="discard")] if asked != "discard" else []
+    if asked:
+        stops.insert(0, tag("span", texts(f"run.stopping_{asked}")))
+    elif can_save:
         stops.insert(0, button(texts("run.stop_save"), "stop", how="save"))
     return tag(
         "section",

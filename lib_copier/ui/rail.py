@@ -16,8 +16,10 @@ def bar(page: Page) -> Html:
         return join(title, _warning(page))
     chips = [tag("span", page.opened.project.name, class_="cl-quiet")]
     if page.opened.is_busy:
-        work = parts.button(texts("run.stop"), "stop", how="discard")
-        told = tag("span", _doing(page), class_="cl-quiet", role="status")
+        asked = page.opened.stopping
+        work = parts.button(texts("run.stop"), "stop", how="discard", disabled=asked == "discard")
+        doing = texts(f"run.stopping_{asked}") if asked else _doing(page)
+        told = tag("span", doing, class_="cl-quiet", role="status")
     else:
         left = [status for status in page.opened.states.values() if status.state != "done"]
         work = parts.button(

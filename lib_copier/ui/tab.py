@@ -10,6 +10,7 @@ from lib_copier.host.base import Host
 from lib_copier.html import element_id
 from lib_copier.ui import compat
 from lib_copier.ui.door import API_NAME, ROUTE, Door, skeleton
+from lib_copier.ui.ending import tell_at_interrupt
 from lib_copier.ui.notice import TAB_ID, TITLE
 from lib_copier.ui.picture import PictureRoutes
 from lib_copier.ui.send import Sender
@@ -30,5 +31,6 @@ def build_tab(host: Host, sender: Sender) -> list[tuple[Any, str, str]]:
         # The browser calls this event by its name: it is the only door, and gradio's log-in guards it.
         compat.on_click(ask, door.answer, [request], [reply], api_name=API_NAME)
         sender.connect(door)
+    tell_at_interrupt(host.data_dir())
     compat.keep_out_of_saved_defaults(blocks)
     return [(blocks, TITLE, TAB_ID)]

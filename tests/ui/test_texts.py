@@ -49,6 +49,7 @@ def test_texts_whose_keys_are_put_together_are_there(language):
     wanted = [f"{panel}.{part}" for panel in (*PANELS, "start") for part in ("title", "lead")]
     wanted += [f"effect.{name}{part}" for name in EFFECTS for part in ("", ".says")]
     wanted += [f"state.{state}" for state in ("done", "stale", "running", "failed", "missing", "partly")]
+    wanted += [f"run.stopping_{how}" for how in ("save", "discard")]
     wanted += [f"job.{state}" for state in ("queued", "running", "done", "failed", "cancelled")]
     wanted += [
         f"engine.{state}" for state in ("missing", "making", "ready", "broken", "set_up", "install", "remove")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.graph.queue import QUEUED
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.training import can_go_on
 from lib_copier.ui import built_in
@@ -41,11 +42,13 @@ def stop(page: Page, details: Details) -> Outcome:
     require_project(page)
     how = "save" if details.get("how") == "save" else "discard"
     job = page.opened.job
+    if job is not None and job.state == QUEUED and not page.opened.running_steps:
+        return cancel_job(page, {"job": job.id})
     if job is not None and job.is_open and (how == "discard" or not page.opened.running_steps):
         page.workshop.queue.cancel(job.id, how)
     else:
         page.opened.project.cancel(how)
-    return Outcome(page.texts("said.stopping"))
+    return Outcome(page.texts(f"run.stopping_{how}"))
 
 
 def by_hand(page: Page, details: Details) -> Outcome:
@@ -57,8 +60,13 @@ def by_hand(page: Page, details: Details) -> Outcome:
 
 def cancel_job(page: Page, details: Details) -> Outcome:
     """Take a job out of the queue, or stop it."""
-    page.workshop.queue.cancel(text_of(details, "job"))
-    return Outcome(page.texts("said.stopping"))
+    job_id, queue = text_of(details, "job"), page.workshop.queue
+    queue.cancel(job_id)
+    job = queue.job(job_id)
+    if job is None:
+        return Outcome()
+    said = "said.unqueued" if job.state == QUEUED else "said.stopping"
+    return Outcome(page.texts(said, title=job.title))
 
 
 def train_longer(page: Page, details: Details) -> Outcome:

@@ -27,10 +27,11 @@ VOLATILE = frozenset(
 
 
 def forget_time(lora: Path) -> None:
-    """Take the volatile entries out of a LoRA's metadata; its tensors stay bit for bit."""
+    """Take the volatile entries out of a LoRA's metadata and sort the rest; its tensors stay bit for bit."""
     metadata = read_header(lora).metadata
-    kept = {name: value for name, value in metadata.items() if name not in VOLATILE}
-    if kept != metadata:
+    # The library that sd-scripts saves with lists them in an order of chance.
+    kept = {name: metadata[name] for name in sorted(metadata.keys() - VOLATILE)}
+    if list(kept.items()) != list(metadata.items()):
         replace_metadata(lora, kept)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib_copier.families import SD1, SD2, SDXL, Family
@@ -184,8 +184,3 @@ def vae_shapes(channels: Sequence[int] = (128, 256, 512, 512)) -> dict[str, Shap
     _layer(shapes, "quant_conv", (8, 8, 1, 1))
     _layer(shapes, "post_quant_conv", (4, 4, 1, 1))
     return shapes
-
-
-def table_text(shapes: Mapping[str, Shape]) -> str:
-    """A table as text, a line each, sorted: what its digest is taken of."""
-    return "".join(f"{name} {list(shapes[name])}\n" for name in sorted(shapes))

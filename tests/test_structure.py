@@ -64,31 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "environment": {"commands"},
     "__main__": {"commands"},
 }
-STANDARD_ONLY = (
-    "child",
-    "disk",
-    "lock",
-    "environment",
-    "errors",
-    "events",
-    "edge",
-    "job",
-    "commands",
-    "checkpoint",
-    "families",
-    "keys",
-    "pickle_header",
-    "vocabulary",
-    "optimizers",
-    "training",
-    "option",
-    "names",
-    "infotext",
-    "pictures",
-    "prompt",
-    "html",
-    "svg",
-)
+STANDARD_ONLY = sorted(LEAVES - {"", "image", "lora.header"} | {"commands"})
 """run.py, install.py and the host's process load these before any package is installed."""
 HEAVY = ("torch", "diffusers", "transformers", "accelerate", "scipy", "matplotlib")
 """What the WebUI's process never loads on our behalf."""

@@ -102,7 +102,7 @@ def picture_text(path: Path) -> dict[str, str]:
     """
     name = f"The picture {path}"
     with _checked_path(path, name).open("rb") as stream, _opened(stream, name) as image:
-        return {key: value for key, value in image.info.items() if isinstance(value, str)}
+        return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
 
 
 def crop_to_multiple(image: Image.Image, multiple: int = 8) -> tuple[Image.Image, str]:

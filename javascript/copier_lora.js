@@ -20,7 +20,12 @@
     askedAt: 0,
     html: {},
     isLost: false,
+    notice: null,
+    failure: "",
   };
+
+  // What the page asks by itself: nobody has seen what stood there when these are answered.
+  const BY_ITSELF = new Set(["poll", "try_effect"]);
 
   // ---- asking the server ----------------------------------------------------------------------------
 
@@ -49,7 +54,7 @@
     page.sending = page.sending.then(async () => {
       page.view = { ...page.view, ...changes };
       try {
-        show(await post({ act, view: page.view, have: page.stamp, ...details }));
+        show(await post({ act, view: page.view, have: page.stamp, ...details }), !BY_ITSELF.has(act));
       } catch (error) {
         lost(error);
       } finally {
@@ -60,7 +65,7 @@
     return page.sending;
   }
 
-  function show(reply) {
+  function show(reply, isAsked = true) {
     if (page.isLost) {
       page.isLost = false;
       notify(null);
@@ -73,7 +78,7 @@
     if (reply.stamp) page.stamp = reply.stamp;
     if (reply.reset) page.html = {};
     for (const [name, html] of Object.entries(reply.html || {})) put(name, html);
-    if (reply.notice) notify(reply.notice);
+    tell(reply, isAsked);
     if (reply.top) page.root.scrollIntoView({ block: "start", behavior: "smooth" });
   }
 
@@ -169,11 +174,35 @@
 
   let noticeTimer = 0;
 
+  // A complaint goes with what it complains of: with its cause, else with the next thing that went well.
+  function tell(reply, isAsked) {
+    const { notice } = page;
+    if (page.failure !== reply.failure) {
+      page.failure = reply.failure;
+      drawNotices();
+    }
+    if (reply.notice) notify(reply.notice);
+    else if (notice?.cause) {
+      const text = reply.causes[notice.cause];
+      if (text !== notice.text) notify(text ? { ...notice, text } : null);
+    } else if (notice?.kind === "error" && isAsked) notify(null);
+  }
+
   function notify(notice) {
     clearTimeout(noticeTimer);
-    const region = page.root.querySelector('[data-region="notice"]');
-    region.replaceChildren();
-    if (!notice) return;
+    page.notice = notice;
+    drawNotices();
+    if (notice && notice.kind !== "error") noticeTimer = setTimeout(() => notify(null), 6000);
+  }
+
+  function drawNotices() {
+    const shown = [];
+    if (page.failure) shown.push(noticeBox({ kind: "error", text: page.failure }, () => ask("seen")));
+    if (page.notice) shown.push(noticeBox(page.notice, () => notify(null)));
+    page.root.querySelector('[data-region="notice"]').replaceChildren(...shown);
+  }
+
+  function noticeBox(notice, onClose) {
     const box = document.createElement("div");
     box.className = `cl-notice cl-${notice.kind}`;
     box.setAttribute("role", notice.kind === "error" ? "alert" : "status");
@@ -183,10 +212,9 @@
     close.type = "button";
     close.textContent = "×";
     close.setAttribute("aria-label", page.root.dataset.close);
-    close.onclick = () => region.replaceChildren();
+    close.onclick = onClose;
     box.append(text, close);
-    region.append(box);
-    if (notice.kind !== "error") noticeTimer = setTimeout(() => region.replaceChildren(), 6000);
+    return box;
   }
 
   // ---- what people do -------------------------------------------------------------------------------

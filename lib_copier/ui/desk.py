@@ -19,6 +19,7 @@ from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.parts import RESULT
 from lib_copier.steps.project import Project
 from lib_copier.ui.progress import Progress, progress_of
+from lib_copier.ui.verdict import shortfall
 
 _LARGEST_REPORT = 8 << 20
 
@@ -102,6 +103,17 @@ class Desk:
         """How far a step has come, or how its last run went."""
         return progress_of(self.project.folder, step_id)
 
+    def progress_of_made(self, step_id: str) -> Progress:
+        """How the run went that made what there is; another may have begun, and stopped, after it."""
+        artifact = self.artifact(step_id)
+        return progress_of(self.project.folder, step_id, artifact.key) if artifact is not None else Progress()
+
+    def unfinished(self, step_id: str) -> Progress | None:
+        """How far the step's last run came that ended before its end; None where nothing was lost by it."""
+        status, found = self.states.get(step_id), self.progress(step_id)
+        is_open = status is not None and status.state not in {"done", "running"}
+        return found if is_open and found.key and not found.is_done else None
+
     def artifact(self, step_id: str) -> Artifact | None:
         """What a step made: as the recipe says now, else the last before, which stays worth looking at."""
         status = self.states.get(step_id)
@@ -137,6 +149,13 @@ class Desk:
         """What a check or preview measured, the last time; empty where there is none to be read."""
         path = self.file(step_id, RESULT)
         return found_object(path, limit=_LARGEST_REPORT) if path else {}
+
+    def shortfall(self, step_id: str) -> tuple[str, str] | None:
+        """What a done step has not reached: a text's key and the number; None where there is nothing."""
+        kind, status = step_id.partition("/")[0], self.states.get(step_id)
+        if kind not in {"check", "sweep"} or status is None or status.state != "done":
+            return None
+        return shortfall(kind, self.report(step_id))
 
     def made(self, step_id: str) -> Made | None:
         """How a step was made, the last time; None where it never was."""

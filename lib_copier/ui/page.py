@@ -19,7 +19,7 @@ from lib_copier.ui.texts import Texts
 from lib_copier.ui.view import STEP_KINDS, View
 from lib_copier.ui.workshop import Workshop
 
-ICONS = {"done": "✓", "stale": "↻", "running": "", "failed": "!", "missing": "", "partly": "…"}
+ICONS = {"done": "✓", "short": "!", "stale": "↻", "running": "", "failed": "!", "missing": "", "partly": "…"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Page:
     # States
 
     def state(self, step_ids: Sequence[str]) -> str:
-        """One word for several steps."""
+        """One word for several steps; ``short`` where all are done and one missed what it was for."""
         states = [self.opened.states[step_id].state for step_id in step_ids if step_id in self.opened.states]
         for word in ("running", "failed"):
             if word in states:
@@ -84,7 +84,7 @@ class Page:
         if not states or all(state == "missing" for state in states):
             return "missing"
         if all(state == "done" for state in states):
-            return "done"
+            return "short" if any(map(self.opened.shortfall, step_ids)) else "done"
         return "stale" if "stale" in states else "partly"
 
     def pill(self, step_ids: Sequence[str]) -> Html:
@@ -175,7 +175,3 @@ class Page:
             for key, value, verdict in rows
         ]
         return tag("dl", boxes, class_="cl-facts") if boxes else Html("")
-
-    def take_task_message(self) -> str:
-        """What the host's last work for this project came to, said once."""
-        return self.workshop.tasks.take_message(self.opened.queue_key) if self.desk is not None else ""

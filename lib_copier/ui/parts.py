@@ -132,7 +132,7 @@ def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "", main: H
         made += [button(texts("run.busy"), disabled=True), gpu_note(page)]
     elif main is not None:
         made.append(main)
-    elif state == "done":
+    elif state in {"done", "short"}:
         made.append(button(texts("run.again"), "rerun", confirm=texts("run.again_sure")))
     else:
         word = label or texts("run.this")

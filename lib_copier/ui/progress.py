@@ -14,6 +14,7 @@ from lib_copier.svg import Point
 
 _LOG_LINES = 200
 _LOG_BYTES = 40_000
+_RUNS_LOOKED_AT = 5
 MOST_POINTS = 2000
 """Of a loss curve, twice as many at most."""
 
@@ -22,6 +23,9 @@ MOST_POINTS = 2000
 class Progress:
     """How far a step has come; times in seconds."""
 
+    key: str = ""
+    """What the step was to make; empty where no run has begun it."""
+    is_done: bool = False
     step: int = 0
     total: int = 0
     loss: tuple[Point, ...] = ()
@@ -40,9 +44,8 @@ class Progress:
 class _Track:
     """The progress of one step while its events come in: each costs the same, however many came before."""
 
-    def __init__(self, *, has_started: bool = False) -> None:
-        self.has_started = has_started
-        self._last = Progress()
+    def __init__(self, key: str = "") -> None:
+        self._last = Progress(key)
         self._loss: list[Point] = []
         self._samples: list[tuple[int, str]] = []
 
@@ -52,6 +55,8 @@ class _Track:
             self._advance(event)
         elif kind == "sample" and isinstance(event.get("path"), str):
             self._samples.append((_whole(event.get("step")), event["path"]))
+        elif kind == "step_done":
+            self._last = replace(self._last, is_done=True)
         elif kind == "log":
             self._last = replace(self._last, last_text=str(event.get("text", "")))
 
@@ -74,7 +79,7 @@ class _Track:
 def _take(tracks: dict[str, _Track], event: Mapping[str, Any]) -> None:
     step_id = str(event.get("id"))
     if event["event"] == "step_started":
-        tracks[step_id] = _Track(has_started=True)
+        tracks[step_id] = _Track(str(event.get("key")))
     else:
         tracks.setdefault(step_id, _Track()).take(event)
 
@@ -106,7 +111,8 @@ class _Followed:
                     _take(self._tracks, event)
                 events, reached = read_events(self._log, self._offset)
             track = self._tracks.get(step_id)
-            return track.progress() if track and track.has_started else None
+            found = track.progress() if track else None
+            return found if found and found.key else None
 
 
 @lru_cache(maxsize=64)
@@ -119,11 +125,14 @@ def run_logs(project: Path) -> list[Path]:
     return sorted((project / "log").glob("*.jsonl"), reverse=True)
 
 
-def progress_of(project: Path, step_id: str, most_runs: int = 5) -> Progress:
-    """The progress of the last run that did this step; empty where none of the last few did."""
-    for log in run_logs(project)[:most_runs]:
+def progress_of(project: Path, step_id: str, made: str = "") -> Progress:
+    """The progress of the last run that did this step; empty where none of the last few did.
+
+    `made` is an artifact's key: then of the run that made it.
+    """
+    for log in run_logs(project)[: _RUNS_LOOKED_AT * (2 if made else 1)]:
         found = _followed(log, log.stat().st_ino).find(step_id)
-        if found is not None:
+        if found is not None and (not made or (found.is_done and found.key == made)):
             return found
     return Progress()
 

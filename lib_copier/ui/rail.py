@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from lib_copier.graph.status import StepStatus
 from lib_copier.html import Html, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
-from lib_copier.ui.view import PANELS, WITHOUT_PROJECT
+from lib_copier.ui.view import PANELS, STEP_KINDS, WITHOUT_PROJECT
 
 
 def bar(page: Page) -> Html:
@@ -15,23 +18,45 @@ def bar(page: Page) -> Html:
     if page.desk is None:
         return join(title, _warning(page))
     chips = [tag("span", page.opened.project.name, class_="cl-quiet")]
+    told: Html | None
     if page.opened.is_busy:
         asked = page.opened.stopping
         work = parts.button(texts("run.stop"), "stop", how="discard", disabled=asked == "discard")
         doing = texts(f"run.stopping_{asked}") if asked else _doing(page)
         told = tag("span", doing, class_="cl-quiet", role="status")
     else:
-        left = [status for status in page.opened.states.values() if status.state != "done"]
-        work = parts.button(
-            texts("run.all", count=len(left)) if left else texts("run.all_done"),
-            "run_all",
-            is_primary=bool(left),
-            disabled=not left,
-        )
-        told = None
+        work, told = _work(page)
     return join(
         title, chips, parts.projects_link(page), tag("span", class_="cl-spring"), told, work, _warning(page)
     )
+
+
+def _work(page: Page) -> tuple[Html, Html | None]:
+    """The button for what is left, and what has to be known before it is pressed."""
+    texts, opened = page.texts, page.opened
+    if opened.faults:
+        return parts.button(texts("project.incomplete"), is_primary=True, go_panel="project"), None
+    left = [status for status in opened.states.values() if status.state != "done"]
+    if left:
+        return parts.button(texts("run.all", count=len(left)), "run_all", is_primary=True), _before(
+            page, left
+        )
+    for step_id in opened.step_ids:
+        if found := opened.shortfall(step_id):
+            panel = next(name for name, kinds in STEP_KINDS.items() if step_id.partition("/")[0] in kinds)
+            told = tag("span", texts(found[0], reached=found[1]), class_="cl-warning", role="status")
+            return parts.button(texts(f"{panel}.title"), is_primary=True, go_panel=panel), told
+    return parts.button(texts("run.all_done"), "run_all", disabled=True), None
+
+
+def _before(page: Page, left: Sequence[StepStatus]) -> Html | None:
+    """Why the last run ended, where no step says so; else that what is left goes out of the project."""
+    job, folder = page.opened.job, str(page.opened.recipe.get("publish.folder") or "")
+    if job is not None and job.state == "failed" and all(status.state != "failed" for status in left):
+        return tag("span", job.message, class_="cl-fault")
+    if folder and any(status.step.kind == "publish" for status in left):
+        return tag("span", page.texts("run.publishes"), class_="cl-quiet", title=folder)
+    return None
 
 
 def _doing(page: Page) -> str:
@@ -101,6 +126,9 @@ def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
         first = next(page.opened.states[step] for step in steps if page.opened.states[step].state == "stale")
         said = page.texts.reason(first.reasons[0]) if first.reasons else ""
         return state, f"{texts('state.stale')}: {said}" if said else texts("state.stale")
+    if state == "short":
+        found = next(filter(None, map(page.opened.shortfall, steps)))
+        return state, texts(f"{found[0]}_note", reached=found[1])
     if state == "partly":
         done = sum(page.opened.states[step].state == "done" for step in steps)
         return state, texts("state.partly_count", done=done, count=len(steps))

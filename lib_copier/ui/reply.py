@@ -14,6 +14,7 @@ from lib_copier.host.hold import GpuHold
 from lib_copier.html import Html
 from lib_copier.ui.acts import ACTS
 from lib_copier.ui.acts import origin as origin_acts
+from lib_copier.ui.acts import run as run_acts
 from lib_copier.ui.acts.act import Outcome
 from lib_copier.ui.page import Page
 from lib_copier.ui.panels import panel
@@ -78,12 +79,12 @@ class Wizard:
 
     def _drawn(self, outcome: Outcome, view: View, have: Any = None) -> str:
         """The page after an act, without the regions' HTML where the browser has it already."""
-        message, is_error = outcome.message, outcome.is_error
+        message, is_error, cause = outcome.message, outcome.is_error, outcome.cause
         try:
             page = replace(self.page(outcome.view or view), live=outcome.live)
         except Exception as error:
             # A project that cannot be opened must not lock anybody out of the others.
-            message, is_error = told(self.texts, error), True
+            message, is_error, cause = told(self.texts, error), True, ""
             page = self.page(View())
         if page.desk is None:
             panel = page.view.panel if page.view.panel in WITHOUT_PROJECT else "project"
@@ -95,23 +96,27 @@ class Wizard:
                 "view": page.view.to_json(),
                 "stamp": stamp,
                 "html": {} if stamp == have and not is_error else html,
-                "active": self._is_active(page),
-                "notice": {"kind": "error" if is_error else "ok", "text": message} if message else None,
+                **self._state(page),
+                "notice": {"kind": "error" if is_error else "ok", "text": message, "cause": cause}
+                if message
+                else None,
                 "top": outcome.is_at_top and outcome.view is not None,
                 "reset": is_error,
             }
         )
 
-    def _is_active(self, page: Page) -> bool:
-        """Whether the browser should ask again soon."""
+    def _state(self, page: Page) -> dict[str, Any]:
+        """Whether the browser should ask again soon; what stands in the way, and what failed unseen."""
+        found: dict[str, Any] = {"active": False, "causes": {}, "failure": ""}
         try:
-            if any(job.is_open for job in self.workshop.queue.jobs()):
-                return True
-            desk = page.desk
-            return desk is not None and (desk.is_busy or self.workshop.tasks.find(desk.queue_key) is not None)
+            found["active"] = any(job.is_open for job in self.workshop.queue.jobs())
+            if (desk := page.desk) is not None:
+                tasks, key = self.workshop.tasks, desk.queue_key
+                found["active"] |= desk.is_busy or tasks.is_open(key)
+                found |= {"causes": dict(run_acts.causes(page)), "failure": tasks.failure(key)}
         except Exception as error:
             told(self.texts, error)
-            return False
+        return found
 
 
 def _panel(page: Page) -> Html:

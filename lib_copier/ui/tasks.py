@@ -40,14 +40,21 @@ class Tasks:
         threading.Thread(target=self._do, args=(task, work), name=f"copier-lora {key}", daemon=True).start()
         return True
 
-    def take_message(self, key: str) -> str:
-        """What went wrong, once: an ended task is forgotten by it."""
+    def is_open(self, key: str) -> bool:
+        """Whether a task of that key is being done."""
+        task = self.find(key)
+        return task is not None and task.is_open
+
+    def failure(self, key: str) -> str:
+        """What went wrong with the last task, until it is forgotten or another begins; empty for nothing."""
+        task = self.find(key)
+        return task.message if task is not None and not task.is_open else ""
+
+    def forget(self, key: str) -> None:
+        """Somebody has seen what went wrong."""
         with self._lock:
-            task = self._tasks.get(key)
-            if task is None or task.is_open:
-                return ""
-            del self._tasks[key]
-            return task.message
+            if key in self._tasks and not self._tasks[key].is_open:
+                del self._tasks[key]
 
     def _do(self, task: Task, work: Callable[[], None]) -> None:
         try:

@@ -10,8 +10,8 @@ from lib_copier.ui import progress
 from lib_copier.ui.progress import Progress, gather, last_lines, progress_of
 
 
-def started(step="copier/a"):
-    return {"event": "step_started", "id": step}
+def started(step="copier/a", key="k"):
+    return {"event": "step_started", "id": step, "key": key}
 
 
 def at(step, total, loss=None, name="copier/a", **more):
@@ -28,7 +28,7 @@ def test_counts_loss_and_pace():
 
 
 def test_a_step_that_starts_again_begins_anew():
-    assert gather([started(), at(3, 4, 1.0), started()], "copier/a") == Progress()
+    assert gather([started(), at(3, 4, 1.0), started()], "copier/a") == Progress("k")
 
 
 def test_odd_values_do_no_harm():
@@ -49,6 +49,22 @@ def test_the_newest_run_that_did_the_step_counts(tmp_path: Path):
     assert progress_of(tmp_path, "merge/x") == Progress()
 
 
+def test_the_run_that_made_a_thing_is_found_behind_one_that_was_stopped(tmp_path: Path):
+    log = tmp_path / "log"
+    log.mkdir()
+    done = {"event": "step_done", "id": "copier/a", "key": "k"}
+    for name, events in (
+        ("1", [started(), at(9, 9, 0.1), done]),
+        ("2", [started(), at(3, 9, 0.8)]),
+        ("3", [started(key="other"), at(4, 9, 0.5)]),
+    ):
+        (log / f"{name}.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    last, made = progress_of(tmp_path, "copier/a"), progress_of(tmp_path, "copier/a", "k")
+    assert (last.key, last.is_done, last.loss) == ("other", False, ((4.0, 0.5),))
+    assert (made.key, made.is_done, made.loss) == ("k", True, ((9.0, 0.1),))
+    assert progress_of(tmp_path, "copier/a", "gone") == Progress()
+
+
 def test_the_end_of_a_log_without_its_progress_bars(tmp_path: Path):
     path = tmp_path / "x.log"
     path.write_bytes(b"head\n10%|x\r 20%|xx\rdone\r\n" + b"\xff line\n")
@@ -64,7 +80,7 @@ def test_a_long_run_is_read_once_whoever_looks_how_often(tmp_path, monkeypatch) 
         return json.dumps(event) + "\n"
 
     steps = [line(event="progress", id="copier/a", step=n, total=32_000, loss=0.5) for n in range(1, 32_001)]
-    log.write_text(line(event="step_started", id="copier/a") + "".join(steps), encoding="utf-8")
+    log.write_text(line(**started()) + "".join(steps), encoding="utf-8")
     read: list[int] = []
     monkeypatch.setattr(progress, "read_events", lambda *given: read.append(given[1]) or read_events(*given))
     first = progress_of(tmp_path, "copier/a")

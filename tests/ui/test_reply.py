@@ -73,7 +73,9 @@ def test_every_act_takes_any_junk(ask, view, act, host):
                 ("name", "checkpoint", "effect", "preset", "prompt", "method"), value
             )
             answer = ask(act, where, **details)
-            assert set(answer) == {"view", "stamp", "html", "active", "notice", "top", "reset"}
+            assert set(answer) == {
+                *("view", "stamp", "html", "active", "notice", "top", "reset", "causes", "failure")
+            }
             assert "<script>" not in json.dumps(answer["html"])
             if answer["notice"]:
                 assert "Traceback" not in answer["notice"]["text"]
@@ -293,3 +295,43 @@ def test_ninety_settings_at_once_are_all_kept(door, view):
     recipe = door.wizard().workshop.desk("lines").recipe
     lost = [key for key, text in wanted.items() if recipe.get(key) != float(text) and key not in refused]
     assert lost == [] and len(refused) < 5
+
+
+def test_a_fault_stands_as_long_as_its_cause(ask, view):
+    """What keeps a run back is told with every answer, in its present words: no page shows an older one."""
+    ask("remove_edit", view)
+    answer = ask("run_all", view)
+    assert (answer["notice"]["kind"], answer["notice"]["cause"]) == ("error", "faults")
+    assert answer["causes"] == {"faults": answer["notice"]["text"]} and "no edit" in answer["notice"]["text"]
+    assert "run_all" not in answer["html"]["bar"], "nothing can be run, and nothing is all done"
+    ask("set", view, key="origin.prompt", target="origin", value="")
+    text = ask("poll", view)["causes"]["faults"]
+    assert "no edit" in text and "origin.prompt is empty" in text
+    ask("set", view, key="origin.prompt", target="origin", value="a cat")
+    place = ask("add_edit", view)["view"]
+    ask("add_effect", place, value="blur")
+    assert ask("poll", view)["causes"] == {}
+    assert ask("run_all", view)["notice"] is None
+
+
+def test_an_engine_that_is_not_there_is_a_cause_in_the_pages_language(ask, view, door, monkeypatch):
+    monkeypatch.setattr("lib_copier.ui.built_in.is_ready", lambda: False)
+    before = ask("go", view)["html"]
+    answer = ask("train_longer", view)
+    assert answer["notice"]["cause"] == "engine"
+    assert answer["notice"]["text"] == door.wizard().texts("cause.engine")
+    assert ask("go", view)["html"] == before, "what is refused changes nothing"
+
+
+def test_a_failure_of_the_hosts_work_is_told_until_it_is_seen(ask, view, door):
+    from tests.ui.test_tasks import wait_for
+
+    tasks, key = door.wizard().workshop.tasks, door.wizard().workshop.desk("lines").queue_key
+    tasks.start(key, lambda: 1 / 0)
+    wait_for(lambda: not tasks.is_open(key))
+    for act in ("poll", "go", "poll"):
+        answer = ask(act, view)
+        assert "ZeroDivisionError" in answer["failure"] and answer["notice"] is None
+        assert not answer["active"]
+    assert ask("seen", view)["failure"] == ""
+    assert ask("poll", view)["failure"] == ""

@@ -16,7 +16,7 @@ def wait_for(condition, seconds=5.0):
         time.sleep(0.01)
 
 
-def test_one_task_a_key_and_its_message_once():
+def test_one_task_a_key_and_its_failure_until_it_is_seen():
     tasks, go = Tasks(), threading.Event()
 
     def work():
@@ -25,16 +25,18 @@ def test_one_task_a_key_and_its_message_once():
 
     assert tasks.start("a", work)
     assert not tasks.start("a", work)
-    assert tasks.take_message("a") == ""
+    tasks.forget("a")
+    assert tasks.is_open("a") and tasks.failure("a") == ""
     go.set()
-    wait_for(lambda: not tasks.find("a").is_open)
-    assert tasks.take_message("a") == "No model. Load one."
-    assert tasks.take_message("a") == ""
+    wait_for(lambda: not tasks.is_open("a"))
+    assert [tasks.failure("a"), tasks.failure("a")] == ["No model. Load one."] * 2, "until it is seen"
+    tasks.forget("a")
+    assert tasks.failure("a") == ""
     assert tasks.start("a", lambda: None)
 
 
 def test_a_fault_of_ours_is_told_too(caplog):
     tasks = Tasks()
     tasks.start("a", lambda: 1 / 0)
-    wait_for(lambda: not tasks.find("a").is_open)
-    assert "ZeroDivisionError" in tasks.take_message("a")
+    wait_for(lambda: not tasks.is_open("a"))
+    assert "ZeroDivisionError" in tasks.failure("a")

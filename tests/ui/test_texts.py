@@ -48,8 +48,12 @@ def test_texts_whose_keys_are_put_together_are_there(language):
     words = Texts(language)
     wanted = [f"{panel}.{part}" for panel in (*PANELS, "start") for part in ("title", "lead")]
     wanted += [f"effect.{name}{part}" for name in EFFECTS for part in ("", ".says")]
-    wanted += [f"state.{state}" for state in ("done", "stale", "running", "failed", "missing", "partly")]
+    wanted += [
+        f"state.{state}" for state in ("done", "stale", "running", "failed", "missing", "partly", "short")
+    ]
     wanted += [f"run.stopping_{how}" for how in ("save", "discard")]
+    wanted += [f"short.{kind}{part}" for kind in ("check", "sweep") for part in ("", "_note")]
+    wanted += [f"preview.{doubt}" for doubt in ("too_weak", "too_few")] + ["cause.engine"]
     wanted += [f"job.{state}" for state in ("queued", "running", "done", "failed", "cancelled")]
     wanted += [
         f"engine.{state}" for state in ("missing", "making", "ready", "broken", "set_up", "install", "remove")

@@ -19,12 +19,20 @@ def go(page: Page, details: Details) -> Outcome:
 
 def poll(page: Page, details: Details) -> Outcome:
     """Ask whether anything changed."""
-    return Outcome(message=page.take_task_message())
+    return Outcome()
+
+
+def seen(page: Page, details: Details) -> Outcome:
+    """A failure of the host's work was read, and closed."""
+    if page.desk is not None:
+        page.workshop.tasks.forget(page.desk.queue_key)
+    return Outcome()
 
 
 ACTS: Mapping[str, Act] = {
     "go": go,
     "poll": poll,
+    "seen": seen,
     "create_project": project.create,
     "open_project": project.open_project,
     "close_project": project.close,

@@ -21,6 +21,8 @@ class Outcome:
     message: str = ""
     """Said in a notice; empty for none."""
     is_error: bool = False
+    cause: str = ""
+    """Which of the page's standing causes the message tells of: it goes when that is mended."""
     view: View | None = None
     """Where the browser goes; None: it stays."""
     is_at_top: bool = False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lib_copier.errors import FaultsError, InputError
+from collections.abc import Iterator
+
+from lib_copier.errors import InputError
 from lib_copier.graph.queue import QUEUED
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.training import can_go_on
@@ -18,23 +20,20 @@ _DB_MORE = 2.0
 def run(page: Page, details: Details) -> Outcome:
     """Do the shown steps of the panel, and before them whatever they still need."""
     require_project(page)
-    _start(page, until=_steps(page))
-    return Outcome()
+    return _start(page, until=_steps(page))
 
 
 def rerun(page: Page, details: Details) -> Outcome:
     """Do the shown steps of the panel again although they are done."""
     require_project(page)
     steps = _steps(page)
-    _start(page, until=steps, force=steps)
-    return Outcome()
+    return _start(page, until=steps, force=steps)
 
 
 def run_all(page: Page, details: Details) -> Outcome:
     """Do everything that is left."""
     require_project(page)
-    _start(page)
-    return Outcome()
+    return _start(page)
 
 
 def stop(page: Page, details: Details) -> Outcome:
@@ -72,6 +71,8 @@ def cancel_job(page: Page, details: Details) -> Outcome:
 def train_longer(page: Page, details: Details) -> Outcome:
     """Raise the copier's steps by half and train on, where the schedule lets the last state be used."""
     require_project(page)
+    if refused := _refused(page):
+        return refused
     recipe = page.opened.recipe
     steps = _at_most("copier.steps", round(recipe.number("copier.steps") * _LONGER))
     longer = {"copier.steps": steps}
@@ -108,10 +109,22 @@ def _steps(page: Page) -> tuple[str, ...]:
     return found
 
 
-def _start(page: Page, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> None:
-    """Queue the work; a recipe that cannot be run says so now, with everything that is missing."""
+def causes(page: Page) -> Iterator[tuple[str, str]]:
+    """What keeps the opened project from being run now, each by a name, in words."""
     if not built_in.is_ready():
-        raise InputError("The built-in engine is not set up yet.", "Set it up on the project panel, once.")
+        yield "engine", page.texts("cause.engine")
     if page.opened.faults:
-        raise FaultsError("The project", page.opened.faults, "Mend that first.")
+        yield "faults", f"{page.texts('project.faults')} {'; '.join(page.opened.faults)}."
+
+
+def _refused(page: Page) -> Outcome | None:
+    """What is said instead of running; None where nothing stands in the way."""
+    return next((Outcome(text, is_error=True, cause=name) for name, text in causes(page)), None)
+
+
+def _start(page: Page, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> Outcome:
+    """Queue the work; a recipe that cannot be run says so now, with everything that is missing."""
+    if refused := _refused(page):
+        return refused
     page.workshop.run(page.opened, until=until, force=force)
+    return Outcome()

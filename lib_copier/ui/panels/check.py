@@ -9,9 +9,7 @@ from lib_copier.html import Html, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import figure, gallery
-
-GOOD_DB, FAIR_DB = 24.0, 20.0
-"""From the median: the copier is complete; the edit may still work, but training longer is better."""
+from lib_copier.ui.verdict import copier_verdict, median_db
 
 
 def render(page: Page) -> Html:
@@ -33,10 +31,10 @@ def render(page: Page) -> Html:
 
 def _score(page: Page, report: Mapping[str, Any]) -> Html:
     psnr, ssim = report.get("psnr_db") or {}, report.get("ssim") or {}
-    median = psnr.get("median")
-    if not isinstance(median, (int, float)):
+    median = median_db(report)
+    if median is None:
         return Html("")
-    verdict = "good" if median >= GOOD_DB else "fair" if median >= FAIR_DB else "poor"
+    verdict = copier_verdict(median)
     rows = [("check.median", f"{median:.1f} dB", "good" if verdict == "good" else "poor")]
     for key, text in (("min", "check.lowest"), ("ceiling", "check.ceiling")):
         if isinstance(psnr.get(key), (int, float)):

@@ -35,10 +35,10 @@ def _result(page: Page, steps: list[str]) -> Html:
 
 
 def trained(page: Page, step_id: str) -> Html:
-    """What a finished training shows: its numbers, loss curve and the samples it made."""
-    made = page.opened.made(step_id)
+    """What a finished training shows: its numbers, curve and samples; before it, one that was stopped."""
+    made, stopped_at = page.opened.made(step_id), _stopped(page, step_id)
     if made is None:
-        return Html("")
+        return stopped_at
     told = page.opened.result(step_id)
     rows = [("fact.time", duration(made.seconds), "")]
     if isinstance(told.get("steps"), int):
@@ -46,12 +46,24 @@ def trained(page: Page, step_id: str) -> Html:
     stopped = told.get("copied_psnr") or told.get("psnr_db")
     if isinstance(stopped, (int, float)):
         rows.append(("fact.psnr", f"{stopped:.1f} dB", ""))
-    return page.block(
+    result = page.block(
         "result",
         page.facts(rows),
-        parts.loss_curve(page, page.opened.progress(step_id)),
+        parts.loss_curve(page, page.opened.progress_of_made(step_id)),
         _samples(page, step_id),
     )
+    return join(stopped_at, result)
+
+
+def _stopped(page: Page, step_id: str) -> Html:
+    """How far the last run came, where it ended before its end: its own numbers, beside no other run's."""
+    found = page.opened.unfinished(step_id)
+    if found is None or not found.total:
+        return Html("")
+    rows = [("fact.steps", page.texts("run.count", step=found.step, total=found.total), "poor")]
+    if found.loss:
+        rows.append(("run.loss", f"{found.loss[-1][1]:.4g}", ""))
+    return page.block("run.stopped", page.facts(rows), parts.loss_curve(page, found))
 
 
 def _samples(page: Page, step_id: str) -> Html:

@@ -13,6 +13,7 @@ from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import Strip, scrub
+from lib_copier.ui.verdict import number, slider_doubts
 
 _STRIPS_SHOWN = 8
 
@@ -53,12 +54,12 @@ def _rows(page: Page, step_id: str, report: Mapping[str, Any]) -> list[tuple[str
     """Caption and pictures of every prompt; rows with a picture missing are left out."""
     weights, prompts = _weights(report), report.get("prompts") or []
     rows = []
-    for number, names in enumerate(report.get("pictures") or []):
+    for row, names in enumerate(report.get("pictures") or []):
         found = [page.opened.file(step_id, str(name)) for name in names] if isinstance(names, list) else []
         paths = [path for path in found if path is not None]
         if paths and len(paths) == len(weights) == len(found):
-            prompt = prompts[number] if number < len(prompts) and isinstance(prompts[number], dict) else {}
-            rows.append((str(prompt.get("prompt", number + 1)), paths))
+            prompt = prompts[row] if row < len(prompts) and isinstance(prompts[row], dict) else {}
+            rows.append((str(prompt.get("prompt", row + 1)), paths))
     return rows
 
 
@@ -74,14 +75,19 @@ def _slider(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:
 def _numbers(page: Page, report: Mapping[str, Any]) -> Html:
     rows = []
 
-    def add(key: str, text: str, shape: str, is_good: Any) -> None:
-        value = report.get(key)
-        if isinstance(value, (int, float)):
-            rows.append((text, shape.format(value), "good" if is_good(value) else "poor"))
+    doubts = slider_doubts(report)
 
-    add("rank_correlation", "preview.correlation", "{:.2f}", lambda value: value >= 0.9)
+    def add(key: str, text: str, shape: str, is_good: Any, *, says_nothing: bool = False) -> None:
+        value = number(report.get(key))
+        if value is not None:
+            verdict = "" if says_nothing else "good" if is_good(value) else "poor"
+            rows.append((text, shape.format(value), verdict))
+
+    add("rank_correlation", "preview.correlation", "{:.2f}", lambda value: value >= 0.9,
+        says_nothing=bool(doubts))  # fmt: skip
     add("strength", "preview.strength", "{:.2f} ×", lambda value: 0.5 <= value <= 1.5)
-    add("leak", "preview.leak", "{:.2f}", lambda value: value <= 0.25)
+    add("leak", "preview.leak", "{:.2f}", lambda value: value <= 0.25,
+        says_nothing="preview.too_weak" in doubts)  # fmt: skip
     span = report.get("range")
     if isinstance(span, list) and len(span) == 2:
         rows.append(("preview.range", f"{span[0]:g} … {span[1]:g}", ""))
@@ -92,7 +98,8 @@ def _numbers(page: Page, report: Mapping[str, Any]) -> Html:
         and page.opened.recipe.get("difference.sign") != "memo"
     ):
         warning = tag("p", page.texts("preview.wrong_sign"), class_="cl-warning")
-    return page.block("preview.numbers", page.facts(rows), warning)
+    doubted = [tag("p", page.texts(key, found=found), class_="cl-warning") for key, found in doubts.items()]
+    return page.block("preview.numbers", page.facts(rows), *doubted, warning)
 
 
 def _curve(page: Page, report: Mapping[str, Any]) -> Html:

@@ -89,6 +89,11 @@ class Wizard:
         if page.desk is None:
             panel = page.view.panel if page.view.panel in WITHOUT_PROJECT else "project"
             page = replace(page, view=page.view.at(project="", panel=panel))
+        notice = {
+            "kind": "error" if is_error else "ok",
+            "text": message,
+            **({"cause": cause} if cause else {}),
+        }
         html = {name: guarded(page, draw) for name, draw in _REGIONS.items()}
         stamp = hashlib.sha256(json.dumps(html).encode()).hexdigest()[:16]
         return json.dumps(
@@ -97,9 +102,7 @@ class Wizard:
                 "stamp": stamp,
                 "html": {} if stamp == have and not is_error else html,
                 **self._state(page),
-                "notice": {"kind": "error" if is_error else "ok", "text": message, "cause": cause}
-                if message
-                else None,
+                "notice": notice if message else None,
                 "top": outcome.is_at_top and outcome.view is not None,
                 "reset": is_error,
             }

@@ -48,6 +48,7 @@ _ADAPTIVE = (
     *(_yes_or_no(name) for name in ("decouple", "use_bias_correction")),
     *(Argument("d0", minimum=1e-12), Argument("growth_rate", minimum=1.0, maximum=1e6)),
 )
+_LION_RATES, _FACTORS = (1e-6, 1e-3), (0.1, 10.0)
 _AVERAGED = (*_ADAM, Argument("r", maximum=10.0), Argument("weight_lr_power", maximum=10.0))
 
 
@@ -65,6 +66,9 @@ class Optimizer:
         Its name for ``--optimizer_type``.
     fixed:
         Arguments that it needs to follow our learning rate.
+    rates:
+        Between which learning rates LoRAs are trained with it. Those that find their own (Mishchenko and
+        Defazio 2023, "Prodigy") take a factor of it, about 1; Lion a tenth of Adam's (Chen et al. 2023).
     """
 
     module: str
@@ -73,6 +77,7 @@ class Optimizer:
     sd_scripts: str
     arguments: tuple[Argument, ...]
     fixed: tuple[tuple[str, Any], ...] = ()
+    rates: tuple[float, float] = (1e-5, 1e-2)
 
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
@@ -84,16 +89,21 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
         "lion": Optimizer(
             "lion_pytorch", "Lion", "lion-pytorch", "Lion",
             (_BETAS, _DECAY, _yes_or_no("decoupled_weight_decay")),
+            rates=_LION_RATES,
         ),
         "lion8bit": Optimizer(
-            "bitsandbytes.optim", "Lion8bit", "bitsandbytes", "Lion8bit", (_BETAS, _DECAY, _SMALLEST_8BIT)
+            "bitsandbytes.optim", "Lion8bit", "bitsandbytes", "Lion8bit", (_BETAS, _DECAY, _SMALLEST_8BIT),
+            rates=_LION_RATES,
         ),
         "prodigy": Optimizer(
             "prodigyopt", "Prodigy", "prodigyopt", "Prodigy",
             (*_ADAPTIVE, Argument("beta3"), Argument("d_coef", minimum=0.01, maximum=100.0),
              _yes_or_no("safeguard_warmup"), Argument("slice_p", "int", 1, 1024)),
+            rates=_FACTORS,
         ),
-        "dadaptadam": Optimizer("dadaptation", "DAdaptAdam", "dadaptation", "DAdaptAdam", _ADAPTIVE),
+        "dadaptadam": Optimizer(
+            "dadaptation", "DAdaptAdam", "dadaptation", "DAdaptAdam", _ADAPTIVE, rates=_FACTORS
+        ),
         "came": Optimizer(
             "came_pytorch", "CAME", "came-pytorch", "pytorch_optimizer.CAME",
             (_THREE_BETAS, _DECAY, Argument("clip_threshold", minimum=0.01, maximum=100.0)),
@@ -114,7 +124,8 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
             (*_AVERAGED, _yes_or_no("silent_sgd_phase")),
         ),
         "sgd": Optimizer(
-            "torch.optim", "SGD", "torch", "SGD", (Argument("momentum"), _DECAY, _yes_or_no("nesterov"))
+            "torch.optim", "SGD", "torch", "SGD", (Argument("momentum"), _DECAY, _yes_or_no("nesterov")),
+            rates=(1e-3, 10.0),
         ),
     }
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lib_copier.html import Html, element_id, join, tag
+from lib_copier.optimizers import OPTIMIZERS
 from lib_copier.option import LISTS, Option, Value
 
 if TYPE_CHECKING:
@@ -35,14 +36,38 @@ def fields(
         Keys that the edit has values of its own for; they can be given back.
     """
     made = [
-        field(option, value_of(option), texts, target=target, is_own=option.key in own)
+        field(
+            option,
+            value_of(option),
+            texts,
+            target=target,
+            is_own=option.key in own,
+            warning=_rate_warning(option, value_of(option), shown, texts),
+        )
         for option in options
         if option.is_shown(shown)
     ]
     return tag("div", made, class_="cl-form") if made else Html("")
 
 
-def field(option: Option, value: Value, texts: Texts, *, target: str, is_own: bool = False) -> Html:
+def _rate_warning(option: Option, value: Value, shown: Mapping[str, Value], texts: Texts) -> str:
+    """What to think of before a learning rate that its optimiser is not used with; empty where it is."""
+    used = OPTIMIZERS.get(str(shown.get(f"{option.group}.optimizer")))
+    if (
+        used is None
+        or option.name not in {"learning_rate", "text_encoder_lr"}
+        or not isinstance(value, float)
+    ):
+        return ""
+    low, high = used.rates
+    # A text encoder at rate 0 is left alone.
+    is_usual = low <= value <= high or (value == 0 and option.optional)
+    return "" if is_usual else texts("form.rate", optimizer=used.kind, low=f"{low:g}", high=f"{high:g}")
+
+
+def field(
+    option: Option, value: Value, texts: Texts, *, target: str, is_own: bool = False, warning: str = ""
+) -> Html:
     """One labelled input of the kind that the option needs."""
     name = element_id("field", target, option.key)
     attributes = {"id": name, "data_set": option.key, "data_target": target}
@@ -60,6 +85,7 @@ def field(option: Option, value: Value, texts: Texts, *, target: str, is_own: bo
         "div",
         body,
         tag("p", help_text, class_="cl-help") if help_text else None,
+        tag("p", warning, class_="cl-warning") if warning else None,
         class_="cl-field cl-wide" if is_wide else "cl-field",
     )
 

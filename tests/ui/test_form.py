@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lib_copier.optimizers import OPTIMIZERS
 from lib_copier.recipe.options import OPTIONS, group
+from lib_copier.recipe.presets import PRESETS, preset_values
 from lib_copier.ui.form import field, fields
-from lib_copier.ui.texts import Texts
+from lib_copier.ui.texts import LANGUAGES, Texts
 from tests.ui.page_reader import read
 
 ENGLISH = Texts("en")
@@ -58,3 +60,32 @@ def test_an_edits_own_value_can_be_given_back():
     assert "data-act" not in field(option, 8, ENGLISH, target="edit")
     reader = read(field(option, 8, ENGLISH, target="edit", is_own=True))
     assert [f["data-key"] for _, f in reader.tags if f.get("data-act") == "unset"] == [option.key]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "is_usual"),
+    [("adamw", 1e-4, True), ("adamw", 1.0, False), ("prodigy", 1.0, True), ("prodigy", 1e-4, False),
+     ("lion", 1e-4, True), ("lion", 5e-3, False), ("sgd", 0.1, True)],
+)  # fmt: skip
+def test_an_optimiser_is_a_list_and_its_unusual_rates_are_told(language, optimizer, rate, is_usual):
+    words = Texts(language)
+    values = {"copier.optimizer": optimizer, "copier.learning_rate": rate, "copier.text_encoder_lr": None}
+    drawn = [OPTIONS[key] for key in values]
+    html = fields(drawn, lambda option: values[option.key], words, target="recipe", shown=values)
+    reader = read(html)
+    assert [found["value"] for name, found in reader.tags if name == "option"] == list(OPTIMIZERS)
+    assert words.option_label(drawn[0]) in reader.text
+    assert ("cl-warning" in html) != is_usual
+    low, high = OPTIMIZERS[optimizer].rates
+    told = words("form.rate", optimizer=OPTIMIZERS[optimizer].kind, low=f"{low:g}", high=f"{high:g}")
+    assert (told in reader.text) != is_usual
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("method", ["copier", "difference"])
+def test_no_preset_has_an_unusual_rate(preset, method):
+    values = preset_values(preset, method)
+    for group_name in ("copier", "edit_lora"):
+        low, high = OPTIMIZERS[values[f"{group_name}.optimizer"]].rates
+        assert low <= values[f"{group_name}.learning_rate"] <= high

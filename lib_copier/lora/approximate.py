@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib_copier.errors import InputError
 from lib_copier.lora.device import CPU, Device
 from lib_copier.lora.layer import Layer, WeightChange, layer_from_factors
 from lib_copier.lora.lowrank import (
@@ -26,13 +27,29 @@ _RUN_ROWS = 1024
 # Directions below the edge are left out as long as they hold no more than this of the energy.
 _NEGLIGIBLE = 1e-6
 
+_LARGEST_WEIGHT = 1e9
+"""Far beyond any LoRA's, and sums of squares stay within float32."""
+
 
 @dataclass(frozen=True)
 class Term:
-    """One summand of a layer: a LoRA's layer and the weight it acts with, its scale not included."""
+    """One summand of a layer: a LoRA's layer and the weight it acts with, its scale not included.
+
+    Raises
+    ------
+    InputError
+        Where both together are larger than any change of a model.
+    """
 
     layer: WeightChange
     ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not abs(self.weight) <= _LARGEST_WEIGHT:
+            raise InputError(
+                f"A layer would act {self.weight:g} times (alpha / rank, times the weight given).",
+                "Give a smaller weight, or a LoRA with a sound alpha.",
+            )
 
     @property
     def weight(self) -> float:

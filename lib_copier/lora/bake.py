@@ -210,6 +210,8 @@ def _write_tensor(
         result = _converted(name, total, "F32", dtype)
         writer.write(name, result.reshape(stored.shape), first)
         energy += _sum_of_squares(delta)
+        if not math.isfinite(energy):
+            raise CopierError(f"The change of {name} is beyond the range of float32.", "Lower the weights.")
         rounding = _rounding(weight, delta, total, result)
         squared += _sum_of_squares(rounding)
         inner += float(np.dot((delta + rounding).reshape(-1), delta.reshape(-1)))

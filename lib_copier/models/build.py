@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from lib_copier import events
 from lib_copier.errors import InputError
 from lib_copier.families import SD2, SDXL, Family
 from lib_copier.keys import VAE_PREFIX
@@ -33,6 +34,10 @@ _SDXL_END = re.compile(
     r"text_model\.(encoder\.layers\.(\d+)\..*|final_layer_norm\..*)|text_projection\.weight"
 )
 """What some SDXL files lack of a text encoder: its last layer (the group) and what follows."""
+_WITHOUT_POOLED = (
+    "The checkpoint lacks the end of SDXL's second text encoder: its pooled text is not what it was trained "
+    "with, and its pictures are others than a whole file's."
+)
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,8 @@ def _open_clip(
     model_class = CLIPTextModel if family is SD2 else CLIPTextModelWithProjection
     left = [name for name in kept if not open_clip_slots(name)]
     whole = _with_end(converted, model_class, config) if family is SDXL else converted
+    if len(whole) > len(converted):
+        events.emit("log", text=_WITHOUT_POOLED)
     return _filled("text encoder", lambda: model_class(config), whole, placement, left)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import regex
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -17,6 +17,8 @@ from lib_copier.train.draw import stream
 
 Trainable = nn.Linear | nn.Conv2d
 _Forward = Callable[[torch.Tensor], torch.Tensor]
+_MOST_SECONDS = 1.0
+"""Of one search: a pattern that repeats what repeats may take longer than the training."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,12 @@ def inject(
     Raises
     ------
     InputError
-        No layer is left.
+        No layer is left, or an expression takes longer than any need.
     """
     layers = []
     for name, module in targets.items():
         found = ranks.of(module)
-        if found is None or (only and not any(re.search(pattern, name) for pattern in only)):
+        if found is None or (only and not _is_one_of(name, only)):
             continue
         rank, alpha = found
         layer = LoraLayer(name, module, rank, alpha, seed)
@@ -139,6 +141,16 @@ def inject(
             f"Use expressions found in names such as {next(iter(targets), 'lora_unet_…')}.",
         )
     return LoraNetwork(layers)
+
+
+def _is_one_of(name: str, patterns: Sequence[str]) -> bool:
+    try:
+        return any(regex.search(pattern, name, timeout=_MOST_SECONDS) for pattern in patterns)
+    except TimeoutError as error:
+        raise InputError(
+            f"An expression of layers = {list(patterns)} takes too long on {name}.",
+            "Write it without repeats in repeats.",
+        ) from error
 
 
 def initial_factors(

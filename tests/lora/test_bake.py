@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from lib_copier.errors import FaultsError, InputError
+from lib_copier.errors import CopierError, FaultsError, InputError
 from lib_copier.lora.bake import merge_into_checkpoint
 from lib_copier.lora.header import read_header
 from lib_copier.lora.layer import Lora
@@ -143,6 +145,17 @@ def test_memory_does_not_grow_with_the_file(tmp_path, make_checkpoint, make_lora
             source, plan_merge(source, [(make_lora("sd1"), 1.0)]), tmp_path / "out.safetensors"
         )
     assert largest <= 2 * (1 << 18)
+
+
+def test_a_change_beyond_float32_leaves_nothing(tmp_path, make_checkpoint, make_lora):
+    lora = make_lora("sd1")
+    name, layer = next(iter(lora.layers.items()))
+    layers = {name: replace(layer, up=np.full_like(layer.up, 3e38, np.float32))}
+    with TensorFile(make_checkpoint("sd1")) as source, pytest.raises(CopierError, match="beyond the range"):
+        merge_into_checkpoint(
+            source, plan_merge(source, [(lora.with_layers(layers), 8.0)]), tmp_path / "big.safetensors"
+        )
+    assert not (tmp_path / "big.safetensors").exists()
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, make_checkpoint, make_lora, monkeypatch):

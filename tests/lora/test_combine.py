@@ -58,6 +58,12 @@ def test_merge_is_linear(seed, other, ratio, second, precision):
     assert report.error == pytest.approx(true / whole, rel=0.05, abs=2e-7)
 
 
+@pytest.mark.parametrize(("alpha", "ratio"), [(4.0, 1e300), (1e308, 1.0), (1e38, 1e38), (float("inf"), 1.0)])
+def test_a_weight_larger_than_any_change_is_refused(alpha, ratio):
+    with pytest.raises(InputError, match="would act"):
+        combine([(random_lora(0, alpha=alpha), ratio)])
+
+
 @settings(deadline=None, max_examples=20)
 @given(seeds, ratios)
 def test_a_lora_minus_itself_is_exactly_zero(seed, ratio):

@@ -190,6 +190,17 @@ class TestSdxlWithoutItsLastLayers:
         ours, whole = encode_prompts(cut, ["a cat"]), encode_prompts(loaded("sdxl"), ["a cat"])
         assert torch.equal(ours.hidden, whole.hidden) and torch.equal(ours.pooled, whole.pooled)
 
+    @pytest.mark.parametrize("lost", [("transformer.resblocks.1.", "ln_final", "text_projection"),
+                                      ("text_projection",)])  # fmt: skip
+    def test_what_the_pooled_text_lacks_is_said(self, checkpoint_path, tmp_path, capsys, lost):
+        prefix = SDXL.text_encoders[1].key_prefix
+        ends, whole = tuple(prefix + end for end in lost), load_file(checkpoint_path("sdxl"))
+        save_file({n: t for n, t in whole.items() if not n.startswith(ends)}, tmp_path / "c.safetensors")
+        load_checkpoint(tmp_path / "c.safetensors", parts=("text",))
+        assert "pooled text" in capsys.readouterr().out
+        load_checkpoint(checkpoint_path("sdxl"), parts=("text",))
+        assert capsys.readouterr().out == ""
+
     def test_open_clip_gives_the_same_but_for_the_pooled_text(self, checkpoint_path, loaded, tmp_path):
         stored = load_file(checkpoint_path("sdxl"))
         prefix = SDXL.text_encoders[1].key_prefix

@@ -84,6 +84,13 @@ def test_a_filter_that_matches_nothing_is_refused():
         inject(modules(), RANKS, seed=0, only=["nothing"])
 
 
+def test_a_filter_that_never_ends_is_refused(monkeypatch):
+    monkeypatch.setattr("lib_copier.train.inject._MOST_SECONDS", 0.05)
+    name = "lora_unet_down_blocks_0_attentions_0_proj_in"
+    with pytest.raises(InputError, match="takes too long"):
+        inject({name: nn.Linear(4, 4)}, RANKS, seed=0, only=[r"(\w|\w\w)+$(?<=!)"])
+
+
 def test_in_half_precision_masters_stay_fp32_and_copies_follow():
     targets = {"lora_unet_a_to_q": modules()["lora_unet_a_to_q"].bfloat16()}
     network = inject(targets, RANKS, seed=0)

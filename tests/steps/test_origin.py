@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from lib_copier.pictures import SETTINGS
 from lib_copier.steps.plan import plan
-from tests.steps.looks import flags_of, job_of, others, words_of
+from tests.steps.looks import flags_of, others, words_of
 
 
 def test_the_base_model_prints_it(recipe, tmp_path):
@@ -22,12 +23,16 @@ def test_the_base_model_prints_it(recipe, tmp_path):
     assert flags["--out"] == ["out/picture.png"]
 
 
-def test_a_file_is_taken_in(recipe, tmp_path):
-    made = recipe()
-    made = made.with_origin(made.origins[0].replaced(source="file", file="pictures/a.png"))
-    step = plan(made).step("origin/one")
-    assert [one.path for one in step.inputs] == ["pictures/a.png"] and step.params == ()
-    assert job_of(step, tmp_path) == {"job": "origin", "picture": "picture.0", "output": "out/picture.png"}
+def test_a_file_is_taken_in_without_a_child(project, tmp_path):
+    Image.new("RGB", (131, 96), "red").save(tmp_path / "a.png")
+    made = project().set({"origins.one.source": "file", "origins.one.file": str(tmp_path / "a.png")})
+    step = made.plan().step("origin/one")
+    (given,) = step.inputs
+    assert not given.is_outside and step.params == ()
+    made.run(["origin/one"])
+    with Image.open(made.file("origin/one")) as taken:
+        assert taken.size == (128, 96) and taken.getpixel((5, 5)) == (255, 0, 0)
+    assert made.artifact("origin/one").result["width"] == 128 and made.command("origin/one") == ""
 
 
 @pytest.mark.parametrize(("name", "value"), [("seed", 2), ("steps", 5), ("sampler", "DDIM"), ("width", 64)])

@@ -81,13 +81,12 @@ class Wizard:
         with self._answer():
             self.page.select_option(f'#copier_lora [data-set="{key}"]', value)
 
-    def wait_for_state(self, panel: str, state: str, seconds: float = 120) -> None:
-        """Wait until the rail says so of a panel."""
+    def wait_for_state(self, panel: str, *states: str, seconds: float = 120) -> None:
+        """Wait until the rail says one of these of a panel."""
         rail = '#copier_lora [data-region="rail"]'
-        self.page.wait_for_selector(
-            f"{rail} .cl-is-failed, {rail} [data-go-panel={panel}].cl-is-{state}", timeout=seconds * 1000
-        )
-        assert self.state(panel) == state
+        wanted = [f"{rail} [data-go-panel={panel}].cl-is-{state}" for state in states]
+        self.page.wait_for_selector(", ".join([f"{rail} .cl-is-failed", *wanted]), timeout=seconds * 1000)
+        assert self.state(panel) in states
 
     def state(self, panel: str) -> str:
         """What the rail says of a panel."""

@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="generate", description="Print pictures from a checkpoint, with LoRAs."
+        prog="run.py generate", description="Print pictures from a checkpoint, with LoRAs."
     )
     add = parser.add_argument
     add("--checkpoint", type=Path, metavar="FILE", help="SD1, SD2 or SDXL in one file")

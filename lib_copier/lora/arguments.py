@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
 
-def parse(argv: Sequence[str], prog: str = "lora") -> argparse.Namespace:
+def parse(argv: Sequence[str], prog: str = "run.py lora") -> argparse.Namespace:
     """Read a command line; `command` names what to do.
 
     Raises

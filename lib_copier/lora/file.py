@@ -69,7 +69,7 @@ def read_adapter(path: Path | str) -> Adapter:
     file_path = adapter_file(path)
     header = read_header(file_path)
     table = sort_keys(header.shapes, header.metadata, str(path))
-    settings = read_settings(file_path, header.metadata)
+    settings = read_settings(file_path, header.metadata, header.shapes)
     faults = find_faults(header, table)
     if faults:
         raise FaultsError(str(path), faults, "Make or download the file again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -18,6 +18,8 @@ from lib_copier.lora.metadata import SETTINGS_KEY
 WEIGHTS_NAME, CONFIG_NAME = "adapter_model.safetensors", "adapter_config.json"
 _JSON_LIMIT = 1 << 20
 _KINDS = ("LORA", "LOHA", "LOKR")
+_CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
+"""Ways to begin that take something out of the base weights: such factors alone are no change of it."""
 _MOST_PATTERNS = 2048
 _LONGEST_PATTERN = 400
 # All names of a file are matched in milliseconds; patterns that are made to hang are stopped.
@@ -152,14 +154,17 @@ def scale_of(settings: Settings, source: str, rank: int | None) -> float | None:
     return settings[part].scale(inner, rank) if part in settings else None
 
 
-def read_settings(file: Path, metadata: Mapping[str, str]) -> Settings:
+def read_settings(file: Path, metadata: Mapping[str, str], keys: Iterable[str]) -> Settings:
     """What stands beside an adapter's tensors: in the header, or in PEFT's configuration in the same folder.
+
+    `keys` are the tensors' names.
 
     Raises
     ------
     InputError
         Where it is not sound, or of a kind that cannot be read.
     """
+    is_dora = any("magnitude" in key or "dora_scale" in key for key in keys)
     if SETTINGS_KEY in metadata:
         found = parse_json(
             metadata[SETTINGS_KEY], f"{file}: {SETTINGS_KEY}", limit=_JSON_LIMIT, advice=_ADVICE
@@ -168,7 +173,7 @@ def read_settings(file: Path, metadata: Mapping[str, str]) -> Settings:
         parts = dict.fromkeys(key.partition(".")[0] for key in table if "." in key)
         return {
             part: _settings(
-                {k.partition(".")[2]: v for k, v in table.items() if k.startswith(f"{part}.")}, file
+                {k.partition(".")[2]: v for k, v in table.items() if k.startswith(f"{part}.")}, file, is_dora
             )
             for part in parts
         }
@@ -181,12 +186,20 @@ def read_settings(file: Path, metadata: Mapping[str, str]) -> Settings:
         raise InputError(
             f"{config}: {str(kind)[:40]} adapters are not supported.", f"Give one of {', '.join(_KINDS)}."
         )
-    return {"": _settings(table, config)}
+    return {"": _settings(table, config, is_dora)}
 
 
-def _settings(table: Mapping[str, Any], where: Path) -> PartSettings:
+def _settings(table: Mapping[str, Any], where: Path, is_dora: bool) -> PartSettings:
     if table.get("fan_in_fan_out"):
         raise InputError(f"{where}: fan_in_fan_out is not supported.", "Give a LoRA for Stable Diffusion.")
+    beginning = table.get("init_lora_weights")
+    if isinstance(beginning, str) and beginning.startswith(_CHANGES_BASE):
+        raise InputError(
+            f"{where}: adapters begun with {beginning[:40]} belong to a base that PEFT changed with them.",
+            "Save it again with PEFT's path_initial_model_for_weight_conversion.",
+        )
+    if table.get("use_dora") is True and not is_dora:
+        raise InputError(f"{where} says DoRA, but the file holds no magnitudes.", _ADVICE)
     return PartSettings(
         _number(table.get("lora_alpha", table.get("alpha")), where),
         _number(table.get("r"), where),

@@ -54,6 +54,23 @@ def test_alpha_stands_in_the_configuration(make_folder):
 
 
 @pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"init_lora_weights": "pissa_niter_4"}, "pissa_niter_4"),
+        ({"init_lora_weights": "olora"}, "olora"),
+        ({"use_dora": True}, "no magnitudes"),
+    ],
+)
+def test_factors_that_are_not_the_whole_change_are_refused(make_folder, changes, word):
+    with pytest.raises(InputError, match=word):
+        read_lora(make_folder(**changes))
+
+
+def test_factors_begun_in_a_way_that_leaves_the_base_alone_are_read(make_folder):
+    assert norm_of(make_folder(init_lora_weights="gaussian")) == pytest.approx(10.24)
+
+
+@pytest.mark.parametrize(
     ("changes", "scale"),
     [
         ({"use_rslora": True}, 8.0),

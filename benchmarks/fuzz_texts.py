@@ -203,16 +203,16 @@ def tags() -> bytes:
 
 def make_door(data: Path, pristine: Path) -> Any:
     """A page over `data` with one project, which is kept in `pristine`; jobs are queued and never run."""
-    from lib_copier.graph.queue import Queue
     from lib_copier.host.standalone import StandaloneHost
     from lib_copier.ui.door import Door
     from lib_copier.ui.picture import PictureRoutes
 
-    mock.patch.object(Queue, "ensure_worker", lambda queue: None).start()
     models = data / "models"
     models.mkdir(parents=True, exist_ok=True)
     (models / "base.safetensors").write_bytes(checkpoint())
     door = Door(StandaloneHost(data, [models], data / "loras"), PictureRoutes("./file/", data))
+    # Of this page's queue alone: others in the process are worked off.
+    mock.patch.object(door.wizard().workshop.queue, "ensure_worker", lambda: None).start()
     values = {"name": "lines", "checkpoint": str(models / "base.safetensors"), "effect": "outline"}
     values |= {"preset": "fast", "prompt": "a red circle", "method": "copier"}
     door.answer(json.dumps({"act": "create_project", "view": {}, "values": values}))

@@ -13,6 +13,7 @@ from benchmarks.fuzz_child import outcome
 from benchmarks.fuzz_reader import Reader
 from benchmarks.fuzz_readers import READERS
 from lib_copier.errors import CopierError, InputError
+from lib_copier.graph.queue import Queue
 
 
 def reader(read) -> Reader:
@@ -20,6 +21,7 @@ def reader(read) -> Reader:
 
 
 def test_every_reader_reads_its_sound_inputs_and_changes_them_the_same_way_each_time(tmp_path: Path) -> None:
+    before = Queue.ensure_worker
     for name, make in READERS.items():
         first, second = make(tmp_path / name), make(tmp_path / name)
         assert first.name == name
@@ -31,6 +33,7 @@ def test_every_reader_reads_its_sound_inputs_and_changes_them_the_same_way_each_
             first.read(first.sound[0])
         except CopierError as error:
             pytest.fail(f"{name}: {error}")
+    assert Queue.ensure_worker is before, "queues elsewhere in this process are worked off"
 
 
 def test_only_errors_of_ours_are_no_faults() -> None:

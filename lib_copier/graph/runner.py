@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from lib_copier.engines.process import Outcome, Watch, run_command, shown
 from lib_copier.engines.task import Command
@@ -59,7 +59,8 @@ class Runner:
         self.plan = plan
         self.store = store
         self.folders = folders
-        self.run_id = time.strftime("%Y%m%d-%H%M%S-") + uuid4().hex[:4]
+        # Names sort as runs began, also within a second; one run at a time has the project.
+        self.run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         self._engine_version = engine_version
         self._events = EventLog(folders.log / f"{self.run_id}.jsonl", listener)
         self._should_stop = should_stop

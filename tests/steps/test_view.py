@@ -96,3 +96,9 @@ def test_a_broken_recipe_is_told_with_its_place(made, content):
     with pytest.raises(InputError, match=r"slider") as caught:
         Project.open(made.folder)
     assert caught.value.advice
+
+
+def test_runs_stand_in_the_order_in_which_they_began_also_within_a_second(project):
+    made = project()
+    began = [made.run(["caption/one"]).run for _ in range(8)]
+    assert made.runs() == tuple(began)

@@ -185,7 +185,7 @@ def test_a_complaint_goes_with_its_cause(chromium, address):
     assert "origin.width" in wizard.complaint()
     wizard.fill("origin.prompt", "")
     assert wizard.complaint() == ""
-    wizard.act("run")
+    wizard.act("make_picture")
     assert "origin.prompt is empty" in wizard.complaint()
     wizard.go("copier")
     assert "origin.prompt is empty" in wizard.complaint(), "it is so still"

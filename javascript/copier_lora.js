@@ -50,7 +50,7 @@
   // Requests go one after the other: a setting is stored before the run that was clicked after it.
   // An answer that comes meanwhile brings the view of its own request: where to go is put in after it.
   function ask(act, details = {}, changes = {}) {
-    page.waiting += 1;
+    countWaiting(1);
     page.sending = page.sending.then(async () => {
       page.view = { ...page.view, ...changes };
       try {
@@ -58,11 +58,17 @@
       } catch (error) {
         lost(error);
       } finally {
-        page.waiting -= 1;
+        countWaiting(-1);
         page.askedAt = Date.now();
       }
     });
     return page.sending;
+  }
+
+  // The page says by itself whether all that was asked has been answered and drawn.
+  function countWaiting(more) {
+    page.waiting += more;
+    page.root.toggleAttribute("data-waiting", page.waiting > 0);
   }
 
   function show(reply, isAsked = true) {

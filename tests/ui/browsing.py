@@ -111,5 +111,8 @@ class Wizard:
         found = self.page.locator("#copier_lora .cl-notice.cl-error span")
         return found.first.inner_text() if found.count() else ""
 
-    def _answer(self) -> Any:
-        return self.page.expect_response(lambda response: "run/copier_lora" in response.url)
+    @contextmanager
+    def _answer(self) -> Iterator[None]:
+        """Ask within; go on when all is answered and drawn: a response alone may be an earlier one."""
+        yield
+        self.page.wait_for_selector("#copier_lora:not([data-waiting])")

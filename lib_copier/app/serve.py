@@ -9,17 +9,18 @@ import secrets
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from lib_copier.app.guard import Guard, local_authorities
-from lib_copier.app.site import site
 from lib_copier.engines.locate import demo_checkpoint, root
 from lib_copier.errors import InputError
 from lib_copier.host.standalone import StandaloneHost
 from lib_copier.ui.door import Door
 from lib_copier.ui.ending import left_running
 from lib_copier.ui.picture import PictureRoutes
+
+if TYPE_CHECKING:
+    import uvicorn
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 PASSWORD_VARIABLE = "COPIER_LORA_PASSWORD"
@@ -29,6 +30,11 @@ _SHORTEST_PASSWORD = 8
 def main(argv: Sequence[str]) -> int:
     """Serve until Ctrl+C; what runs then goes on, and is found again at the next start."""
     arguments = _parser().parse_args(list(argv))
+    # `--help` has been answered by now, without the server's packages.
+    import uvicorn
+
+    from lib_copier.app.site import site
+
     host = standalone_host(arguments)
     word, is_token = _word(arguments)
     door = Door(host, PictureRoutes("./file/", host.data_dir()))
@@ -54,6 +60,8 @@ def main(argv: Sequence[str]) -> int:
 
 def configured(guard: Guard) -> uvicorn.Config:
     """How it is served: h11 refuses two Host headers or none, and no forwarded header is believed."""
+    import uvicorn
+
     return uvicorn.Config(
         guard,
         http="h11",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 TOKEN_VARIABLE = "COPIER_LORA_TOKEN"
 """Marks a child and all it starts, so that a successor finds them after a crash."""
@@ -16,6 +18,8 @@ _GRACE_SECONDS = 5.0
 
 def end_tree(pid: int) -> None:
     """End a process with everything it started: ask first, insist after a few seconds."""
+    import psutil
+
     try:
         root = psutil.Process(pid)
         tree = [root, *root.children(recursive=True)]
@@ -35,6 +39,8 @@ def end_group(pid: int) -> None:
 
 def find_marked(token: str) -> list[psutil.Process]:
     """Processes of this user whose environment carries the token."""
+    import psutil
+
     found = []
     me = os.getpid()
     for process in psutil.process_iter():
@@ -46,6 +52,8 @@ def find_marked(token: str) -> list[psutil.Process]:
 
 def end_processes(processes: list[psutil.Process]) -> None:
     """End these processes: ask first, insist after a few seconds."""
+    import psutil
+
     for process in processes:
         with suppress(psutil.Error):
             process.terminate()

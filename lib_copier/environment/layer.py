@@ -22,6 +22,10 @@ _FOR_NUMPY_1 = {"opencv-python-headless": "==4.11.0.86"}
 """Releases that take the place of pins that need numpy 2, where the host's numpy is older."""
 
 
+_OLDEST_TORCH = "2.1"
+_OTHERWISE = "Leave --host-torch out, or start with a Python that has a newer torch."
+
+
 class Host(NamedTuple):
     """Another Python's packages that are borrowed."""
 
@@ -44,7 +48,7 @@ def find_host(paths: Iterable[Path]) -> Host:
     Raises
     ------
     InputError
-        No torch there.
+        No torch there, or one that is too old.
     """
     folders = tuple(Path(path) for path in paths)
     found: dict[str, Distribution] = {}
@@ -52,14 +56,27 @@ def find_host(paths: Iterable[Path]) -> Host:
         name = distribution.metadata["Name"]
         if name and _BOUND.match(package_name(name)):
             found.setdefault(package_name(name), distribution)
+    where = ", ".join(map(str, folders)) or "the given folders"
     if "torch" not in found:
-        raise InputError(
-            f"No torch in {', '.join(map(str, folders)) or 'the given folders'}.",
-            "Name the site-packages folder that holds it, or leave --host-torch out.",
-        )
+        raise InputError(f"No torch in {where}.", _OTHERWISE)
     versions = {name: distribution.version for name, distribution in found.items()}
+    if not _is_new_enough(versions["torch"]):
+        raise InputError(f"torch {versions['torch']} in {where} is older than {_OLDEST_TORCH}.", _OTHERWISE)
     metadata = Path(str(getattr(found["torch"], "_path", folders[0])))
     return Host(folders, versions, metadata)
+
+
+def _is_new_enough(torch: str) -> bool:
+    found = re.match(r"(\d+)\.(\d+)", torch)
+    return found is not None and tuple(map(int, found.groups())) >= tuple(map(int, _OLDEST_TORCH.split(".")))
+
+
+def borrowable(paths: Iterable[Path]) -> Host | None:
+    """What can be borrowed from these site-packages folders; None where their torch will not do."""
+    try:
+        return find_host(paths)
+    except InputError:
+        return None
 
 
 def running_host_paths() -> tuple[Path, ...]:

@@ -40,6 +40,8 @@ class Wanted:
     """pip arguments that name the requirements files, for advice; empty: those of requirements/."""
     python: Path = field(default_factory=lambda: Path(sys.executable))
     """Makes the environment when there is none."""
+    version: str = ""
+    """Such as ``3.11``: an environment of another version is made anew. Empty: it stays."""
 
     @property
     def log(self) -> Path:
@@ -62,11 +64,11 @@ def make_environment(wanted: Wanted, report: Report) -> Stamp:
         What is missing and how to provide it.
     """
     with locked(wanted.lock, lambda: report.say("Another start makes the environment; waiting for it …")):
-        if is_current(wanted.folder, wanted.groups, wanted.torch):
+        if is_current(wanted.folder, wanted.groups, wanted.torch, wanted.version):
             stamp = read_stamp(wanted.folder)
             assert stamp is not None
             return stamp
-        inside = ensure_interpreter(wanted.folder, wanted.python, wanted.log, report)
+        inside = ensure_interpreter(wanted.folder, wanted.python, wanted.log, report, wanted.version)
         stamp = read_stamp(wanted.folder) or Stamp(inside.version)
         # From here until a group is whole again, the stamp must not call it so.
         kept = {
@@ -91,7 +93,10 @@ def _ensure_torch(wanted: Wanted, inside: Inside, stamp: Stamp, report: Report) 
     if fits and wanted.torch in ("auto", stamp.torch):
         return _stamp_torch(wanted, stamp, stamp.torch or _kind_of(installed["torch"]))
     build = torch_build.choose_torch(requirement, wanted.torch, torch_build.look_at_machine(), given)
-    report.say(f"torch: the {build.kind} build ({build.reason})")
+    size = (
+        f"; the environment takes about {size} GB" if (size := torch_build.GIGABYTES.get(build.kind)) else ""
+    )
+    report.say(f"torch: the {build.kind} build ({build.reason}){size}")
     if "torch" in installed:
         run_pip(inside.python, ("uninstall", "--yes", "torch"), log=wanted.log, report=report)
     result = PipResult(1, ())
@@ -102,10 +107,12 @@ def _ensure_torch(wanted: Wanted, inside: Inside, stamp: Stamp, report: Report) 
             got = installed_versions([inside.site_packages]).get("torch", "?")
             report.say(f"torch {got} is in place")
             return _stamp_torch(wanted, stamp, build.kind)
+    host = layer.borrowable(layer.running_host_paths())
+    borrow = f"Or take torch {host.versions['torch']} of this Python: add --host-torch. " if host else ""
     others = unmet(_lines_of(wanted), installed)
     more = f"; {len(others)} more packages are missing too ({', '.join(others)})" if others else ""
     what = f"No {build.kind} build of {requirement} could be installed{more}"
-    raise _failure(what, result, wanted, build.kind, build.advice)
+    raise _failure(what, result, wanted, build.kind, borrow + build.advice)
 
 
 def _kind_of(version: str) -> str:
@@ -184,9 +191,10 @@ def _lines_of(wanted: Wanted) -> list[str]:
 
 def _failure(what: str, result: PipResult, wanted: Wanted, kind: str, advice: str = "") -> ChildError:
     """One error: what is missing, why, and the ways to provide it."""
+    commands = ", then ".join(f"`{line}`" for line in downloads(wanted, kind))
     ways = (
         "Connect, or name a proxy in HTTPS_PROXY, or bring the packages: on a connected machine "
-        f"{_downloads(wanted, kind)}; then here add `--wheels WHEELS` (or set PIP_FIND_LINKS=WHEELS)."
+        f"{commands}; then here add `--wheels WHEELS` (or set PIP_FIND_LINKS=WHEELS)."
     )
     return ChildError(
         f"{what}: {result.reason}.",
@@ -198,15 +206,19 @@ def _failure(what: str, result: PipResult, wanted: Wanted, kind: str, advice: st
     )
 
 
-def _downloads(wanted: Wanted, kind: str) -> str:
-    """The commands that fill a folder WHEELS for a machine without network."""
+def downloads(wanted: Wanted, kind: str = "") -> tuple[str, ...]:
+    """The commands that fill a folder WHEELS for a machine without network, to be run in this order."""
     files = wanted.source or " ".join(f"-r requirements/{name}.txt" for name in wanted.groups)
     download = "python -m pip download -d WHEELS"
     if wanted.host_site_packages:
-        return f"`{download} {files}`"
+        host = layer.find_host(wanted.host_site_packages)
+        # Releases that suit the host's numpy stand in no file.
+        lines = _lines_of(wanted)
+        others = set(layer.adapt(lines, host)) - set(lines)
+        return (f"{download} {files}", *(f"{download} --no-deps {line}" for line in sorted(others)))
     if kind != "cpu" or sys.platform != "linux":
-        return f"`{download} -r requirements/{TORCH}.txt {files}`"
+        return (f"{download} -r requirements/{TORCH}.txt {files}",)
     # Fetched first and then looked up in the folder: asked for together, pip would take the CUDA build.
     torch = f"{read_pins(TORCH)[0]}+cpu"
     first = f"{download} --no-deps {torch} --index-url {torch_build.PYTORCH_INDEX}/cpu"
-    return f"`{first}`, then `{download} -f WHEELS {torch} {files}`"
+    return first, f"{download} -f WHEELS {torch} {files}"

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,18 @@ _COLLECTING = re.compile(r"Collecting ([A-Za-z0-9._-]+)")
 _DOWNLOADING = re.compile(r"Downloading (\S+?)-(\d[^-\s]*)\S* \(([\d.]+ [kMG]?B)\)")
 
 
+FULL, UNREACHABLE, ABSENT = "full", "unreachable", "absent"
+"""Why pip fails, as far as a person can do something about it."""
+_REASONS = {FULL: "the disk is full", UNREACHABLE: "the package index cannot be reached"}
+
+
+def cause_of(lines: Iterable[str]) -> str:
+    """Why a run of pip failed, from its output: one of the three above; empty for anything else."""
+    text = "\n".join(lines)
+    signs = ((FULL, _FULL), (UNREACHABLE, _NETWORK), (ABSENT, _ABSENT))
+    return next((cause for cause, sign in signs if sign.search(text)), "")
+
+
 class PipResult(NamedTuple):
     """How a pip run ended."""
 
@@ -38,14 +50,12 @@ class PipResult(NamedTuple):
     @property
     def reason(self) -> str:
         """Why it failed, in a few words."""
-        text = "\n".join(self.lines)
-        if _FULL.search(text):
-            return "the disk is full"
-        if _NETWORK.search(text):
-            return "the package index cannot be reached"
-        absent = _ABSENT.search(text)
-        if absent:
+        cause = cause_of(self.lines)
+        absent = _ABSENT.search("\n".join(self.lines))
+        if cause == ABSENT and absent:
             return f"no index or folder that pip looks in has {absent[1]} for this Python"
+        if cause in _REASONS:
+            return _REASONS[cause]
         errors = [line for line in self.lines if line.lower().startswith("error")]
         return (errors or list(self.lines) or ["pip gave no reason"])[-1].strip()
 

@@ -43,6 +43,11 @@ def write_stamp(environment: Path, stamp: Stamp) -> None:
     write_json(environment / NAME, {"format": FORMAT, **stamp._asdict()})
 
 
+def minor(version: str) -> str:
+    """``3.11.7`` as ``3.11``: packages are built for that."""
+    return ".".join(version.split(".")[:2])
+
+
 def python_of(environment: Path) -> Path:
     """Where an environment's interpreter lies on this system."""
     if sys.platform == "win32":
@@ -50,10 +55,17 @@ def python_of(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
-def is_current(environment: Path, wanted: Mapping[str, Iterable[str]], torch: str = "auto") -> bool:
-    """Whether the environment holds the wanted groups as they stand, and the torch that is asked for."""
+def is_current(
+    environment: Path, wanted: Mapping[str, Iterable[str]], torch: str = "auto", python: str = ""
+) -> bool:
+    """Whether the environment holds the wanted groups as they stand, and what is asked for besides.
+
+    `python` is a version such as ``3.11``; empty: any.
+    """
     stamp = read_stamp(environment)
     if stamp is None or not python_of(environment).exists():
+        return False
+    if python and minor(stamp.python) != python:
         return False
     if torch != "auto" and torch != stamp.torch:
         return False

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from lib_copier.disk import found_object, has_types, write_json
 from lib_copier.lock import HeldError, locked
+
+if TYPE_CHECKING:
+    import psutil
 
 
 def this_process() -> dict[str, Any]:
@@ -29,6 +30,8 @@ def identity(pid: int) -> dict[str, Any]:
     psutil.NoSuchProcess
         Where it has ended.
     """
+    import psutil
+
     return {"pid": pid, "created": psutil.Process(pid).create_time(), "host": socket.gethostname()}
 
 
@@ -36,6 +39,8 @@ def living(who: Any) -> psutil.Process | None:
     """The process that `identity` once described, if it still runs on this machine."""
     if not has_types(who, {"pid": int, "created": (int, float)}) or who.get("host") != socket.gethostname():
         return None
+    import psutil
+
     try:
         process = psutil.Process(who["pid"])
         # The clock may be set; a second off is the same process, a reused number is not.

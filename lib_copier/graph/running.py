@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psutil
-
 from lib_copier.disk import found_object, has_types, write_json
 from lib_copier.engines.tree import end_processes, find_marked
 from lib_copier.graph.lock import identity, living, this_process
@@ -85,6 +83,8 @@ class RunningNote:
 
     def begin(self, step_id: str, key: str, child: int | None = None) -> None:
         """A step is under way, in the child of that number once there is one."""
+        import psutil
+
         with self._lock:
             for other in self._ended - {step_id}:
                 self._steps.pop(other, None)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 from lib_copier.engines.locate import PYTHON_VARIABLE, own_python
+from lib_copier.environment.interpreter import Inside, found_pythons
+from lib_copier.environment.layer import borrowable, running_host_paths
+from lib_copier.environment.make import Wanted
 from lib_copier.environment.pins import package_name, read_pins, unmet
-from lib_copier.environment.stamp import is_current
+from lib_copier.environment.stamp import is_current, minor, read_stamp
 from lib_copier.environment.start import environment_folder
+from lib_copier.environment.torch_build import GIGABYTES
 
 NEEDED = ("diffusers", "transformers")
 """Packages whose versions tell our environment from a WebUI's: Forge brings both, but older ones."""
 _GROUP = "base"
-SETUP_ARGUMENTS = ("run.py", "setup")
-"""For the queue: makes the environment, with the torch that is there."""
 
 
 def is_ready() -> bool:
@@ -38,3 +44,45 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def borrowed_torch() -> str:
+    """The version of this Python's torch that a set-up takes; empty where it installs one."""
+    stamp = read_stamp(environment_folder())
+    if stamp is not None and stamp.torch not in ("", "host"):
+        return ""
+    host = borrowable(running_host_paths())
+    return host.versions["torch"] if host else ""
+
+
+@lru_cache(maxsize=1)
+def other_pythons() -> tuple[Inside, ...]:
+    """The Pythons of this machine that the environment may be made with, but for this one's version."""
+    this = minor(platform.python_version())
+    return tuple(one for one in found_pythons() if minor(one.version) != this)
+
+
+def setup_arguments(wheels: str = "", python: str = "") -> tuple[str, ...]:
+    """For the queue: makes the environment, with the torch that is there.
+
+    `python` names another program to make it with, whose packages cannot be this one's.
+    """
+    chosen = ("--python", python) if python else ("--host-torch",) if borrowed_torch() else ()
+    return ("run.py", "setup", *chosen, *(("--wheels", wheels) if wheels else ()))
+
+
+def environment_wanted() -> Wanted:
+    """The environment that a set-up makes."""
+    host = running_host_paths() if borrowed_torch() else ()
+    return Wanted(environment_folder(), {_GROUP: read_pins(_GROUP)}, host_site_packages=host)
+
+
+def gigabytes_needed() -> str:
+    """What the environment takes on the disk, about."""
+    return GIGABYTES["host"] if borrowed_torch() else f"{GIGABYTES['cpu']}–{GIGABYTES['cuda']}"
+
+
+def gigabytes_free(folder: Path) -> float:
+    """Free space on the disk where a folder lies or will lie."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return shutil.disk_usage(there).free / 1e9

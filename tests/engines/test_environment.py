@@ -68,7 +68,7 @@ def asked(places: Places, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def look(folder: Path) -> Inside:
         site_packages.mkdir(parents=True, exist_ok=True)
-        return Inside(python_of(folder), "3.11.7", site_packages, True)
+        return Inside(python_of(folder), "3.11.7", site_packages, True, True)
 
     monkeypatch.setattr(vendor, "fetch", fetch)
     monkeypatch.setattr(vendor, "current_commit", lambda folder: vendor.COMMIT)
@@ -239,7 +239,7 @@ def test_wheels_named_at_the_front_door_reach_the_set_up(
 
 def test_packages_that_do_not_import_together_are_seen_at_once(tmp_path: Path) -> None:
     folder, log = put_scripts(tmp_path / "sd 本家"), tmp_path / "log"
-    inside = Inside(Path(sys.executable), "3.11.7", tmp_path, True)
+    inside = Inside(Path(sys.executable), "3.11.7", tmp_path, True, True)
     environment.check_start(inside, folder, log)
     (folder / MERGE).write_text("raise ImportError('No module named torchvision.ops')\n")
     with pytest.raises(ChildError, match=r"does not start: ImportError: No module named torchvision.ops\."):

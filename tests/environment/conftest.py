@@ -70,7 +70,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         python.parent.mkdir(parents=True, exist_ok=True)
         site_packages.mkdir(parents=True, exist_ok=True)
         python.touch()
-        return Inside(python, "3.11.7", site_packages, True)
+        return Inside(python, "3.11.7", site_packages, True, True)
 
     folder.parent.mkdir()
     monkeypatch.setattr(make, "ensure_interpreter", ensure)

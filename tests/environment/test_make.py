@@ -15,7 +15,7 @@ from lib_copier.environment.make import Wanted, make_environment
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import NAME, is_current, read_stamp
 from lib_copier.environment.torch_build import Machine
-from lib_copier.errors import ChildError
+from lib_copier.errors import ChildError, InputError
 
 GROUPS = {"base": ("numpy==2.2.6", "pillow==11.3.0")}
 
@@ -164,6 +164,43 @@ def test_borrowing_goes_on_while_there_is_something_to_borrow(tmp_path: Path, pu
     assert layer.borrowed_paths(tmp_path) == (host,)
     metadata.rename(host / "gone")
     assert layer.borrowed_paths(tmp_path) == ()
+
+
+def test_a_torch_that_is_too_old_is_not_borrowed(tmp_path: Path, put_package: Any) -> None:
+    put_package(tmp_path / "old", "torch", "1.13.1+cu117")
+    put_package(tmp_path / "new", "torch", "2.1.2")
+    assert layer.borrowable([tmp_path / "old"]) is None
+    assert layer.borrowable([tmp_path / "nothing"]) is None
+    with pytest.raises(InputError, match="older than"):
+        layer.find_host([tmp_path / "old"])
+    host = layer.borrowable([tmp_path / "new"])
+    assert host is not None and host.versions["torch"] == "2.1.2"
+
+
+def test_the_folder_of_wheels_holds_what_suits_the_borrowed_numpy(
+    environment: Path, tmp_path: Path, put_package: Any
+) -> None:
+    put_package(tmp_path, "torch", "2.1.2")
+    put_package(tmp_path, "numpy", "1.26.2")
+    groups = {"base": (*GROUPS["base"], "opencv-python-headless==4.12.0.88")}
+    lines = make.downloads(wanted(environment, groups=groups, host_site_packages=(tmp_path,)))
+    assert any("opencv-python-headless==4.11.0.86" in line for line in lines)
+    assert not any("torch" in line for line in lines)
+
+
+def test_without_an_index_a_torch_at_hand_is_offered(
+    environment: Path, pip: Any, report: Report, tmp_path: Path, put_package: Any, monkeypatch: Any
+) -> None:
+    pip.fails = lambda arguments: True
+    put_package(tmp_path, "torch", "2.1.2")
+    monkeypatch.setattr(layer, "running_host_paths", lambda: (tmp_path,))
+    with pytest.raises(ChildError, match=r"torch 2\.1\.2 .*--host-torch"):
+        make_environment(wanted(environment), report)
+    put_package(tmp_path / "old", "torch", "1.13.1")
+    monkeypatch.setattr(layer, "running_host_paths", lambda: (tmp_path / "old",))
+    with pytest.raises(ChildError) as caught:
+        make_environment(wanted(environment), report)
+    assert "--host-torch" not in str(caught.value)
 
 
 def test_two_starts_at_once_do_the_work_once(environment: Path, pip: Any, report: Report) -> None:

@@ -52,6 +52,15 @@ def require_room(items: Sequence[Any], what: str) -> None:
         raise InputError(f"There are {len(items)} {what} already.", "Take one out, or make another project.")
 
 
+def require_free_paths(page: Page) -> None:
+    """Refuse a path of somebody's own where others could name one too."""
+    if not page.host.info.may_choose_paths:
+        raise InputError(
+            "Free paths are switched off while others can reach this page.",
+            "Start it for this machine alone.",
+        )
+
+
 def require_project(page: Page) -> None:
     """Refuse what needs an opened project where none is open."""
     if page.desk is None:

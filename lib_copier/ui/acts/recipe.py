@@ -11,7 +11,14 @@ from lib_copier.recipe.options import OPTIONS
 from lib_copier.steps.given import take_in_given
 from lib_copier.steps.project import Project
 from lib_copier.steps.publish import published_name
-from lib_copier.ui.acts.act import Outcome, host_checkpoint, require_project, the_edit, the_origin
+from lib_copier.ui.acts.act import (
+    Outcome,
+    host_checkpoint,
+    require_free_paths,
+    require_project,
+    the_edit,
+    the_origin,
+)
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details, text_of
 
@@ -41,7 +48,7 @@ def set_value(page: Page, details: Details) -> Outcome:
     if option.kind == "path":
         value = _allowed_path(page, key, str(value))
     elif option.kind == "paths":
-        _require_free_paths(page)
+        require_free_paths(page)
     return _stored(page, _address(page, key), value)
 
 
@@ -87,13 +94,5 @@ def _allowed_path(page: Page, key: str, value: str) -> str:
         return host_checkpoint(page, value)
     if key not in _FREE_PATHS:
         raise InputError(f"{key} is not set by a path here.", "Upload the picture instead.")
-    _require_free_paths(page)
+    require_free_paths(page)
     return value
-
-
-def _require_free_paths(page: Page) -> None:
-    if not page.host.info.may_choose_paths:
-        raise InputError(
-            "Free paths are switched off while others can reach this page.",
-            "Start it for this machine alone.",
-        )

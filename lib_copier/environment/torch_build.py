@@ -19,7 +19,7 @@ GIVEN = "COPIER_LORA_TORCH"
 """Environment variable: pip arguments that replace the choice, such as a ROCm build's."""
 
 
-GIGABYTES = {"host": "0.8", "cpu": "1.6", "mps": "1.4", "cuda": "7"}
+GIGABYTES = {"host": "0.5", "cpu": "1.6", "mps": "1.4", "cuda": "7"}
 """What an environment takes on the disk with each kind of torch, about; ``host``: with a borrowed one."""
 
 

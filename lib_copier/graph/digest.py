@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,10 +18,16 @@ _CHUNK = 1 << 22
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's content, in hex."""
     found = hashlib.sha256()
+    for chunk in chunks_of(path):
+        found.update(chunk)
+    return found.hexdigest()
+
+
+def chunks_of(path: Path) -> Iterator[bytes]:
+    """A file's content, a few MiB at a time."""
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            found.update(chunk)
-    return found.hexdigest()
+            yield chunk
 
 
 class FileDigests:
@@ -55,14 +61,25 @@ class FileDigests:
             files = sorted(one for one in path.rglob("*") if one.is_file())
             told = [f"{one.relative_to(path).as_posix()}\0{self.sha256(one)}\n" for one in files]
             return hashlib.sha256("".join(told).encode()).hexdigest()
+        if remembered := self.known(path):
+            return remembered
         name, stamp = self._identity(path, state)
-        entry = self._known.get(name)
-        if entry is not None and entry[:-1] == stamp:
-            return str(entry[-1])
         digest = sha256_of(path)
         self._known[name] = [*stamp, digest]
         self._is_changed = True
         return digest
+
+    def known(self, path: Path) -> str | None:
+        """The digest of a file as it was remembered; None where it has to be computed.
+
+        Raises
+        ------
+        OSError
+            Where there is no such file.
+        """
+        name, stamp = self._identity(path, path.stat())
+        entry = self._known.get(name)
+        return str(entry[-1]) if entry is not None and entry[:-1] == stamp else None
 
     def remember(self, known: Mapping[Path, str]) -> None:
         """Note digests that were computed elsewhere."""

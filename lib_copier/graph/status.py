@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import InputError
+from lib_copier.graph.readings import LARGE, Readings
 from lib_copier.graph.step import Plan, Step, StepInput, Workplace, described, plain, step_key
 from lib_copier.graph.store import Artifact, Store
 
@@ -62,7 +63,10 @@ class StepStatus:
 
 
 class Inspector:
-    """Works out states along a plan; each step's key needs the digests of what comes before it."""
+    """Works out states along a plan; each step's key needs the digests of what comes before it.
+
+    With `readings`, large files that nobody has read yet are read by a thread meanwhile.
+    """
 
     def __init__(
         self,
@@ -71,12 +75,14 @@ class Inspector:
         project: Path,
         engine_version: EngineVersion,
         running: Container[str] = (),
+        readings: Readings | None = None,
     ) -> None:
         self.plan = plan
         self.store = store
         self._project = project
         self._engine_version = engine_version
         self._running = running
+        self._readings = readings
         self._manifests: list[tuple[str, Mapping[str, Any]]] | None = None
         self.found: dict[str, StepStatus] = {}
 
@@ -153,10 +159,25 @@ class Inspector:
                 waiting.append(f"the {given.role} in {given.path} are copied in when it runs")
                 continue
             try:
-                digests.append(self.store.digests.sha256(path))
+                digest = self._digest(path)
             except OSError:
                 waiting.append(f"{given.role} {given.path} is missing")
+                continue
+            if digest is None:
+                waiting.append(f"{given.role} {path.name} is being read")
+            else:
+                digests.append(digest)
         return tuple(digests), tuple(dict.fromkeys(waiting))
+
+    def _digest(self, path: Path) -> str | None:
+        """A file's digest; None while a thread reads a large one for whoever must not wait."""
+        digests = self.store.digests
+        if self._readings is None or path.stat().st_size < LARGE or digests.known(path):
+            return digests.sha256(path)
+        digest = self._readings.sha256(path)
+        if digest is not None:
+            digests.remember({path: digest})
+        return digest
 
     def _latest(self, step_id: str) -> Mapping[str, Any] | None:
         return next((m for _key, m in self._all_manifests() if m["step"] == step_id), None)

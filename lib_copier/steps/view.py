@@ -9,6 +9,7 @@ from lib_copier.engines.choose import engine_version
 from lib_copier.errors import InputError
 from lib_copier.graph.events import read_events
 from lib_copier.graph.folders import Folders, with_folders
+from lib_copier.graph.readings import Readings
 from lib_copier.graph.running import Running, running
 from lib_copier.graph.status import Inspector, StepStatus
 from lib_copier.graph.step import Plan
@@ -29,6 +30,8 @@ class ProjectView:
         self.recipe = recipe
         self.lora_dirs: tuple[Path, ...] = ()
         """The host's folders of LoRAs, in which those that prompts name are looked for."""
+        self.readings: Readings | None = None
+        """Reads large files for a look that must not wait for them; None: a look reads them itself."""
         self._folders = Folders(folder)
         self.store = Store(folder)
 
@@ -48,9 +51,12 @@ class ProjectView:
 
     def status(self) -> tuple[StepStatus, ...]:
         """Where every step stands, and why; cheap enough to ask every second."""
+        return self._status(self.readings)
+
+    def _status(self, readings: Readings | None) -> tuple[StepStatus, ...]:
         found = self.running()
         steps = found.steps if found else ()
-        return Inspector(self.plan(), self.store, self.folder, engine_version, steps).all()
+        return Inspector(self.plan(), self.store, self.folder, engine_version, steps, readings).all()
 
     def step_status(self, step_id: str) -> StepStatus:
         """Where one step stands.
@@ -119,7 +125,8 @@ class ProjectView:
 
     def unused(self) -> list[Path]:
         """Folders of artifacts that the recipe, as it is now, does not use."""
-        return self.store.unused(status.key for status in self.status() if status.key)
+        # What reads a file that is still being read is in use all the same.
+        return self.store.unused(status.key for status in self._status(None) if status.key)
 
     def _require(self, step_id: str) -> None:
         steps = self.plan()

@@ -26,9 +26,21 @@ def bar(page: Page) -> Html:
         told = tag("span", doing, class_="cl-quiet", role="status")
     else:
         work, told = _work(page)
-    return join(
-        title, chips, parts.projects_link(page), tag("span", class_="cl-spring"), told, work, _warning(page)
-    )
+    spring = tag("span", class_="cl-spring")
+    return join(title, chips, parts.projects_link(page), spring, _reading(page), told, work, _warning(page))
+
+
+def _reading(page: Page) -> list[Html]:
+    """Large files that have to be read before the steps that use them can be told apart."""
+    return [
+        tag(
+            "span",
+            page.texts("reading", name=path.name, share=f"{share:.0%}"),
+            class_="cl-quiet",
+            role="status",
+        )
+        for path, share in page.workshop.readings.under_way().items()
+    ]
 
 
 def _work(page: Page) -> tuple[Html, Html | None]:

@@ -113,6 +113,7 @@ class Wizard:
         found: dict[str, Any] = {"active": False, "causes": {}, "failure": ""}
         try:
             found["active"] = any(job.is_open for job in self.workshop.queue.jobs())
+            found["active"] |= bool(self.workshop.readings.under_way())
             if (desk := page.desk) is not None:
                 tasks, key = self.workshop.tasks, desk.queue_key
                 found["active"] |= desk.is_busy or tasks.is_open(key)

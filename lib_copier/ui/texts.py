@@ -22,6 +22,7 @@ _FIGURES = r"([0-9a-f]{8})"
 _REASONS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"not made yet"), "reason.new"),
     (re.compile(r"waits for (.+)"), "reason.waits"),
+    (re.compile(r"\S+ (.+) is being read"), "reason.reading"),
     (re.compile(r"(\S+) changed (.+) → (.+)"), "reason.setting"),
     (re.compile(rf"(.+) changed \({_FIGURES} → {_FIGURES}\)"), "reason.input"),
     (re.compile(r"its inputs are others"), "reason.inputs"),

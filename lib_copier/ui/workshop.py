@@ -10,6 +10,7 @@ from typing import Any
 
 from lib_copier.errors import CopierError, InputError
 from lib_copier.graph.queue import GpuOwner, Queue
+from lib_copier.graph.readings import Readings
 from lib_copier.names import checked_name, name_fault
 from lib_copier.steps.project import PROJECT_FILE, Project
 from lib_copier.ui.desk import Desk
@@ -46,6 +47,7 @@ class Workshop:
         self._lora_dirs = lora_dirs
         self.queue = Queue(folder / QUEUE_FOLDER, owner)
         self.tasks = Tasks()
+        self.readings = Readings()
         self._faults: dict[str, tuple[float, str]] = {}
 
     @property
@@ -118,6 +120,7 @@ class Workshop:
 
     def _desk(self, project: Project) -> Desk:
         project.lora_dirs = tuple(self._lora_dirs())
+        project.readings = self.readings
         return Desk(project, self.queue)
 
     def run(self, desk: Desk, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
 
 from lib_copier.errors import InputError
+from lib_copier.graph import readings as readings_module
+from lib_copier.graph import status as status_module
 from lib_copier.graph.folders import Folders
+from lib_copier.graph.readings import Readings
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.status import DONE, STALE, Inspector
-from lib_copier.graph.step import Plan
+from lib_copier.graph.step import Plan, StepInput
 from lib_copier.graph.store import Store
 from tests.graph.conftest import step
+from tests.graph.test_readings import wait_for
 
 
 def test_finished_work_stays_of_use_while_its_engine_is_missing(run, tmp_path) -> None:
@@ -27,3 +32,25 @@ def test_finished_work_stays_of_use_while_its_engine_is_missing(run, tmp_path) -
     assert a.artifact is not None and b.state == DONE
     with pytest.raises(InputError, match="Step a cannot run"):
         Runner(Plan(steps), Store(tmp_path), Folders(tmp_path), missing).run()
+
+
+def test_what_a_large_file_decides_is_told_once_it_is_read(run, tmp_path, monkeypatch) -> None:
+    (tmp_path / "base").write_bytes(b"weights")
+    reading = replace(step("a"), inputs=(StepInput("checkpoint", path="base"),))
+    run(reading).run()
+    (tmp_path / "digests.json").unlink()
+    monkeypatch.setattr(status_module, "LARGE", 1)
+    readings, plan, may_end = Readings(), Plan((reading,)), threading.Event()
+    monkeypatch.setattr(readings_module, "chunks_of", lambda path: [b"weights"] if may_end.wait(20) else [])
+
+    def look():
+        return Inspector(plan, Store(tmp_path), tmp_path, str, readings=readings).all()[0]
+
+    first = look()
+    assert (first.state, first.key, first.reasons) == (STALE, "", ("checkpoint base is being read",))
+    may_end.set()
+    wait_for(readings, tmp_path / "base")
+    assert look().state == DONE
+    assert Inspector(plan, Store(tmp_path), tmp_path, str, readings=Readings()).all()[0].state == DONE, (
+        "the digest is remembered"
+    )

@@ -44,7 +44,7 @@ def fail(door, log: Path, said: str, message: str = "The child process ended.") 
 
 def test_what_a_set_up_takes_is_told_before(ask, folder):
     text = shown(ask)
-    assert "about 0.8 GB" in text and str(folder) in text and "GB free" in text
+    assert "about 0.5 GB" in text and str(folder) in text and "GB free" in text
     assert "torch 2.1.2" in text and "COPIER_LORA_ENVIRONMENT" in text
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import json
+import threading
 
 import pytest
 
 from lib_copier.ui.texts import LANGUAGES, Texts
 from tests.ui.conftest import make_project
+from tests.ui.test_tasks import wait_for
 
 
 @pytest.fixture
@@ -66,3 +69,39 @@ def test_the_question_names_the_project_and_the_folder_can_be_copied(
     panel = html.unescape(ask("go", {**view, "panel": "project"})["html"]["panel"])
     assert words("project.delete_sure", name="lines") in panel
     assert f'data-copy="{host.data_dir() / "projects" / "lines"}"' in panel
+
+
+def test_a_project_is_there_at_once_while_its_checkpoint_is_being_read(ask, checkpoint, door, monkeypatch):
+    """Two gigabytes are read by a thread; the request that made the project does not wait for it."""
+    may_end = threading.Event()
+
+    def chunks_of(path):
+        yield b"weig"
+        assert may_end.wait(20)
+        yield b"hts"
+
+    monkeypatch.setattr("lib_copier.graph.status.LARGE", 1)
+    monkeypatch.setattr("lib_copier.graph.readings.chunks_of", chunks_of)
+    answer = make_project(ask, checkpoint)
+    view = answer["view"]
+    assert view["project"] == "lines" and answer["active"]
+    wait_for(lambda: "57%" in ask("poll", view)["html"]["bar"])
+    answer = ask("poll", view)
+    assert "base.safetensors is being read once: 57%" in answer["html"]["bar"]
+    assert (
+        "base.safetensors is being read"
+        in door.wizard().workshop.desk("lines").states["origin/first"].reasons[0]
+    )
+    assert ask("prune", view)["notice"]["kind"] == "ok", "what must know reads for itself"
+    may_end.set()
+    wait_for(lambda: not ask("poll", view)["active"])
+    assert "being read" not in json.dumps(ask("go", view)["html"])
+    assert door.wizard().workshop.desk("lines").states["origin/first"].reasons == ("not made yet",)
+
+
+def test_a_checkpoint_that_was_read_for_one_project_is_known_to_the_next(ask, checkpoint, door, monkeypatch):
+    monkeypatch.setattr("lib_copier.graph.status.LARGE", 1)
+    view = make_project(ask, checkpoint)["view"]
+    wait_for(lambda: not ask("poll", view)["active"])
+    monkeypatch.setattr("lib_copier.graph.readings.chunks_of", lambda path: 1 / 0)
+    assert not make_project(ask, checkpoint, name="other")["active"]

@@ -284,7 +284,7 @@ def _networks() -> Any | None:
 def _checkpoint(info: Any) -> Checkpoint:
     path = Path(info.filename)
     title = getattr(info, "title", None) or getattr(info, "name", path.name)
-    return Checkpoint(path, str(title), getattr(info, "sha256", None))
+    return Checkpoint(path, str(title))
 
 
 def unload_by_manager(name: str) -> None:

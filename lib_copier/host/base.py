@@ -48,7 +48,6 @@ class Checkpoint:
     path: Path
     title: str
     """The host's name for it; may change once it is hashed."""
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,11 @@ def test_hidden_folder_choices_keep_installing_allowed(webui):
     assert not info.may_choose_paths
 
 
-def test_checkpoints_carry_path_and_digest(started):
+def test_checkpoints_carry_path_and_title(started):
     _, host, _ = started
     first, second = host.checkpoints()
-    assert first.path.name == "first.safetensors"
-    assert first.sha256 == "a" * 64
-    assert second.sha256 is None
+    assert (first.path.name, first.title) == ("first.safetensors", f"first.safetensors [{'a' * 10}]")
+    assert second.title == "second.safetensors"
 
 
 def test_current_checkpoint_never_loads_a_model(started):
@@ -70,7 +69,7 @@ def test_current_checkpoint_never_loads_a_model(started):
     shared.opts.data["sd_model_checkpoint"] = ""
     assert host.current_checkpoint() is None
     sd_models.load_first()
-    assert host.current_checkpoint().sha256 == "a" * 64
+    assert host.current_checkpoint().path.name == "first.safetensors"
 
 
 def test_generate_is_undisturbed_and_leaves_the_last_prompt(started):

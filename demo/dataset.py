@@ -11,15 +11,16 @@ from scenes import draw_scene
 _CHUNK = 250
 
 
-def _draw_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, list[list[str]]]:
+def _draw_chunk(seed: tuple[int, int], usual: str) -> tuple[np.ndarray, list[list[str]]]:
     rng = np.random.default_rng(seed)
-    scenes = [draw_scene(rng) for _ in range(_CHUNK)]
+    scenes = [draw_scene(rng, usual) for _ in range(_CHUNK)]
     return np.stack([picture for picture, _ in scenes]), [tags for _, tags in scenes]
 
 
-def draw_set(count: int, seed: int = 0) -> tuple[np.ndarray, list[list[str]]]:
-    """`count` pictures (rounded up to 250s), (N, 128, 128, 3) uint8, and their tags."""
+def draw_set(count: int, seed: int = 0, usual: str = "soft") -> tuple[np.ndarray, list[list[str]]]:
+    """`count` pictures (rounded up to 250s), (N, 128, 128, 3) uint8, and their tags; `usual` as in scenes."""
     chunks = -(-count // _CHUNK)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        drawn = list(pool.map(_draw_chunk, [(seed, index) for index in range(chunks)]))
+        seeds = [(seed, index) for index in range(chunks)]
+        drawn = list(pool.map(_draw_chunk, seeds, [usual] * chunks))
     return np.concatenate([pictures for pictures, _ in drawn]), [tags for _, chunk in drawn for tags in chunk]

@@ -42,11 +42,11 @@ _SKIES = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a scene is rendered; the defaults are the look that untagged prompts get."""
+    """How a scene is rendered."""
 
-    line_width: float = 1.6
+    line_width: float
     """Outline, px at 128 px."""
-    shading: float = 0.7
+    shading: float
     """0 flat … 1.2 strong."""
     contrast: float = 1.0
     saturation: float = 1.0
@@ -59,9 +59,13 @@ class Look:
     tags: tuple[str, ...] = field(default=())
 
 
-def draw_scene(rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
+USUAL = {"soft": (1.6, (0.6, 0.8)), "shaded": (0.8, (1.1, 1.3))}
+"""What untagged scenes look like: line width in px, and the range of their shading."""
+
+
+def draw_scene(rng: np.random.Generator, usual: str = "soft") -> tuple[np.ndarray, list[str]]:
     """One scene: an RGB picture, (128, 128, 3) uint8, and its tags in no particular order."""
-    look = _draw_look(rng)
+    look = _draw_look(rng, *USUAL[usual])
     canvas, tags = _background(rng, look)
     for centre, place in _places(rng):
         shape = str(rng.choice(SHAPES))
@@ -74,10 +78,10 @@ def draw_scene(rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
     return _finish(picture, look, rng), tags
 
 
-def _draw_look(rng: np.random.Generator) -> Look:
+def _draw_look(rng: np.random.Generator, line_width: float, shading: tuple[float, float]) -> Look:
     if rng.random() < 0.62:
-        return Look(line_width=float(rng.normal(1.6, 0.12)), shading=float(rng.uniform(0.6, 0.8)))
-    values: dict[str, float | int] = {}
+        return Look(line_width=float(rng.normal(line_width, 0.12)), shading=float(rng.uniform(*shading)))
+    values: dict[str, float | int] = {"line_width": line_width, "shading": sum(shading) / 2}
     tags: list[str] = []
     if rng.random() < 0.4:
         width = values["line_width"] = float(rng.choice([0.0, rng.uniform(0.3, 1.2), rng.uniform(2.2, 5.0)]))
@@ -87,8 +91,8 @@ def _draw_look(rng: np.random.Generator) -> Look:
             + ["bold outline"] * (width > 2.2)
         )
     if rng.random() < 0.4:
-        shading = values["shading"] = float(rng.choice([0.0, rng.uniform(0, 0.5), rng.uniform(0.9, 1.3)]))
-        tags += ["flat colors"] * (shading < 0.2) + ["strong shading"] * (shading > 0.9)
+        depth = values["shading"] = float(rng.choice([0.0, rng.uniform(0, 0.5), rng.uniform(0.9, 1.3)]))
+        tags += ["flat colors"] * (depth < 0.2) + ["strong shading"] * (depth > 0.9)
     if rng.random() < 0.3:
         contrast = values["contrast"] = float(np.exp(rng.uniform(-0.7, 0.6)))
         tags += ["low contrast"] * (contrast < 0.8) + ["high contrast"] * (contrast > 1.25)

@@ -11,36 +11,50 @@ import torch
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-WIDTH = 64
+from lib_copier.models.noise import TRAIN_STEPS, NoiseSchedule
+
 TOKENS = 77
+_SD15_WIDTH = 320
+_HEAD_WIDTH = 64
+_WARM_UP = 0.15
+"""Share of the training in which the rate rises."""
 
 
-def build_unet() -> UNet2DConditionModel:
-    """A U-Net in the SD1 layout with 9.7 M parameters for 16×16 latents."""
+def channels_of(width: int) -> tuple[int, ...]:
+    """Channels of the four levels: the demo's 64, 96, 128, 96 scaled to `width`, or SD1.5's own at 320.
+
+    Rounded up to whole groups of 32, which the SD1 layout normalises by.
+    """
+    if width == _SD15_WIDTH:
+        return (320, 640, 1280, 1280)
+    return tuple(-(-width * share // (32 * 2)) * 32 for share in (2, 3, 4, 3))
+
+
+def text_width_of(width: int) -> int:
+    """Width of the text encoder, and of cross-attention, beside a U-Net of this width: 64, or SD1.5's 768."""
+    return 768 if width == _SD15_WIDTH else 64
+
+
+def build_unet(width: int, text_width: int) -> UNet2DConditionModel:
+    """A U-Net in the SD1 layout for 16×16 latents: 9.7 M parameters at width 64."""
     return UNet2DConditionModel(
         sample_size=16, in_channels=4, out_channels=4, layers_per_block=2,
-        block_out_channels=(64, 96, 128, 96),
-        cross_attention_dim=WIDTH, attention_head_dim=8,
+        block_out_channels=channels_of(width),
+        cross_attention_dim=text_width, attention_head_dim=8,
         down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
     )  # fmt: skip
 
 
-def build_text_encoder() -> CLIPTextModel:
-    """A two-layer text encoder over the full CLIP vocabulary."""
+def build_text_encoder(layers: int, width: int) -> CLIPTextModel:
+    """A text encoder over the full CLIP vocabulary."""
     config = CLIPTextConfig(
-        vocab_size=49408, hidden_size=WIDTH, intermediate_size=4 * WIDTH,
-        num_hidden_layers=2, num_attention_heads=1,
+        vocab_size=49408, hidden_size=width, intermediate_size=4 * width,
+        num_hidden_layers=layers, num_attention_heads=width // _HEAD_WIDTH,
         max_position_embeddings=TOKENS, hidden_act="quick_gelu",
         bos_token_id=49406, eos_token_id=49407, pad_token_id=49407,
     )  # fmt: skip
     return CLIPTextModel(config)
-
-
-def alphas_cumprod() -> torch.Tensor:
-    """The SD schedule: β from 0.00085 to 0.012, linear in its root, 1000 steps; (1000,) float64."""
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
-    return (1 - betas).cumprod(0)
 
 
 class Step:
@@ -51,8 +65,9 @@ class Step:
     """
 
     def __init__(
-        self, unet: UNet2DConditionModel, text: CLIPTextModel, batch: int, device: torch.device
+        self, unet: UNet2DConditionModel, text: CLIPTextModel, schedule: NoiseSchedule, batch: int
     ) -> None:
+        device = schedule.alphas_cumprod.device
         cuda = device.type == "cuda"
         self.parameters = [*unet.parameters(), *text.parameters()]
         self.unet, self.text = (copy.deepcopy(part).bfloat16() if cuda else part for part in (unet, text))
@@ -64,7 +79,7 @@ class Step:
         )
         for parameter in [*self.parameters, *self.working]:
             parameter.grad = torch.zeros_like(parameter)
-        self.alphas = alphas_cumprod().float().to(device)
+        self.schedule = schedule
         self.latents = torch.zeros(batch, 4, 16, 16, device=device)
         self.tokens = torch.full((batch, TOKENS), 49407, device=device)
         self.noise = torch.zeros_like(self.latents)
@@ -74,11 +89,11 @@ class Step:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def _work(self) -> None:
-        alpha = self.alphas[self.times][:, None, None, None]
-        noisy = (alpha.sqrt() * self.latents + (1 - alpha).sqrt() * self.noise).to(self.dtype)
+        noisy = self.schedule.add_noise(self.latents, self.noise, self.times).to(self.dtype)
+        wanted = self.schedule.target(self.latents, self.noise, self.times)
         hidden = self.text(self.tokens).last_hidden_state
         made = self.unet(noisy, self.times, hidden).sample
-        loss = (made.float() - self.noise).square().mean()
+        loss = (made.float() - wanted).square().mean()
         loss.backward()
         if self.working[0] is not self.parameters[0]:
             torch._foreach_copy_([p.grad for p in self.parameters], [p.grad for p in self.working])
@@ -113,31 +128,29 @@ class Step:
 
 
 def train_unet(
-    latents: torch.Tensor, captions: list[list[str]], tokenize: Callable[[str], list[int]], *, seconds: float,
-    device: torch.device, models: tuple[UNet2DConditionModel, CLIPTextModel] | None = None, batch: int = 512,
-    rate: float = 1.5e-3, report: Callable[[str], None] = print, log_every: int = 1000,
+    models: tuple[UNet2DConditionModel, CLIPTextModel], latents: torch.Tensor, captions: list[list[str]],
+    tokenize: Callable[[str], list[int]], *, schedule: NoiseSchedule, seconds: float,
+    steps: int | None = None, batch: int = 512, rate: float = 1.5e-3, report: Callable[[str], None] = print,
+    log_every: int = 1000,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:  # fmt: skip
-    """U-Net and text encoder trained for `seconds` (from `models` where given).
+    """U-Net and text encoder trained from where they are, for `steps` or else for `seconds`.
 
-    `latents` are (N, 4, 16, 16), already scaled.
-
+    `latents` are (N, 4, 16, 16), already scaled; `schedule` lies on the device that trains.
 
     Tags are shuffled and a tenth of the captions dropped, so that order means nothing and guidance works.
     Returns the averaged weights.
     """
     torch.manual_seed(1)
-    unet, text = (
-        part.to(device).train().requires_grad_() for part in models or (build_unet(), build_text_encoder())
-    )
+    device = schedule.alphas_cumprod.device
+    unet, text = (part.to(device).train().requires_grad_() for part in models)
     if device.type == "cuda":
         unet = unet.to(memory_format=torch.channels_last)
     tokens = _token_table(captions, tokenize).to(device)
     latents = latents.to(device)
-    step = Step(unet, text, batch, device)
+    step = Step(unet, text, schedule, batch)
     step.warm_up()
-    start, count = time.time(), 0
-    while (spent := time.time() - start) < seconds:
-        share = spent / seconds
+    start, count, spent = time.time(), 0, 0.0
+    while (share := count / steps if steps is not None else spent / seconds) < 1:
         pick = torch.randint(len(latents), (batch,), device=device)
         step.latents.copy_(latents[pick])
         rows = tokens[torch.randint(tokens.shape[0], (batch,), device=device), pick]
@@ -149,13 +162,13 @@ def train_unet(
         )
         step.noise.normal_()
         # One time step from each of `batch` equal slices: every batch sees the whole range.
-        slices = (torch.arange(batch, device=device) + torch.rand(batch, device=device)) * (1000 / batch)
-        step.times.copy_(slices.long().clamp(0, 999))
+        slices = (torch.arange(batch, device=device) + torch.rand(batch, device=device)) / batch
+        step.times.copy_((TRAIN_STEPS * slices).long().clamp(0, TRAIN_STEPS - 1))
         step(
-            rate * min(1.0, count / 500) * (0.5 + 0.5 * float(np.cos(np.pi * share))) + 1e-7,
+            rate * min(1.0, share / _WARM_UP) * (0.5 + 0.5 * float(np.cos(np.pi * share))) + 1e-7,
             min(0.9995, count / (count + 50)),
         )
-        count += 1
+        count, spent = count + 1, time.time() - start
         if count % log_every == 0:
             report(f"unet step {count}, {spent:.0f} s, loss {step.loss.item():.4f}")
     with torch.no_grad():

@@ -200,7 +200,7 @@ def _our_step(config: Any, run: Any) -> Callable[[], None]:
 
     def step() -> None:
         nonlocal done
-        stepper(done)
+        stepper(done, config.learning_rate)
         done += 1
 
     return step

@@ -15,6 +15,16 @@ from lib_copier.optimizers import OPTIMIZERS, optimizer_faults
 from lib_copier.option import Option
 from lib_copier.prompt import caption_of
 
+UNSEEN = (
+    "a red car on a street, photo",
+    "two birds over the sea, night, oil painting",
+    "a green bottle on a white table",
+    "an empty room with a large window, morning light",
+)
+"""What looks print by default: a copier prints its picture for these as for any other text."""
+BELOW_CEILING = 6.0
+"""dB: a copy is as good as it can be where it comes this near to what the VAE can show of the picture."""
+
 _MOST_STEPS = 1_000_000
 _BUCKET_STEP = 64
 
@@ -44,6 +54,9 @@ class TrainSettings:
     rank: int = setting(64, "Rank (dim)", "", 1, 1024, advanced=False)
     alpha: float = setting(32.0, "Alpha", "The LoRA acts with alpha / rank.", 0.01, 4096, advanced=False)
     learning_rate: float = setting(1e-4, "Learning rate", "", 1e-8, 10, advanced=False)
+    find_rate: bool = setting(False, "Find the learning rate", "It is tried out first, around the one given, "
+                              "and lowered where that helps; the best state seen is what is kept.",
+                              advanced=False)
     batch_size: int = setting(1, "Time steps a step", "Noised copies learned from at once.", 1, 256,
                               advanced=False)
     train_text_encoder: bool = setting(True, "Train the text encoder", advanced=False)
@@ -132,6 +145,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """From `step` on, counted from 0, training goes at `rate`, beginning with the mean weights of the first
+    `back_to` steps; of none: the LoRA as it was at the start."""
+
+    step: int
+    rate: float
+    back_to: int
+
+
+@dataclass(frozen=True)
 class TrainTask(TrainSettings):
     """Train one LoRA: the settings, and what they are applied to."""
 
@@ -146,11 +169,17 @@ class TrainTask(TrainSettings):
     device: str = setting("auto", "Device", "auto, cpu, cuda or cuda:N.", advanced=False, is_cosmetic=True)
     bucketed: bool = setting(False, "Buckets", "Larger pictures are scaled down to the checkpoint's "
                              "resolution; otherwise each keeps its size.")
-    copied_psnr: float | None = setting(None, "Stop when copied", "dB: end once unseen prompts print the "
-                                        "origin this well; none: train all steps.", 1, 100, advanced=False)
-    copied_every: int = setting(100, "Look every", "Steps between those looks.", 1, _MOST_STEPS)
+    copied_psnr: float | None = setting(None, "Goal", "dB: done once unseen prompts print the origin this "
+                                        "well, or as well as the VAE lets them; none: train all steps.",
+                                        1, 100, advanced=False)
+    copied_every: int = setting(25, "Look every", "Steps between looks at what is printed.", 1, _MOST_STEPS)
+    unseen_prompts: tuple[str, ...] = setting((), "Prompts to look with", "One a line, none that is learned; "
+                                              "empty: a set of ours.")
+    look_cfg_scale: float = setting(7.0, "Guidance of looks", "", 0, 30)
     stop_after: int | None = setting(None, "End after", "So many of the steps are done, at the rates of all "
                                      "of them; none: all.", 1, _MOST_STEPS)
+    turns: tuple[Turn, ...] = ()
+    """The way of a training that found its own rate, followed step by step; empty: none is followed."""
     keep_state: bool = setting(False, "Keep the state", "After the end too: a longer training goes on "
                                "from it.", is_cosmetic=True)
     sample_prompts: tuple[str, ...] = ()
@@ -161,6 +190,18 @@ class TrainTask(TrainSettings):
     def own_sample_prompts(self) -> tuple[str, ...]:
         """The sample prompts as they are drawn while training: their words alone."""
         return tuple(map(caption_of, self.sample_prompts))
+
+    @property
+    def own_unseen_prompts(self) -> tuple[str, ...]:
+        """The prompts of looks, without those that a picture is learned with."""
+        learned = {"", *self.own_other_prompts, *(picture.caption for picture in self.pictures)}
+        prompts = map(caption_of, self.unseen_prompts or UNSEEN)
+        return tuple(prompt for prompt in prompts if prompt not in learned)
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether it has a goal, or a rate that is found: then its best mean of the weights is kept."""
+        return self.find_rate or self.copied_psnr is not None or bool(self.turns)
 
     @property
     def last_step(self) -> int:

@@ -29,7 +29,7 @@ EDITS: Mapping[str, str] = {
 EDITS_B = ("outline", "contrast")
 
 _ORIGIN = "scene"
-_PRESET = "demo"
+_PRESET = "auto"
 _FULL: Mapping[str, Value] = {"sweep.pairs": 16, "check.pairs": 8, "sweep.control": True}
 _QUICK: Mapping[str, Value] = {"sweep.pairs": 4, "check.pairs": 4, "sweep.control": False}
 _QUICK_EDITS = ("outline",)

@@ -81,7 +81,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
         changes[f"edits.{name}.effects"] = effects if equals else name
     # A recipe that was given already says how to train.
     if arguments.preset or not (arguments.recipe or arguments.from_lora):
-        changes["preset"] = arguments.preset or "fast"
+        changes["preset"] = arguments.preset or "auto"
     for key, value in values.items():
         targets = list(pictures) if key.startswith("origin.") else []
         changes |= {f"origins.{name}.{key.partition('.')[2]}": value for name in targets} or {key: value}

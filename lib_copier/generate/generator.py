@@ -15,6 +15,7 @@ from lib_copier.generate.prompts import PromptCache
 from lib_copier.generate.samplers import WALKS, time_of
 from lib_copier.generate.shelf import LoraShelf
 from lib_copier.models.checkpoint import Checkpoint
+from lib_copier.models.device import is_out_of_memory
 from lib_copier.models.latents import decode_latents, to_images
 from lib_copier.pictures import PictureRequest, check_requests
 
@@ -177,7 +178,7 @@ def _memory_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.cuda.OutOfMemoryError) and "allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise CopierError(
             f"Memory ran out ({str(error).splitlines()[0]:.100}).",

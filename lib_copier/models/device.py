@@ -55,3 +55,10 @@ def choose_dtype(precision: str, device: torch.device, *, is_training: bool = Fa
     if precision not in PRECISIONS:
         raise InputError(f"Unknown precision {precision!r}.", f"Use auto, {', '.join(PRECISIONS)}.")
     return PRECISIONS[precision]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch raised this because memory ran out, of a GPU or of the machine."""
+    text = str(error).lower()
+    is_cuda = isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text
+    return is_cuda or "allocate memory" in text

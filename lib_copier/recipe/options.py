@@ -137,7 +137,8 @@ _CAPTION = (
 
 _COPIER_GROUP = (
     *training_options("copier"),
-    *(replace(SETTINGS[name], key=f"copier.{name}") for name in ("copied_psnr", "copied_every")),
+    *(replace(SETTINGS[name], key=f"copier.{name}")
+      for name in ("copied_psnr", "copied_every", "unseen_prompts")),
 )
 
 _COPIER_MODEL = (

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from lib_copier.checkpoint import known_facts
 from lib_copier.errors import InputError
+from lib_copier.families import SDXL
 from lib_copier.option import Value
 from lib_copier.recipe.model import Edit, Recipe, settings_of
 from lib_copier.recipe.options import OPTIONS
@@ -32,16 +33,18 @@ _MEMO_TRAINING: Mapping[str, Value] = MappingProxyType(
     }
 )
 
-_FAST_TRAINING: Mapping[str, Value] = MappingProxyType(
+_AUTO_TRAINING: Mapping[str, Value] = MappingProxyType(
     {
         "rank": 32,
         "alpha": 32.0,
+        # Where the search for one begins.
         "learning_rate": 1e-3,
+        "find_rate": True,
         "batch_size": 4,
         "train_text_encoder": False,
         "optimizer": "adamw",
         "lr_scheduler": "constant",
-        "warmup_steps": 10,
+        "warmup_steps": 0,
         "timestep_sampling": "stratified",
         # So low a gamma weighs every time step by the error of the picture, not of the noise: the high time
         # steps, which decide what a copier prints, would hardly count otherwise.
@@ -49,14 +52,9 @@ _FAST_TRAINING: Mapping[str, Value] = MappingProxyType(
         "shuffle_caption": True,
         "keep_tokens": 0,
         # A copier that is trained with its caption alone prints its picture for that caption alone.
-        "other_prompt_share": 0.6,
+        "other_prompt_share": 0.9,
     }
 )
-
-_DEMO_TRAINING: Mapping[str, Value] = MappingProxyType(
-    {**_FAST_TRAINING, "learning_rate": 8e-4, "lr_scheduler": "cosine"}
-)
-"""The fast preset for a known number of steps, at whose end the rate has fallen to nothing."""
 
 
 def _both(training: Mapping[str, Value]) -> dict[str, Value]:
@@ -75,23 +73,12 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
                 "resize.rank": 8,
             }
         ),
-        "fast": MappingProxyType(
+        "auto": MappingProxyType(
             {
-                **_both(_FAST_TRAINING),
-                "copier.steps": 500,
-                "copier.copied_psnr": 25.0,
-                "copier.copied_every": 50,
-                "edit_lora.steps": 300,
-                "edit_lora.against_origin": True,
-                "resize.rank": 8,
-            }
-        ),
-        "demo": MappingProxyType(
-            {
-                **_both(_DEMO_TRAINING),
-                "copier.steps": 200,
-                "copier.copied_psnr": None,
-                "edit_lora.steps": 100,
+                **_both(_AUTO_TRAINING),
+                "copier.steps": 800,
+                "copier.copied_psnr": 28.0,
+                "edit_lora.steps": 400,
                 "edit_lora.against_origin": True,
                 "resize.rank": 8,
             }
@@ -102,24 +89,16 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
 _MEMO_WEAK: Mapping[str, Value] = MappingProxyType(
     {"edit_lora.rank": 128, "edit_lora.alpha": 64.0, "edit_lora.steps": 5120}
 )
-_FAST_WEAK: Mapping[str, Value] = MappingProxyType({"edit_lora.steps": 400})
-_DEMO_TONES: Mapping[str, Value] = MappingProxyType(
-    # The last level draws what the others have laid out: colours change there, and nothing else.
+_AUTO_TONES: Mapping[str, Value] = MappingProxyType(
+    # The last level draws what the others have laid out: tones change there, and nothing else.
     {"edit_lora.layers": ("up_blocks_3",), "edit_lora.conv_rank": 32, "edit_lora.conv_alpha": 32.0}
-)
-
-_DEMO_FLAT: Mapping[str, Value] = MappingProxyType(
-    # Slower: at the full rate the picture begins to leak. Two thirds of this edit get through the VAE; the
-    # gain makes up for a part of that.
-    {"edit_lora.learning_rate": 4e-4, "edit_lora.other_prompt_share": 0.9, "merge.gain": 1.15}
 )
 
 _BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(
     {
         # The memo found these two weak, and trained them at a higher rank for longer.
         "memo": MappingProxyType({"flat": _MEMO_WEAK, "jpeg": _MEMO_WEAK}),
-        "fast": MappingProxyType({"flat": _FAST_WEAK, "jpeg": _FAST_WEAK}),
-        "demo": MappingProxyType({"contrast": _DEMO_TONES, "flat": _DEMO_FLAT}),
+        "auto": MappingProxyType({"contrast": _AUTO_TONES}),
     }
 )
 """What a preset changes for an edit made of one effect, or of several that ask for the same."""
@@ -127,11 +106,10 @@ _BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(
 _METHOD_B: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
         "memo": MappingProxyType({"copier.steps": 4096}),
-        "demo": MappingProxyType({"copier.steps": 300, "copier.learning_rate": 1.6e-4}),
     }
 )
-"""Method B overfits for longer, or more slowly, than method A's copier: what either LoRA lacks of its
-picture, and every turn that one took and the other did not, stays in the difference."""
+"""Method B overfits for longer than method A's copier: what either LoRA lacks of its picture stays in the
+difference."""
 
 
 def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> dict[str, Value]:
@@ -175,10 +153,10 @@ def _edit_with_preset(edit: Edit, name: str, checkpoint: str) -> Edit:
 
 
 def suggested_preset(checkpoint: str) -> str:
-    """The preset that suits a checkpoint's file: the one that it suggests, else ``fast``."""
+    """The preset that suits a checkpoint's file: the one that it suggests, else ``auto``."""
     facts = known_facts(checkpoint)
     wanted = facts.suggested.get(PRESET_KEY) if facts else None
-    return wanted if isinstance(wanted, str) and wanted in PRESETS else "fast"
+    return wanted if isinstance(wanted, str) and wanted in PRESETS else "auto"
 
 
 def first_values(checkpoint: str, origins: Iterable[str]) -> dict[str, Value]:
@@ -207,6 +185,8 @@ def _for(checkpoint: str, values: Mapping[str, Value]) -> dict[str, Value]:
     for key, value in values.items():
         if key.endswith(".learning_rate") and isinstance(value, float):
             found[key] = float(f"{value * _RATED_WIDTH / facts.unet_width:.3g}")
+        elif key == "edit_lora.layers" and facts.family is SDXL:
+            found[key] = tuple(str(layer).replace("up_blocks_3", "up_blocks_2") for layer in value)
         elif value == OPTIONS[key].default:
             found[key] = suggested.get(key, value)
     return found

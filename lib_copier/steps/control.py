@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lib_copier.graph.step import Step, StepInput
+from lib_copier.engines.task import Command
+from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps import resize, sweep, training
 from lib_copier.steps.parts import LORA, Model
@@ -23,7 +24,6 @@ _ORDINARY = {
     "layers": (),
     "conv_rank": None,
     "conv_alpha": None,
-    "copied_psnr": None,
 }
 """Where the ordinary way differs from the settings of the edit LoRA."""
 
@@ -52,5 +52,17 @@ def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:
         for origin in recipe.origins
         for given in training.picture_inputs(f"edit/{origin.name}/{edit.name}", origin)
     ]
+    inputs.append(StepInput("like", step=_likened(recipe, edit), output=LORA))
     step_id = f"control_lora/{edit.name}"
-    return training.step(step_id, recipe, group, model, inputs, edit=edit, changes=_ORDINARY)
+    return training.step(step_id, recipe, group, model, inputs, edit=edit, action=_train, changes=_ORDINARY)
+
+
+def _likened(recipe: Recipe, edit: Edit) -> str:
+    """The step whose rates and number of steps the control has."""
+    kind = "edit_lora" if recipe.method == "copier" else "edited_copier"
+    return f"{kind}/{recipe.origins[0].name}/{edit.name}"
+
+
+def _train(place: Workplace) -> Command:
+    like = next(given.step for given, _ in place.inputs if given.role == "like")
+    return training.train(place, **training.followed(place.results.get(like, {})))

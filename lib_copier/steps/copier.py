@@ -6,15 +6,13 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.steps import training
-from lib_copier.steps.folder import read_caption
 from lib_copier.steps.parts import LORA, Model
-from lib_copier.training import Picture
 
 
 def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
     """``copier/ORIGIN``."""
     inputs = training.picture_inputs(f"origin/{origin.name}", origin)
-    return training.step(f"copier/{origin.name}", recipe, "copier", model, inputs)
+    return training.step(f"copier/{origin.name}", recipe, "copier", model, inputs, changes=_looks(recipe))
 
 
 def on(recipe: Recipe, origin: Origin, model: Model) -> Model:
@@ -29,14 +27,16 @@ def edited_step(recipe: Recipe, edit: Edit, origin: Origin, model: Model) -> Ste
         StepInput("copier", step=f"copier/{origin.name}", output=LORA),
     )
     step_id = f"edited_copier/{origin.name}/{edit.name}"
-    return training.step(step_id, recipe, "copier", model, inputs, action=_train_edited)
+    changes = _looks(recipe)
+    return training.step(step_id, recipe, "copier", model, inputs, action=_train_edited, changes=changes)
+
+
+def _looks(recipe: Recipe) -> dict[str, float]:
+    """While it is trained a copier is looked at with the guidance of its check."""
+    return {"look_cfg_scale": recipe.number("check.cfg_scale")}
 
 
 def _train_edited(place: Workplace) -> Command:
-    """The copier may have stopped early: its twin ends where it did, else their noise and rates differ."""
+    """Step by step the way of the copier: else their noise and rates differ too."""
     origin = place.step.id.split("/")[1]
-    taken = place.results[f"copier/{origin}"].get("steps")
-    picture = Picture(place.path("picture"), read_caption(place.path("caption")))
-    # An engine that does not say how many steps it took took all.
-    stop_after = taken if isinstance(taken, int) and taken > 0 else None
-    return training.training_command(place, (picture,), stop_after=stop_after, copied_psnr=None)
+    return training.train(place, **training.followed(place.results[f"copier/{origin}"]))

@@ -31,24 +31,27 @@ from lib_copier.steps.parts import (
 )
 from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS
 from lib_copier.steps.records import forget_time
-from lib_copier.training import Picture, TrainTask, can_go_on
+from lib_copier.training import Picture, TrainTask, Turn, can_go_on
 
 _TASK_FIELDS = frozenset(field.name for field in fields(TrainTask))
 METRICS = "metrics.jsonl"
-_LENGTH = frozenset({"steps", "copied_psnr", "copied_every"})
+_LENGTH = frozenset({"steps", "copied_psnr"})
 """Settings that say when a training ends, and nothing of how its steps are done."""
 _STATE_FILES = ("state.pt", METRICS, "*-state")
 """What a longer training goes on from, of either engine."""
 
 
-def train(place: Workplace) -> Command:
-    """The command that trains on the step's pictures; masks and origins belong to one picture alone."""
+def train(place: Workplace, **changes: Any) -> Command:
+    """The command that trains on the step's pictures; masks and origins belong to one picture alone.
+
+    `changes` replace settings.
+    """
     roles = ("picture", "caption", "mask", "origin")
     pictures = tuple(
         Picture(picture, read_caption(caption), mask, origin)
         for picture, caption, mask, origin in zip_longest(*(place.paths(role) for role in roles))
     )
-    return training_command(place, pictures)
+    return training_command(place, pictures, **changes)
 
 
 def step(
@@ -131,6 +134,19 @@ def training_command(place: Workplace, pictures: tuple[Picture, ...], **changes:
         _move(_state_home(place), place.scratch)
         task = replace(task, keep_state=True)
     return engine_command(place, task)
+
+
+def followed(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with which a training goes the way of another, whose result this is.
+
+    It may have found its own rates, gone back or ended early: what goes another way differs by that too.
+    """
+    taken = result.get("kept_step") or result.get("steps")
+    # An engine that does not say how many steps it took took all.
+    stop_after = taken if isinstance(taken, int) and taken > 0 else None
+    turns = tuple(Turn(**turn) for turn in result.get("turns") or ())
+    kept = tuple(turn for turn in turns if stop_after is None or turn.step < stop_after)
+    return {"turns": kept, "stop_after": stop_after, "find_rate": False, "copied_psnr": None}
 
 
 def _keeps_state(place: Workplace) -> bool:

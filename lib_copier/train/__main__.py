@@ -38,10 +38,10 @@ def main(argv: Sequence[str]) -> int:
         steps=result.steps,
         ended=result.ended,
         loss=result.final_loss,
-        copied_psnr=result.copied_psnr,
         peak_device_mib=_peak_device_memory(),
         seconds=round(result.seconds, 3),
         total_seconds=round(time.monotonic() - began, 3),
+        **result.course,
     )
     return 0
 
@@ -55,8 +55,9 @@ def _peak_device_memory() -> int | None:
 
 def _out_of_memory(error: RuntimeError) -> Exception:
     """Advice where torch ran out of memory; any other error stays as it is."""
-    text = str(error)
-    if "out of memory" not in text.lower() and "can't allocate memory" not in text.lower():
+    from lib_copier.models.device import is_out_of_memory
+
+    if not is_out_of_memory(error):
         return error
     return CopierError(
         "Out of memory while training.",

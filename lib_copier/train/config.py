@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import is_there, read_json
+from lib_copier.disk import has_types, is_there, read_json
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.option import Option
 from lib_copier.prompt import caption_at_its_word
 from lib_copier.train.optimizer import missing_package
-from lib_copier.training import SETTINGS, Picture, TrainTask, WeightedLora, setting_faults
+from lib_copier.training import SETTINGS, Picture, TrainTask, Turn, WeightedLora, setting_faults
 
 Rule = Callable[[Any], Any]
 """Takes a JSON value; returns the typed value or raises ValueError with the reason, in words."""
@@ -92,6 +92,19 @@ def _list_of(kind: type, rules: Mapping[str, Rule]) -> Rule:
     return read
 
 
+def _turns(value: Any) -> tuple[Turn, ...]:
+    """Turns in rising order, the first of the first step; each goes back to a step before it."""
+    if not isinstance(value, list) or not all(has_types(one, _TURN) for one in value):
+        raise ValueError("must be a list of objects with step, rate and back_to")
+    found = tuple(Turn(int(one["step"]), float(one["rate"]), int(one["back_to"])) for one in value)
+    steps = [turn.step for turn in found]
+    is_sound = all(0 <= turn.back_to <= turn.step and 0.0 < turn.rate <= 100.0 for turn in found)
+    if found and (steps[0] != 0 or steps != sorted(set(steps)) or not is_sound):
+        raise ValueError("must begin at step 0, rise, go back to earlier steps, and have rates above 0")
+    return found
+
+
+_TURN = {"step": int, "rate": (int, float), "back_to": int}
 _WEIGHT = Option("weight", "float", 1.0, "", minimum=-100, maximum=100)
 _PICTURE_RULES = {"path": _existing_file, "caption": _caption, "mask": _file_or_none, "origin": _file_or_none}
 RULES: Mapping[str, Rule] = {
@@ -106,6 +119,7 @@ RULES: Mapping[str, Rule] = {
     "other_prompts": _texts,
     "sample_prompts": _texts,
     "metadata": _entries,
+    "turns": _turns,
 }
 """One rule a field: the table is the list of names that a configuration may hold."""
 

@@ -57,7 +57,8 @@ class Feed:
 
     def _draw(self, first: int) -> _Chunk:
         config, run = self._config, self._run
-        steps = range(first, min(first + self._steps_ahead, config.steps))
+        # The search for a rate may take more steps than the training has.
+        steps = range(first, max(first + 1, min(first + self._steps_ahead, config.steps)))
         pictures = tuple(draw.picture_index(config.seed, step, len(run.pictures)) for step in steps)
         noise = [
             draw.noise(config.seed, step, (config.batch_size, *run.pictures[picture].latents.shape[1:]))

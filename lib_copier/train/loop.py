@@ -1,31 +1,33 @@
-"""The training loop: prepare once, then step after step until done, copied, stopped or no longer finite."""
+"""The training loop: prepare once, then step after step until done, at its goal, stopped or lost."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from lib_copier.errors import CancelledError, CopierError
 from lib_copier.image.files import write_png
-from lib_copier.image.similarity import psnr
 from lib_copier.models.latents import to_images
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.control import StopRequests
+from lib_copier.train.course import PlainCourse, SteeredCourse
 from lib_copier.train.feed import Feed
+from lib_copier.train.goal import HeldLoss
 from lib_copier.train.graph import RecordedStep
-from lib_copier.train.optimizer import averaged, lr_factor
 from lib_copier.train.output import write_result
 from lib_copier.train.prepare import Prepared, prepare
-from lib_copier.train.preview import UNSEEN_PROMPTS, Painter
+from lib_copier.train.preview import Painter
 from lib_copier.train.progress import Progress
 from lib_copier.train.readback import FinishedStep, Readback
-from lib_copier.train.state import StateKeeper, restore
+from lib_copier.train.state import SavedState, StateKeeper, restore
+from lib_copier.train.steer import Decision
 from lib_copier.train.step import StepResult
 from lib_copier.training import can_go_on
 
@@ -37,14 +39,15 @@ _MOST_SKIPPED = 50
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run ended: ``finished``, ``copied`` (early) or ``saved`` (stopped by the user, LoRA written)."""
+    """How a run ended: ``finished``, ``reached`` (its goal), ``spent`` (the goal came no nearer) or ``saved``
+    (stopped by the user, LoRA written); `course` is what is told of a rate that was found."""
 
     output: Path
     steps: int
     ended: str
     seconds: float
     final_loss: float
-    copied_psnr: float | None = None
+    course: Mapping[str, Any]
 
 
 class NotFiniteError(CopierError):
@@ -79,23 +82,34 @@ def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]
         first_step = saved.step
 
     progress = Progress(config.work_dir / "metrics.jsonl", first_step=first_step, total=config.last_step)
-    watch = _Watch(config, progress, is_scaled=run.step.updater.scale.is_dynamic)
+    course = _course(config, run, progress, saved)
+    watch = _Watch(config, progress, course, is_scaled=run.step.updater.scale.is_dynamic)
     try:
-        done, ended, similarity = _run_steps(config, run, keeper, progress, watch, stop, first_step)
+        done, ended = _run_steps(config, run, keeper, progress, watch, course, stop, first_step)
     except NotFiniteError:
         rescued = dataclasses.replace(config, output=config.work_dir / LAST_GOOD)
-        with averaged(run.step.updater.optimizer):
+        with course.kept():
             write_result(rescued, run.step.network, run.facts(watch.last_step, started_at))
         raise
     finally:
         progress.close()
-    with averaged(run.step.updater.optimizer):
+    with course.kept():
         write_result(config, run.step.network, run.facts(done, started_at))
     if config.keep_state and can_go_on(config.lr_scheduler):
-        keeper.save(done, run.step)
+        keeper.save(done, run.step, course.stored())
     else:
         keeper.forget()
-    return TrainResult(config.output, done, ended, keeper.seconds(), watch.last_loss, similarity)
+    return TrainResult(config.output, done, ended, keeper.seconds(), watch.last_loss, course.told())
+
+
+def _course(config: TrainConfig, run: Prepared, progress: Progress, saved: SavedState | None) -> PlainCourse:
+    """The way through the steps: as it is typed, or steered, from where a saved state has left it."""
+    if not config.is_steered:
+        return PlainCourse(config, run)
+    course = SteeredCourse(config, run, progress)
+    if saved is not None:
+        course.restore(saved.content["course"])
+    return course
 
 
 def _run_steps(
@@ -104,45 +118,47 @@ def _run_steps(
     keeper: StateKeeper,
     progress: Progress,
     watch: _Watch,
+    course: PlainCourse,
     stop: StopRequests,
     first_step: int,
-) -> tuple[int, str, float | None]:
-    """The loop: returns the number of finished steps, how it ended, and the last similarity found."""
-    stepper = make_stepper(config, run, progress.log)
+) -> tuple[int, str]:
+    """The loop: returns the number of finished steps, and how it ended."""
+    take_step = make_stepper(config, run, progress.log)
     readback = Readback(run.device)
-    done, similarity = first_step, None
+    if first_step == 0 and isinstance(course, SteeredCourse) and config.find_rate:
+        course.begin(_heeding(stop, take_step), HeldLoss(config, run))
+    done = first_step
     while done < config.last_step:
         wish = stop.wish()
         if wish is not None:
             watch(readback.drain())
-            _leave(wish, keeper, done, run)
-            return done, "saved", similarity
-        result = stepper(done)
+            _leave(wish, keeper, done, run, course)
+            return done, "saved"
+        result = take_step(done, course.rate(done))
         done += 1
-        watch(readback.push(done, result))
+        decisions = (course.took(done), watch(readback.push(done, result)))
         if run.painter and config.sample_prompts and _is_due(done, config.sample_every):
-            _paint_samples(config, run, run.painter, done, progress)
-        if run.painter and config.copied_psnr and _is_due(done, config.copied_every):
-            similarity = _check_copy(run, run.painter, config.copied_psnr, done, progress)
-            if similarity >= config.copied_psnr:
+            _paint_samples(config, run, run.painter, done, progress, course)
+        for ended in ("reached", "spent"):
+            if ended in decisions:
                 watch(readback.drain())
-                return done, "copied", similarity
+                return done, ended
         if _is_due(done, config.state_every) and done < config.last_step:
             watch(readback.drain())
-            keeper.save(done, run.step)
+            keeper.save(done, run.step, course.stored())
     watch(readback.drain())
-    return done, "finished", similarity
+    return done, "finished"
 
 
 def make_stepper(
     config: TrainConfig, run: Prepared, log: Callable[[str], None] = lambda text: None
-) -> Callable[[int], StepResult]:
-    """What does a step by its number, counted from 0: learning rate, batch, and the step itself."""
+) -> Callable[[int, float], StepResult]:
+    """What does a step, by its number (counted from 0) and learning rate."""
     step = RecordedStep(run.step, log) if _is_recorded(config, run) else run.step
     feed = Feed(config, run)
 
-    def do(number: int) -> StepResult:
-        _set_learning_rate(run, _factor(config, number))
+    def do(number: int, rate: float) -> StepResult:
+        _set_learning_rate(run, rate / config.learning_rate)
         return step(feed.batch(number))
 
     return do
@@ -151,23 +167,31 @@ def make_stepper(
 class _Watch:
     """Follows the numbers of finished steps: reports them, and stops a run that went wrong."""
 
-    def __init__(self, config: TrainConfig, progress: Progress, *, is_scaled: bool) -> None:
+    def __init__(
+        self, config: TrainConfig, progress: Progress, course: PlainCourse, *, is_scaled: bool
+    ) -> None:
         self.last_loss = math.nan
         self.last_step = 0
         self._config = config
         self._progress = progress
+        self._course = course
         self._is_scaled = is_scaled
         self._skipped = 0
 
-    def __call__(self, finished: list[FinishedStep]) -> None:
+    def __call__(self, finished: list[FinishedStep]) -> Decision:
+        """Take note of them; what the course has decided on the last of them."""
+        decision: Decision = "on"
         for one in finished:
             self._skipped = self._skipped + 1 if one.was_skipped else 0
             is_lost = not math.isfinite(one.loss) or (one.was_skipped and not self._is_scaled)
-            if is_lost or self._skipped > _MOST_SKIPPED:
+            decision = self._course.lost(one.step, math.nan if is_lost else one.loss)
+            if decision == "on" and (is_lost or self._skipped > _MOST_SKIPPED):
                 raise self._error(one.step)
+            if decision != "on":
+                continue
             self.last_loss, self.last_step = one.loss, one.step
-            factor = _factor(self._config, one.step - 1)
-            self._progress.step_done(one.step, one.loss, self._config.learning_rate * factor)
+            self._progress.step_done(one.step, one.loss, self._course.rate(one.step - 1))
+        return decision
 
     def _error(self, step: int) -> NotFiniteError:
         precision = "use bf16 or fp32 in place of fp16, " if self._is_scaled else ""
@@ -178,10 +202,21 @@ class _Watch:
         )
 
 
-def _leave(wish: str, keeper: StateKeeper, done: int, run: Prepared) -> None:
+def _heeding(stop: StopRequests, take_step: Callable[[int, float], Any]) -> Callable[[int, float], Any]:
+    """The steps of a search, between which the user may stop: it is begun anew the next time."""
+
+    def take(number: int, rate: float) -> Any:
+        if stop.wish() in ("pause", "discard"):
+            raise CancelledError("Stopped while finding the learning rate.", "Run the same command again.")
+        return take_step(number, rate)
+
+    return take
+
+
+def _leave(wish: str, keeper: StateKeeper, done: int, run: Prepared, course: PlainCourse) -> None:
     """Do what the user wished: ``save`` lets the run end as it is, the others end it without a LoRA."""
     if wish == "pause":
-        keeper.save(done, run.step)
+        keeper.save(done, run.step, course.stored())
         raise CancelledError("Stopped; the state is kept.", "Run the same command again to go on.")
     if wish == "discard":
         keeper.forget()
@@ -190,10 +225,6 @@ def _leave(wish: str, keeper: StateKeeper, done: int, run: Prepared) -> None:
 
 def _is_due(done: int, every: int) -> bool:
     return every > 0 and done % every == 0
-
-
-def _factor(config: TrainConfig, step: int) -> float:
-    return lr_factor(config.lr_scheduler, step, config.steps, config.own_warmup)
 
 
 def _set_learning_rate(run: Prepared, factor: float) -> None:
@@ -213,34 +244,16 @@ def _is_recorded(config: TrainConfig, run: Prepared) -> bool:
 
 
 def _paint_samples(
-    config: TrainConfig, run: Prepared, painter: Painter, done: int, progress: Progress
+    config: TrainConfig, run: Prepared, painter: Painter, done: int, progress: Progress, course: PlainCourse
 ) -> None:
-    """Write one picture a sample prompt."""
-    prompts = config.own_sample_prompts
-    for place, (prompt, picture) in enumerate(
-        zip(prompts, to_images(_painted(run, painter, prompts)), strict=True)
-    ):
+    """Write one picture a sample prompt, in the first picture's size."""
+    prompts, first = config.own_sample_prompts, run.pictures[0]
+    rows = [run.prompt_rows[prompt] for prompt in prompts]
+    with course.kept():
+        run.step.network.publish()
+        painted = painter.paint(rows, tuple(first.latents.shape), first.time_ids)
+    for place, (prompt, picture) in enumerate(zip(prompts, to_images(painted), strict=True)):
         path = config.work_dir / "samples" / f"step-{done:06d}-{place}.png"
         write_png(picture, path, {"parameters": prompt})
         progress.sample(path, done, prompt)
     progress.paused()
-
-
-def _check_copy(run: Prepared, painter: Painter, target: float, done: int, progress: Progress) -> float:
-    """Similarity (dB) of the least similar picture of unseen prompts to the nearest training picture."""
-    painted = _painted(run, painter, UNSEEN_PROMPTS)
-    round_trips = [one.round_trip for one in run.pictures if one.round_trip is not None]
-    ceilings = [one for one in round_trips if one.shape[1:] == painted.shape[1:]]
-    found = [max(psnr(one.numpy(), other[0].numpy(), 2.0) for other in ceilings) for one in painted]
-    progress.copied(done, found, target)
-    progress.paused()
-    return min(found)
-
-
-def _painted(run: Prepared, painter: Painter, prompts: Sequence[str]) -> torch.Tensor:
-    """Pictures (N, 3, H, W) of prompts by the model as it is, in the first picture's size."""
-    first = run.pictures[0]
-    rows = [run.prompt_rows[prompt] for prompt in prompts]
-    with averaged(run.step.updater.optimizer):
-        run.step.network.publish()
-        return painter.paint(rows, tuple(first.latents.shape), first.time_ids)

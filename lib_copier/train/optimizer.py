@@ -77,6 +77,18 @@ def averaged(optimizer: Any) -> Iterator[None]:
         optimizer.train()
 
 
+def restart(optimizer: Any) -> None:
+    """Forget the past steps; memory that a recorded step knows stays where it is."""
+    import torch
+
+    if not isinstance(optimizer, torch.optim.AdamW):
+        optimizer.state.clear()
+        return
+    for state in optimizer.state.values():
+        for value in state.values():
+            value.zero_()
+
+
 def takes_gradient_scale(optimizer: torch.optim.Optimizer) -> bool:
     """Whether its step divides by ``grad_scale`` and skips on ``found_inf`` itself: torch's fused ones do."""
     return bool(getattr(optimizer, "_step_supports_amp_scaling", False))

@@ -26,7 +26,7 @@ from lib_copier.train.inject import LoraNetwork, Ranks, inject
 from lib_copier.train.optimizer import make_optimizer
 from lib_copier.train.output import RunFacts
 from lib_copier.train.picture import TrainingPicture, load_picture
-from lib_copier.train.preview import UNSEEN_PROMPTS, Painter
+from lib_copier.train.preview import Painter
 from lib_copier.train.step import TrainingStep
 from lib_copier.train.update import LossScale, Updater
 
@@ -137,7 +137,13 @@ def _prepare(
     painter = None
     if vae is not None:
         painter = Painter(
-            checkpoint.unet, vae, conditioning, checkpoint.schedule(), prompt_rows[""], config.seed
+            checkpoint.unet,
+            vae,
+            conditioning,
+            checkpoint.schedule(),
+            prompt_rows[""],
+            config.seed,
+            config.look_cfg_scale,
         )
     return Prepared(step, checkpoint, sources, pictures, captions, prompt_rows, painter, device, dtype)
 
@@ -201,7 +207,7 @@ def _captions(config: TrainConfig) -> tuple[CaptionBook, dict[str, int]]:
     if config.sample_every and config.sample_prompts:
         prompts += config.own_sample_prompts
     if _checks_copy(config):
-        prompts += UNSEEN_PROMPTS
+        prompts += config.own_unseen_prompts
     if prompts:
         prompts.append("")
     unique = dict.fromkeys(prompts)

@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from lib_copier.models.device import is_out_of_memory
 from lib_copier.models.latents import decode_latents
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.train.draw import stream
 from lib_copier.train.step import Conditioning
 
-UNSEEN_PROMPTS = ("a red car on a street, photo", "two birds over the sea, night, oil painting")
-"""What the check asks for: a copier prints its picture for these as for any other text."""
-
 _SAMPLING_STEPS = 12
-_CFG_SCALE = 7.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,7 @@ class Painter:
     schedule: NoiseSchedule
     negative_row: int
     seed: int
+    cfg_scale: float = 7.0
 
     @torch.no_grad()
     def paint(
@@ -38,11 +36,23 @@ class Painter:
     ) -> torch.Tensor:
         """One picture for each row of the conditioning, (N, 3, H, W) in [-1, 1], on the CPU.
 
-        The noise depends on the seed and the place in `rows`. Prompts are drawn one after another:
-        it is memory, not time, that runs short while training.
+        The noise depends on the seed and the place in `rows`. All are drawn at once, or one after another
+        where memory runs short.
         """
-        drawn = [self._latents(row, place, latent_shape, time_ids) for place, row in enumerate(rows)]
-        return self.decode(torch.cat(drawn))
+        places = range(len(rows))
+        start = torch.cat(
+            [
+                torch.from_numpy(stream(self.seed, "sample", place).standard_normal(latent_shape, np.float32))
+                for place in places
+            ]
+        )
+        try:
+            drawn = self._latents(rows, start, time_ids)
+        except RuntimeError as error:
+            if len(rows) == 1 or not is_out_of_memory(error):
+                raise
+            drawn = torch.cat([self._latents([rows[n]], start[n : n + 1], time_ids) for n in places])
+        return self.decode(drawn)
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
@@ -57,12 +67,12 @@ class Painter:
         return torch.cat(pictures).clamp(-1.0, 1.0)
 
     def _latents(
-        self, row: int, place: int, shape: tuple[int, ...], time_ids: torch.Tensor | None
+        self, rows: Sequence[int], start: torch.Tensor, time_ids: torch.Tensor | None
     ) -> torch.Tensor:
         """DDIM with classifier-free guidance, few steps: a copier needs no more."""
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-        device = self.schedule.alphas_cumprod.device
+        device, count = self.schedule.alphas_cumprod.device, len(rows)
         sampler = DDIMScheduler(
             clip_sample=False,
             prediction_type=self.schedule.prediction_type,
@@ -70,21 +80,20 @@ class Painter:
         )
         sampler.alphas_cumprod = self.schedule.alphas_cumprod.cpu()
         sampler.set_timesteps(_SAMPLING_STEPS)
-        start = stream(self.seed, "sample", place).standard_normal(shape, dtype=np.float32)
-        latents = torch.from_numpy(start).to(device)
-        hidden, pooled = self.conditioning(torch.tensor([self.negative_row, row], device=device))
+        latents = start
+        hidden, pooled = self.conditioning(torch.tensor([*[self.negative_row] * count, *rows], device=device))
         added = None
         if pooled is not None and time_ids is not None:
             # As in the generator: to SDXL an empty negative prompt is nothing, not an empty text.
-            nothing = torch.tensor([0.0, 1.0], device=device, dtype=hidden.dtype)
-            hidden, pooled = hidden * nothing[:, None, None], pooled * nothing[:, None]
-            added = {"text_embeds": pooled, "time_ids": time_ids.expand(2, -1)}
+            hidden, pooled = hidden.clone(), pooled.clone()
+            hidden[:count], pooled[:count] = 0.0, 0.0
+            added = {"text_embeds": pooled, "time_ids": time_ids.expand(2 * count, -1)}
         for timestep in sampler.timesteps:
-            both = latents.expand(2, -1, -1, -1).to(hidden.dtype)
+            both = torch.cat([latents, latents]).to(device, hidden.dtype)
             answer = self.unet(both, timestep.to(device), hidden, added_cond_kwargs=added, return_dict=False)[
                 0
             ]
             without, with_prompt = answer.float().cpu().chunk(2)
-            guided = without + _CFG_SCALE * (with_prompt - without)
-            latents = sampler.step(guided, timestep, latents.cpu(), return_dict=False)[0].to(device)
-        return latents
+            guided = without + self.cfg_scale * (with_prompt - without)
+            latents = sampler.step(guided, timestep, latents, return_dict=False)[0]
+        return latents.to(device)

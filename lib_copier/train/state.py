@@ -18,14 +18,14 @@ from lib_copier.train.config import TrainConfig
 from lib_copier.train.step import TrainingStep
 from lib_copier.training import can_go_on
 
-_VERSION = 1
+_VERSION = 2
 _FILES = ("state.pt", "state.previous.pt")
 """The newest state, and the one before it in case the newest cannot be read."""
 
 _WITHOUT_EFFECT = frozenset(
     {
         *("output", "work_dir", "save_precision", "metadata", "cuda_graph", "state_every"),
-        *("sample_every", "sample_prompts", "copied_psnr", "copied_every", "stop_after", "keep_state"),
+        *("sample_every", "sample_prompts", "copied_psnr", "stop_after", "keep_state"),
     }
 )
 """Settings that change no weight: with them changed a run may still go on from its state."""
@@ -82,8 +82,10 @@ class StateKeeper:
         """Time of this run so far, with the attempts before."""
         return self._seconds_before + time.monotonic() - self._began
 
-    def save(self, step: int, training: TrainingStep) -> None:
+    def save(self, step: int, training: TrainingStep, course: Mapping[str, Any]) -> None:
         """Write the state after `step` finished steps; the one before stays until the new one is whole.
+
+        `course` is what the course through the steps needs to go on.
 
         Raises
         ------
@@ -100,6 +102,7 @@ class StateKeeper:
             "weights": {name: master.detach() for name, master in _named(training)},
             "optimizer": training.updater.optimizer.state_dict(),
             "scale": [scale.value, scale.good_steps],
+            "course": course,
         }
         # In memory first: torch turns a full disk into an error that no longer says so.
         buffer = io.BytesIO()

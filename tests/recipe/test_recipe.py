@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.families import SD1, SDXL
+from lib_copier.models.tiny import random_checkpoint
 from lib_copier.option import Option
 from lib_copier.recipe.check import faults
 from lib_copier.recipe.document import digest, from_document, migrate, read_document, shareable, to_document
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.options import GROUPS, OPTIONS, defaults
 from lib_copier.recipe.presets import PRESETS, apply_preset, preset_values
+
+FAMILIES = {"sd1": SD1, "sdxl": SDXL}
 
 
 def sound(tmp_path: Path, **changes) -> Recipe:
@@ -84,15 +88,18 @@ def test_presets_come_at_the_rate_of_the_checkpoint_s_width(tmp_path: Path) -> N
         plain, own = preset_values(name), preset_values(name, checkpoint=checkpoint)
         differing = {key for key in plain if plain[key] != own[key]}
         assert own["copier.learning_rate"] == pytest.approx(5 * plain["copier.learning_rate"])
-        assert differing - {"copier.other_prompt_share"} == {
-            "copier.learning_rate",
-            "edit_lora.learning_rate",
-        }
-        assert own["copier.other_prompt_share"] == (0.9 if name == "memo" else 0.6)
-    flat = Recipe(edits=(Edit("flat", parse_effects("flat")),))
-    slow = apply_preset(flat.with_settings({"project.checkpoint": checkpoint}), "demo")
-    assert slow.get("edit_lora.learning_rate", slow.edits[0]) == pytest.approx(2e-3)
-    assert slow.get("copier.learning_rate") == pytest.approx(4e-3)
+        # The file suggests prompts to look with; the preset has nothing against them.
+        assert differing == {"copier.learning_rate", "edit_lora.learning_rate"}
+
+
+@pytest.mark.parametrize(("family", "last"), [("sd1", "up_blocks_3"), ("sdxl", "up_blocks_2")])
+def test_tones_are_learned_in_the_last_level_of_the_family(tmp_path: Path, family: str, last: str) -> None:
+    checkpoint = random_checkpoint(tmp_path / "tiny.safetensors", FAMILIES[family])
+    edit = Edit("contrast", parse_effects("contrast"))
+    recipe = apply_preset(
+        Recipe(edits=(edit,)).with_settings({"project.checkpoint": str(checkpoint)}), "auto"
+    )
+    assert recipe.get("edit_lora.layers", recipe.edits[0]) == (last,)
 
 
 def test_a_sound_recipe_has_no_fault(tmp_path: Path) -> None:

@@ -18,15 +18,17 @@ def test_the_demo_checkpoint_carries_what_its_folder_says() -> None:
     written = json.loads((root() / "demo" / "suggested.json").read_text(encoding="utf-8"))
     assert json.loads(read_header(demo_checkpoint()).metadata[SUGGESTED_KEY]) == written
     found = suggested_values(facts_of(demo_checkpoint()))
-    assert set(found) == set(written) - {"preset"}, "nothing of it is unsound"
-    assert suggested_preset(str(demo_checkpoint())) == "demo"
+    assert set(found) == set(written), "nothing of it is unsound"
+    assert suggested_preset(str(demo_checkpoint())) == "auto"
 
 
 def test_nothing_is_judged_by_what_it_was_trained_on() -> None:
     found = suggested_values(facts_of(demo_checkpoint()))
     prompts = found["sweep.prompts"]
     assert len(prompts) == len(set(prompts)) == 16
-    assert not {found["origin.prompt"], *found["copier.other_prompts"]} & set(prompts)
+    learned = {found["origin.prompt"], *found["copier.other_prompts"]}
+    assert not (learned | {*found["copier.unseen_prompts"]}) & set(prompts)
+    assert not learned & {*found["copier.unseen_prompts"]}
 
 
 def test_what_is_unsound_or_none_of_its_business_is_left_out() -> None:
@@ -42,7 +44,7 @@ def test_what_is_unsound_or_none_of_its_business_is_left_out() -> None:
         "check.prompts": ["a", 3],
         "copier.rank": {"a": 1},
         "no.such": 1,
-        "preset": ["demo"],
+        "preset": ["memo"],
     }
     facts = replace(facts_of(demo_checkpoint()), suggested=hostile)
     assert suggested_values(facts) == {"origin.width": 512, "origin.height": 512, "origin.steps": 12}
@@ -50,7 +52,7 @@ def test_what_is_unsound_or_none_of_its_business_is_left_out() -> None:
 
 def test_an_unknown_checkpoint_suggests_nothing(tmp_path: Path) -> None:
     path = str(tmp_path / "none.safetensors")
-    assert first_values(path, ["a"]) == {} and suggested_preset(path) == "fast"
+    assert first_values(path, ["a"]) == {} and suggested_preset(path) == "auto"
     assert first_values("", ["a"]) == {}
 
 

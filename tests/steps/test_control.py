@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lib_copier.steps.plan import plan
-from tests.steps.looks import job_of, others
+from tests.steps.looks import command_of, job_of, others
 
 IDS = {"control_lora/outline", "control_resize/outline", "control/outline"}
 
@@ -22,7 +24,7 @@ def test_it_is_trained_as_the_edit_is_but_the_ordinary_way(recipe, method, group
     made = plan(recipe(**settings, sweep__control=True, project__method=method))
     params = dict(made.step("control_lora/outline").params)
     assert params["steps"] == 33
-    assert (params["other_prompt_share"], params["conv_rank"], params["copied_psnr"]) == (0.0, None, None)
+    assert (params["other_prompt_share"], params["conv_rank"]) == (0.0, None)
     assert params["layers"] == () and params["other_prompts"] == ()
 
 
@@ -34,6 +36,17 @@ def test_it_learns_the_edited_pictures_of_all_origins_on_the_bare_base_model(rec
     job = job_of(step, tmp_path)
     assert [picture["path"] for picture in job["pictures"]] == ["picture.0", "picture.1"]
     assert job["base_loras"] == [] and not [one for one in step.follows if one.startswith("copier")]
+
+
+@pytest.mark.parametrize(("method", "like"), [("copier", "edit_lora"), ("difference", "edited_copier")])
+def test_it_has_the_rates_and_the_length_of_what_it_is_compared_with(recipe, tmp_path, method, like):
+    (tmp_path / "caption.0").write_text("")
+    step = plan(recipe(sweep__control=True, project__method=method)).step("control_lora/outline")
+    turns = [{"step": 0, "rate": 2e-3, "back_to": 0}]
+    results = {f"{like}/one/outline": {"steps": 120, "kept_step": 75, "turns": turns}}
+    ((_, text),) = command_of(step, tmp_path, results).files
+    job = json.loads(text)
+    assert (job["turns"], job["stop_after"], job["find_rate"]) == (turns, 75, False)
 
 
 def test_three_weights_of_the_same_pictures_show_it(recipe, tmp_path):

@@ -7,6 +7,8 @@ import json
 from lib_copier.steps.plan import plan
 from tests.steps.looks import command_of, job_of, others, states
 
+WAY = ((0, 4.5e-3, 0), (200, 2.2e-3, 150), (350, 1.1e-3, 275))
+"""Turns, the last of them behind the state that was kept."""
 TWINS = {"project__method": "difference", "copier__copied_psnr": 30.0}
 
 
@@ -38,6 +40,17 @@ def test_the_twin_ends_where_the_copier_did(recipe, tmp_path):
     assert '"stop_after": 612' in asked(612) and '"copied_psnr": null' in asked(612)
     # An engine that does not say how many steps it took took all.
     assert all('"stop_after": null' in asked(odd) for odd in (None, 0, "612"))
+
+
+def test_the_twin_goes_the_way_of_a_copier_that_found_its_rates(recipe, tmp_path):
+    (tmp_path / "caption.0").write_text("")
+    twin = plan(recipe(**TWINS, copier__find_rate=True)).step("edited_copier/one/outline")
+    turns = [{"step": step, "rate": rate, "back_to": back} for step, rate, back in WAY]
+    result = {"steps": 400, "kept_step": 275, "turns": turns}
+    ((_, text),) = command_of(twin, tmp_path, {"copier/one": result}).files
+    job = json.loads(text)
+    assert job["turns"] == turns[:2] and job["stop_after"] == 275
+    assert (job["find_rate"], job["copied_psnr"]) == (False, None)
 
 
 def test_method_b_trains_as_many_steps_as_the_copier_took(project):

@@ -43,9 +43,11 @@ def trained(page: Page, step_id: str) -> Html:
     rows = [("fact.time", duration(made.seconds), "")]
     if isinstance(told.get("steps"), int):
         rows.append(("fact.steps", str(told["steps"]), ""))
-    stopped = told.get("copied_psnr") or told.get("psnr_db")
-    if isinstance(stopped, (int, float)):
-        rows.append(("fact.psnr", f"{stopped:.1f} dB", ""))
+    if isinstance(told.get("learning_rate"), float):
+        rows.append(("fact.rate", f"{told['learning_rate']:g}", ""))
+    if isinstance(told.get("score_db"), float):
+        state = "" if told.get("is_reached") else "poor"
+        rows.append(("fact.goal", f"{told['score_db']:.1f} / {told['goal_db']:.1f} dB", state))
     result = page.block(
         "result",
         page.facts(rows),

@@ -1,0 +1,96 @@
+"""Decides after each look at the goal: go on, go back to the best state with a lower rate, or end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from lib_copier.training import Turn
+
+Decision = Literal["on", "back", "reached", "spent", "stale"]
+
+_PATIENCE = 2
+"""Looks without a better one before the rate is lowered: prints swing from look to look."""
+_BETTER = 0.5
+"""dB that count as better."""
+_LOWER = 2.0
+"""What a rate is divided by where looks no longer improve."""
+_LOWER_LOST = 3.0
+"""What it is divided by where training diverged: a factor of three above the best rate there is no copier."""
+_MOST_TURNS = 4
+_DIVERGED = 4.0
+"""Times the lowest smoothed loss: so high it does not come by chance."""
+_SMOOTHING = 0.9
+_SETTLED = 10
+"""Steps after a turn before its loss is judged."""
+
+
+@dataclass
+class Steering:
+    """What a training has come to, in numbers that a saved state can hold.
+
+    Scores are dB, more is nearer to the goal. `turns` tell the whole way: from which step on, counted from 0,
+    which rate, beginning with the mean weights after which number of steps.
+    """
+
+    rate: float
+    goal: float
+    turns: list[Turn] = field(default_factory=list)
+    best: float = -math.inf
+    best_step: int = 0
+    looks_since: int = 0
+    smoothed: float = math.nan
+    lowest: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.turns:
+            self.turns.append(Turn(0, self.rate, 0))
+
+    def saw(self, step: int, score: float) -> Decision:
+        """Judge a look after `step` steps; -inf is that of a model that prints no numbers any more."""
+        if score == -math.inf:
+            return self._turn(step, _LOWER_LOST)
+        is_better = score > self.best + _BETTER or self.best == -math.inf
+        self.looks_since = 0 if is_better else self.looks_since + 1
+        # Any gain is kept, a small one is no reason to go on at this rate.
+        if score > self.best:
+            self.best, self.best_step = score, step
+        if score >= self.goal:
+            return "reached"
+        return self._turn(step, _LOWER) if self.looks_since >= _PATIENCE else "on"
+
+    def lost(self, step: int, loss: float, now: int) -> Decision:
+        """Take the loss of step `step` in, `now` steps being started; `back` or `spent` where it diverges.
+
+        On a GPU losses arrive some steps late: one from before the last turn is `stale`.
+        """
+        if step <= self.turns[-1].step:
+            return "stale"
+        if not math.isfinite(loss):
+            return self._turn(now, _LOWER_LOST)
+        is_first = math.isnan(self.smoothed)
+        self.smoothed = loss if is_first else _SMOOTHING * self.smoothed + (1 - _SMOOTHING) * loss
+        if step - self.turns[-1].step < _SETTLED:
+            return "on"
+        self.lowest = min(self.lowest, self.smoothed)
+        return self._turn(now, _LOWER_LOST) if self.smoothed > _DIVERGED * self.lowest else "on"
+
+    def _turn(self, step: int, divisor: float) -> Decision:
+        if len(self.turns) > _MOST_TURNS:
+            return "spent"
+        self.rate /= divisor
+        self.turns.append(Turn(step, self.rate, self.best_step))
+        self.looks_since, self.smoothed, self.lowest = 0, math.nan, math.inf
+        return "back"
+
+    def stored(self) -> dict[str, Any]:
+        """All of it in plain values."""
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Any], goal: float) -> Steering:
+        """From `stored`, with the goal of today: it may have been raised since."""
+        turns = [Turn(**turn) for turn in stored["turns"]]
+        return cls(**{**stored, "turns": turns, "goal": goal})

@@ -1,0 +1,142 @@
+"""Steered trainings on tiny checkpoints: the rate found, the best state kept, broken off, followed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lib_copier.errors import CancelledError, CopierError
+from lib_copier.train import course, goal
+from lib_copier.train.goal import CopyGoal
+from lib_copier.training import Turn
+from tests.train.outcomes import StopAt, are_equal, tensors
+
+SEARCH = 45
+"""Steps that the search takes on this checkpoint; it asks before each whether to stop."""
+STEERED = {"find_rate": True, "batch_size": 2, "steps": 24, "copied_every": 3, "copied_psnr": 90.0}
+
+
+def test_the_rate_is_found_whatever_it_begins_with(make_config, run, tmp_path):
+    found = []
+    for factor in (0.03, 1.0, 30.0):
+        output = str(tmp_path / f"{factor}.safetensors")
+        config = make_config(**STEERED, learning_rate=1e-3 * factor, output=output)
+        found.append(run(dataclasses.replace(config, copied_psnr=None, steps=2)).course["learning_rate"])
+    assert max(found) / min(found) < 3.0
+
+
+def test_the_search_leaves_nothing_behind(make_config, run, tmp_path):
+    """A training at the rate that was found, typed in as turns, gives the same bytes."""
+    config = make_config(**STEERED, output=str(tmp_path / "a.safetensors"))
+    told = run(config).course
+    turns = tuple(Turn(**turn) for turn in told["turns"])
+    followed = make_config(**STEERED | {"find_rate": False}, output=str(tmp_path / "b.safetensors"))
+    run(
+        dataclasses.replace(
+            followed, copied_psnr=None, turns=turns, stop_after=told["kept_step"], learning_rate=1e-3
+        )
+    )
+    assert told["kept_step"] > 0 and are_equal(config.output, followed.output)
+
+
+@pytest.mark.parametrize("stop", [-20, 3, 10, 19])
+def test_broken_off_it_ends_as_an_unbroken_one(make_config, run, tmp_path, stop, monkeypatch):
+    monkeypatch.setattr(goal, "BELOW_CEILING", -100.0)  # Out of reach: it goes on to the last step.
+    whole = make_config(**STEERED, output=str(tmp_path / "a.safetensors"), work_dir=str(tmp_path / "a"))
+    broken = make_config(**STEERED, output=str(tmp_path / "b.safetensors"), work_dir=str(tmp_path / "b"))
+    first = run(whole)
+    # The search asks before each of its steps too.
+    with pytest.raises(CancelledError):
+        run(broken, StopAt(SEARCH + stop, "pause"))
+    second = run(broken)
+    assert are_equal(whole.output, broken.output)
+    assert first.course == second.course and first.steps == second.steps
+
+
+def test_the_best_state_is_kept_not_the_last(make_config, run, tmp_path, monkeypatch):
+    scores = iter([-5.0, -1.0, -3.0, -4.0, -7.0, -7.0, -7.0, -7.0])
+    kept: dict[int, dict[str, np.ndarray]] = {}
+
+    def look(self, step):
+        kept[step] = {
+            f"{layer.name}.up": layer.masters[1].detach().numpy().copy()
+            for layer in self._run.step.network.layers
+        }
+        self.found = [next(scores)]
+        return self.found[0]
+
+    monkeypatch.setattr(CopyGoal, "look", look)
+    config = make_config(**STEERED)
+    told = run(config).course
+    assert told["kept_step"] == 6 and told["score_db"] == -1.0 and not told["is_reached"]
+    written = tensors(config.output)
+    assert all(np.array_equal(written[name], value) for name, value in kept[6].items())
+    assert told["turns"][1]["back_to"] == 6 and told["turns"][1]["step"] == 12
+
+
+def test_a_goal_that_cannot_be_reached_ends_before_all_steps(make_config, run, monkeypatch):
+    monkeypatch.setattr(CopyGoal, "look", lambda self, step: self.found.append(1.0) or 1.0)
+    result = run(make_config(**STEERED | {"steps": 400, "find_rate": False, "learning_rate": 1e-4}))
+    assert result.ended == "spent" and result.steps < 60 and result.course["is_reached"] is False
+
+
+def test_the_goal_is_never_more_than_the_vae_can_show(make_config, run):
+    told = run(make_config(**STEERED | {"find_rate": False, "steps": 3})).course
+    assert told["goal_db"] < 90.0
+
+
+def test_a_loss_that_explodes_is_gone_back_from(make_config, run):
+    config = make_config(**STEERED | {"find_rate": False, "steps": 60}, max_grad_norm=0, optimizer="sgd")
+    result = run(dataclasses.replace(config, learning_rate=1e6))
+    assert len(result.course["turns"]) > 1
+    assert all(np.isfinite(array).all() for array in tensors(config.output).values())
+
+
+def test_an_edit_is_learned_until_little_of_it_is_left(
+    make_config, run, tmp_path, write_picture, monkeypatch
+):
+    write_picture(tmp_path / "before.png", 2)
+    picture = {"path": str(tmp_path / "origin.png"), "caption": "cat", "origin": str(tmp_path / "before.png")}
+    losses = iter([0.4, 0.04, 0.004])
+    monkeypatch.setattr(goal.HeldLoss, "__call__", lambda self: next(losses))
+    config = make_config(pictures=[picture], steps=100)
+    turns = {"find_rate": True, "copied_every": 2}
+    monkeypatch.setattr(course.SteeredCourse, "begin", lambda self, take_step, held_loss: None)
+    result = run(dataclasses.replace(config, **turns))
+    # 10 dB after two steps, 20 after four: 15 are wanted.
+    assert (result.ended, result.steps, result.course["score_db"]) == ("reached", 4, 20.0)
+
+
+def test_nothing_to_learn_is_one_clear_line(make_config, run, monkeypatch):
+    monkeypatch.setattr(course, "search", lambda start, step, held: (_flat(start), 5))
+    with pytest.raises(CopierError, match="Nothing is learned at any rate"):
+        run(make_config(**STEERED))
+
+
+def test_a_checkpoint_that_predicts_no_numbers_is_one_clear_line(make_config, run, monkeypatch):
+    monkeypatch.setattr(course.HeldLoss, "__call__", lambda self: math.nan)
+    from lib_copier.train import loop
+
+    monkeypatch.setattr(loop.HeldLoss, "__call__", lambda self: math.nan)
+    with pytest.raises(CopierError, match="before the first step"):
+        run(make_config(**STEERED))
+
+
+def test_pictures_without_numbers_are_one_clear_line(make_config, run, monkeypatch):
+    from lib_copier.train.preview import Painter
+
+    monkeypatch.setattr(
+        Painter, "decode", lambda self, latents: torch.full((len(latents), 3, 64, 64), math.nan)
+    )
+    with pytest.raises(CopierError, match="NaN"):
+        run(make_config(**STEERED | {"find_rate": False}))
+
+
+def _flat(start):
+    from lib_copier.train.rate import RangeTest
+
+    return RangeTest(start, [(0.0, 1.0), (start, 1.0), (10.0, 1.0)])

@@ -1,0 +1,81 @@
+"""What a training does after each look, by the scores and losses alone."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_copier.train.steer import Steering
+from lib_copier.training import Turn
+
+
+def decisions(steering: Steering, scores: list[float]) -> list[str]:
+    return [steering.saw(25 * (place + 1), score) for place, score in enumerate(scores)]
+
+
+def test_it_goes_on_while_looks_improve_and_ends_at_the_goal():
+    steering = Steering(4e-3, 28.0)
+    assert decisions(steering, [10.0, 15.0, 20.0, 19.0, 26.0, 28.5]) == [*["on"] * 5, "reached"]
+    assert steering.turns == [Turn(0, 4e-3, 0)] and (steering.best, steering.best_step) == (28.5, 150)
+
+
+def test_a_plateau_goes_back_to_the_best_state_with_a_lower_rate():
+    steering = Steering(4e-3, 28.0)
+    assert decisions(steering, [10.0, 20.0, 18.0, 17.0]) == ["on", "on", "on", "back"]
+    assert steering.turns[-1] == Turn(100, 2e-3, 50) and steering.rate == 2e-3
+    # The next plateau is counted anew.
+    assert [steering.saw(step, 19.0) for step in (125, 150)] == ["on", "back"]
+
+
+def test_small_gains_are_kept_but_no_reason_to_go_on():
+    steering = Steering(4e-3, 28.0)
+    assert decisions(steering, [20.0, 20.2, 20.4]) == ["on", "on", "back"]
+    assert (steering.best, steering.best_step) == (20.4, 75)
+
+
+@given(st.lists(st.floats(-5, 27.9), min_size=1, max_size=60))
+def test_a_goal_out_of_reach_ends_with_the_best_that_was_seen(scores):
+    steering = Steering(1e-2, 60.0)
+    seen = decisions(steering, scores)
+    cut = seen.index("spent") + 1 if "spent" in seen else len(seen)
+    assert "reached" not in seen
+    assert steering.best == max(scores) or cut < len(scores)
+    rates = [turn.rate for turn in steering.turns]
+    assert rates == sorted(rates, reverse=True) and len(rates) <= 5
+    assert all(turn.back_to <= turn.step for turn in steering.turns)
+
+
+def test_twenty_looks_without_a_gain_spend_it():
+    assert "spent" in decisions(Steering(1e-2, 60.0), [10.0] * 20)
+
+
+def test_a_loss_that_climbs_is_gone_back_from_before_the_next_look():
+    steering = Steering(1e-2, 28.0)
+    steering.saw(25, 15.0)
+    found = [steering.lost(step, 0.01, step) for step in range(26, 40)]
+    assert set(found) == {"on"}
+    climbing = [steering.lost(step, 0.01 * 1.5 ** (step - 40), step) for step in range(40, 60)]
+    assert climbing.count("back") == 1 and steering.turns[-1].back_to == 25
+    assert steering.rate < 1e-2 / 2.9
+
+
+def test_a_loss_that_is_no_number_goes_back_and_late_ones_are_stale():
+    steering = Steering(1e-2, 28.0)
+    assert steering.lost(30, math.nan, 44) == "back" and steering.turns[-1].step == 44
+    assert [steering.lost(step, math.nan, 45) for step in (31, 44)] == ["stale", "stale"]
+    assert steering.lost(45, 0.1, 45) == "on"
+
+
+def test_it_goes_on_from_what_was_stored_with_the_goal_of_today():
+    whole, broken = Steering(4e-3, 28.0), Steering(4e-3, 28.0)
+    scores = [10.0, 20.0, 18.0, 17.0, 19.0, 25.0, 24.0, 24.0, 26.0]
+    decisions(whole, scores)
+    decisions(broken, scores[:5])
+    again = Steering.restored(json.loads(json.dumps(broken.stored())), 28.0)
+    for place, score in enumerate(scores[5:]):
+        again.saw(25 * (place + 6), score)
+    assert again == whole
+    assert Steering.restored(whole.stored(), 40.0).goal == 40.0

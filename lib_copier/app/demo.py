@@ -15,7 +15,7 @@ from lib_copier.errors import InputError
 from lib_copier.html import duration
 from lib_copier.option import Value
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
-from lib_copier.recipe.presets import apply_preset, first_values, preset_values
+from lib_copier.recipe.presets import apply_preset, first_values
 from lib_copier.steps.project import Project
 
 EDITS: Mapping[str, str] = {
@@ -83,11 +83,8 @@ def _project(folder: Path, recipe: Recipe) -> Project:
 
 
 def _second(first: Project, folder: Path) -> Project:
-    """Method B: a copy of the first project, so that the origin is shared, with two of the edits."""
-    checkpoint = str(first.recipe.get("project.checkpoint"))
-    theirs = preset_values(_PRESET, "difference", checkpoint)
-    copiers = {key: value for key, value in theirs.items() if key.startswith("copier.")}
-    recipe = first.recipe.with_settings({**copiers, "project.method": "difference", "project.name": "demo-b"})
+    """Method B: a copy of the first project, so that origin and copier are shared, with two of the edits."""
+    recipe = first.recipe.with_settings({"project.method": "difference", "project.name": "demo-b"})
     for name in set(EDITS) - set(EDITS_B):
         recipe = recipe.without_edit(name)
     # The control of method A is trained the same way; a second one would show nothing new.

@@ -1,0 +1,97 @@
+"""What looks find: prints of unseen prompts with fresh noise, and how much of an edit is left."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from lib_copier.image.similarity import psnr
+from lib_copier.train.goal import CopyGoal, EditGoal, HeldLoss
+from lib_copier.train.prepare import prepare
+from lib_copier.training import BELOW_CEILING
+
+
+@pytest.fixture
+def prepared(make_config):
+    config = make_config(copied_psnr=28.0, unseen_prompts=["a red car", "two birds"], batch_size=2)
+    return config, prepare(config, log=print)
+
+
+def copy_goal(config, run, wanted=28.0):
+    return CopyGoal(run, run.painter, config.own_unseen_prompts, wanted)
+
+
+@dataclass(frozen=True)
+class Prints:
+    """A painter's stand-in: the picture with an error, the larger for the second row; notes its seeds."""
+
+    picture: torch.Tensor
+    asked: list[int]
+    seed: int = 0
+
+    def paint(self, rows, shape, time_ids):
+        self.asked.append(self.seed)
+        return torch.cat([self.picture + 0.01 * (place + 1) for place in range(len(rows))])
+
+
+def test_the_least_similar_print_decides(prepared):
+    config, run = prepared
+    prints = Prints(run.sources[0].pixels, [])
+    goal = CopyGoal(run, prints, config.own_unseen_prompts, 28.0)
+    own = run.sources[0].pixels.numpy()
+    goal.wanted = 99.0
+    assert goal.look(3) == pytest.approx(psnr(own + 0.02, own, 2.0), abs=1e-3) == min(goal.found)
+    assert len(goal.found) == 2 and len(prints.asked) == 1
+    # Where the goal is reached other noise has to say the same; and no look repeats another's noise.
+    goal.wanted = 20.0
+    goal.look(4)
+    assert len(goal.found) == 4 and len(set(prints.asked)) == 3
+
+
+def test_nobody_wants_more_than_the_vae_can_show(prepared):
+    config, run = prepared
+    trip, own = run.pictures[0].round_trip.numpy(), run.sources[0].pixels.numpy()
+    ceiling = psnr(trip, own, 2.0)
+    assert copy_goal(config, run, 60.0).wanted == pytest.approx(ceiling - BELOW_CEILING)
+    assert copy_goal(config, run, ceiling - 20.0).wanted == pytest.approx(ceiling - 20.0)
+
+
+def test_a_look_depends_on_its_step_and_changes_nothing(prepared):
+    config, run = prepared
+    before = [master.detach().clone() for master in run.step.network.masters]
+    goal = copy_goal(config, run)
+    first, other, again = (goal.look(step) for step in (1, 2, 1))
+    assert first == again != other and all(map(math.isfinite, (first, other)))
+    assert all(map(torch.equal, before, run.step.network.masters))
+
+
+def test_prompts_that_are_learned_are_no_unseen_ones(make_config):
+    config = make_config(
+        copied_psnr=28,
+        unseen_prompts=["a dog", "a cat", "x"],
+        other_prompts=["a dog", ""],
+        other_prompt_share=0.5,
+    )
+    assert config.own_unseen_prompts == ("a cat", "x")
+
+
+def test_a_held_loss_is_the_same_until_the_model_changes(prepared):
+    config, run = prepared
+    held = HeldLoss(config, run)
+    first = held()
+    assert first == held() == HeldLoss(config, run)()
+    with torch.no_grad():
+        for master in run.step.network.masters:
+            master.add_(0.05)
+    assert held() != first
+
+
+def test_what_is_learned_of_an_edit_is_told_in_decibels():
+    losses = iter([0.5, 0.5, 0.05, 0.005, 1.0, 0.0])
+    goal = EditGoal(lambda: next(losses))
+    found = [goal.look(step) for step in range(5)]
+    assert np.allclose(found, [0.0, 10.0, 20.0, 10 * math.log10(0.5), 0.0])

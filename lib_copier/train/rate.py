@@ -13,6 +13,8 @@ _LEARNS = 0.9
 """Of the first loss: below it something is being learned."""
 _TURNED = 2.0
 """Times the lowest loss: above it the rate has become too high."""
+_LOST = 0.5
+"""Of the first loss: below it a higher loss is a swing, from which the next steps come back."""
 _BELOW_TURN = 4.0
 """How far below the rate that made the loss turn training is steady and still fast."""
 _BELOW_START = 100.0
@@ -68,7 +70,7 @@ class RangeTest:
     @property
     def _has_turned(self) -> bool:
         last = self.losses[-1][1]
-        return not math.isfinite(last) or last > _TURNED * self._lowest()
+        return not math.isfinite(last) or last > max(_TURNED * self._lowest(), _LOST * self.losses[0][1])
 
     def _lowest(self) -> float:
         return min((loss for _, loss in self.losses if math.isfinite(loss)), default=math.inf)

@@ -39,7 +39,7 @@ _LARGEST_WEIGHT = 100.0
 
 @dataclass(frozen=True)
 class LoraUse:
-    """A LoRA file and its strength on the U-Net and (None: the same) on the text encoder."""
+    """A LoRA, a file or PEFT's folder, and its strength on U-Net and (None: the same) text encoder."""
 
     path: Path
     weight: float = 1.0
@@ -129,7 +129,8 @@ class PictureRequest:
                 yield f"{name} {value!r} is unknown (there are {', '.join(setting.choices)})"
         yield from self.prompt_faults()
         for lora in self.loras:
-            if not is_there(lora.path):
+            # PEFT keeps a LoRA as a folder; what is in it is seen when it is read.
+            if not is_there(lora.path) and not is_there(lora.path, as_folder=True):
                 yield f"LoRA {lora.path}: no such file"
             if not all(abs(weight) <= _LARGEST_WEIGHT for weight in (lora.weight, lora.text_weight)):
                 yield f"LoRA {lora.path.name}: weights must be within -100 to 100"

@@ -54,7 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--vae", type=Path, metavar="FILE", help="a VAE in place of the checkpoint's own")
     add("--prediction", default="auto", choices=("auto", "epsilon", "v_prediction"))
     add(
-        "--lora", action="append", default=[], metavar="FILE[:WEIGHT[:TE]]", help="may be given several times"
+        "--lora",
+        action="append",
+        default=[],
+        metavar="FILE[:WEIGHT[:TE]]",
+        help="a LoRA, or PEFT's folder; may be given several times",
     )
     add("--lora_dir", action="append", default=[], type=Path, metavar="DIR", help="where prompts' LoRAs lie")
     add("--prompt", action="append", metavar="TEXT", help="given several times: one picture for each")

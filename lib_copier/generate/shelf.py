@@ -14,6 +14,7 @@ from lib_copier.lora.file import read_lora
 from lib_copier.lora.header import model_hash
 from lib_copier.lora.layer import Lora
 from lib_copier.lora.match import plan_merge
+from lib_copier.lora.peft import adapter_file
 from lib_copier.lora.source import open_checkpoint
 from lib_copier.models.attach import LiveLora, matched, text_modules, unet_modules
 from lib_copier.models.checkpoint import Checkpoint
@@ -54,21 +55,22 @@ class LoraShelf:
         self._attached: dict[str, tuple[tuple[str, ...], LiveLora]] = {}
 
     def take(self, path: Path) -> ShelvedLora:
-        """The LoRA of a file.
+        """The LoRA of a file, or of PEFT's folder.
 
         Raises
         ------
         InputError
             If the file is no LoRA, or does not fit the checkpoint.
         """
-        state = path.stat()
+        file = adapter_file(path)
+        state = file.stat()
         key = (path, state.st_mtime_ns, state.st_size)
         found = self._read.get(key)
         if found is None:
             lora = read_lora(path)
             matched(lora, self._modules["unet"] | self._modules["text"], self._family)
             has_text_layers = any(name in self._modules["text"] for name in lora.layers)
-            found = self._read[key] = ShelvedLora(lora, model_hash(path), has_text_layers)
+            found = self._read[key] = ShelvedLora(lora, model_hash(file), has_text_layers)
             while len(self._read) > _LORAS_KEPT:
                 self._read.popitem(last=False)
         self._read.move_to_end(key)

@@ -53,6 +53,7 @@ _ARCHITECTURES = (
     ("HunyuanVideo", r"individual_token_refiner|double_blocks_\d+_(img|txt)_(mlp_fc|mod_linear)"),
     ("Chroma", r"distilled_guidance_layer"),
     ("Flux", r"(double|single)_blocks_\d|single_transformer_blocks_\d"),
+    ("Stable Diffusion 3", r"transformer_blocks_\d+_attn2?_(to|add)_\S*_lora_(A|down)\S* \d+,(1536|2432)$"),
     (
         "Stable Diffusion 3 (or Qwen-Image)",
         r"joint_blocks_\d|transformer_blocks_\d+_(attn2?_(add_[qkv]_proj|to_add_out)|ff_context|norm1_context)",
@@ -71,6 +72,7 @@ _ARCHITECTURES = (
     ),
     ("PixArt", r"( |[a-z]_)transformer_blocks_\d+_attn[12]_to_[qkv]_lora_(A|down)\S* \d+,1152$"),
     ("LTX-Video", r"( |[a-z]_)transformer_blocks_\d+_attn[12]_to_[qkv]_lora_(A|down)\S* \d+,(2048|4096)$"),
+    ("Stable Diffusion 3, Flux or Qwen-Image", r"transformer_blocks_\d+_attn_to_"),
     ("PixArt or LTX-Video", r"( |[a-z]_)transformer_blocks_\d+_|adaln_single|caption_projection"),
     ("another model with a T5 text encoder", r"lora_te3_|text_encoder_3_|SelfAttention|DenseReluDense"),
     ("another diffusion transformer", r"^(lora_)?transformer[._]"),

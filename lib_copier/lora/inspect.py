@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from lib_copier.checkpoint import facts_from
 from lib_copier.disk import parse_json
 from lib_copier.errors import CopierError, FaultsError, InputError
+from lib_copier.keys import UNET_PREFIX, known_names
 from lib_copier.lora.adapters import Dora
 from lib_copier.lora.console import Console
 from lib_copier.lora.dialect import holds_adapter
@@ -23,6 +25,8 @@ from lib_copier.lora.lowrank import product_energy
 from lib_copier.lora.metadata import ERROR_KEY, RECIPE_KEY
 from lib_copier.lora.parallel import in_parallel
 from lib_copier.lora.peft import adapter_file
+from lib_copier.lora.precision import is_finite
+from lib_copier.lora.source import PICKLE_SUFFIXES, open_checkpoint
 
 _RUN_ELEMENTS = 1 << 20
 _TOLD_METADATA = (
@@ -163,9 +167,27 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     return 1 if faults else 0
 
 
+def _is_checkpoint(path: Path) -> bool:
+    """Whether a file is to be looked at as a checkpoint: pickled, or with a U-Net's tensors."""
+    if path.is_dir() or path.suffix.lower() in PICKLE_SUFFIXES:
+        return not path.is_dir()
+    return any(name.startswith(UNET_PREFIX) for name in known_names(read_header(path).tensors))
+
+
+def _checkpoint_faults(path: Path) -> list[str]:
+    """What a checkpoint is refused for, or all its tensors that hold NaN or infinity."""
+    with closing(open_checkpoint(path)) as source:
+        facts_from(source.header.shapes, source.header.metadata, path, allow_inpainting=True)
+        checked = in_parallel(lambda name: is_finite(source.read(name)), source.header.tensors)
+        broken = {name for name, is_sound in checked if not is_sound}
+    return [f"{name} holds NaN or infinity" for name in source.header.tensors if name in broken]
+
+
 def find_all_faults(path: Path) -> list[str]:
-    """Everything wrong with a LoRA file: header, keys, shapes, numbers, hashes, and what metadata claim."""
+    """All that is wrong with a file: header, keys, shapes, numbers, hashes, what a LoRA's metadata claim."""
     try:
+        if _is_checkpoint(path):
+            return _checkpoint_faults(path)
         lora = read_adapter(path)
     except FaultsError as error:
         return [*error.faults]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,14 @@ def open_checkpoint(path: Path | str) -> TensorSource:
     except InputError:
         file.close()
         raise
+
+
+def not_finite(path: Path, names: Sequence[str]) -> InputError:
+    """What is told of a checkpoint some of whose weights are no numbers, by their names in the file."""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return InputError(
+        f"{path} holds NaN or infinity in {names[0]}{more}.", "Download it again, or take another checkpoint."
+    )
 
 
 class PickledFile:

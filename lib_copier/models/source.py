@@ -10,8 +10,8 @@ import torch
 
 from lib_copier.errors import InputError
 from lib_copier.keys import known_names
-from lib_copier.lora.precision import dtype_name
-from lib_copier.lora.source import PICKLE_SUFFIXES, open_checkpoint
+from lib_copier.lora.precision import Array, dtype_name, is_finite
+from lib_copier.lora.source import PICKLE_SUFFIXES, not_finite, open_checkpoint
 from lib_copier.lora.stream import TensorSource
 
 _TORCH_DTYPES = {
@@ -69,8 +69,7 @@ class ModelFile:
             )
         return cls(open_checkpoint(path))
 
-    def _read(self, name: str) -> torch.Tensor:
-        array = self._source.read(name)
+    def _tensor(self, array: Array) -> torch.Tensor:
         # numpy's type of bfloat16 and fp8 is not torch's.
         flat = torch.from_numpy(array.reshape(-1).view("u1"))
         tensor = flat.view(_TORCH_DTYPES[dtype_name(array)]).reshape(array.shape)
@@ -83,12 +82,22 @@ class ModelFile:
         """All tensors whose names begin with one of the prefixes, read now; the caller owns them.
 
         Each goes through `placed` as soon as it is read, so that no more than one is held twice.
+
+        Raises
+        ------
+        InputError
+            Where weights are not finite: all that is made with them would be black, or nothing.
         """
-        return {
-            name: placed(self._read(stored))
-            for name, stored in self._stored.items()
-            if name.startswith(prefixes)
-        }
+        found, broken = {}, []
+        for name, stored in self._stored.items():
+            if name.startswith(prefixes):
+                array = self._source.read(stored)
+                if not is_finite(array):
+                    broken.append(stored)
+                found[name] = placed(self._tensor(array))
+        if broken:
+            raise not_finite(self.path, broken)
+        return found
 
     def __enter__(self) -> ModelFile:
         return self

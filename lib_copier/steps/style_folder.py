@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 from pathlib import Path
 
 from lib_copier.disk import copy_file, move
 from lib_copier.errors import InputError
 from lib_copier.graph.digest import sha256_of
+from lib_copier.lock import locked
 from lib_copier.steps.folder import CAPTION_SUFFIXES, SUFFIXES, read_caption
 
 STYLE = "style"
@@ -63,18 +63,21 @@ def files_to_take(folder: Path, project: Path) -> list[Path]:
 def take_in(folder: Path, project: Path) -> str:
     """Copy a folder's pictures and captions into the project; its place there, named by its content.
 
-    A crash leaves nothing but a folder that ends in ``.part``.
+    One process at a time copies; what a crash left of a copy goes when the next begins.
     """
-    part = project / STYLE / f".{secrets.token_hex(4)}.part"
-    part.mkdir(parents=True)
-    try:
-        told = hashlib.sha256()
-        for path in files_to_take(folder, project):
-            copy_file(path, part / path.name)
-            told.update(f"{path.name}\0{sha256_of(part / path.name)}\n".encode())
-        target = part.with_name(f"pictures-{told.hexdigest()[:10]}")
-        if not target.exists():
-            move(part, target)
-    finally:
+    home = project / STYLE
+    part = home / "copy.part"
+    with locked(project / "style.lock"):
         shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            told = hashlib.sha256()
+            for path in files_to_take(folder, project):
+                copy_file(path, part / path.name)
+                told.update(f"{path.name}\0{sha256_of(part / path.name)}\n".encode())
+            target = home / f"pictures-{told.hexdigest()[:10]}"
+            if not target.exists():
+                move(part, target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     return f"{STYLE}/{target.name}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from lib_copier.edge import guard
 from lib_copier.errors import InputError
 from lib_copier.generate.__main__ import main
+from lib_copier.lora.header import read_header
 
 SMALL = ("--width=64", "--height=64", "--steps=1", "--device=cpu")
 
@@ -45,6 +48,41 @@ def test_loras_of_a_prompt_act_and_are_told(checkpoint_path, lora_path, tmp_path
         assert one.text["parameters"].startswith(f"a cat {tag}\n") and one.text == other.text
     with pytest.raises(InputError, match="not known here"):
         main([*common, "--prompt", f"a cat {tag}", "--out", str(tmp_path / "none.png")])
+
+
+def test_a_folder_of_peft_acts_as_its_file_does(checkpoint_path, lora_path, tmp_path, capsys):
+    """Its strength stands in the configuration beside the tensors; it goes by the folder's name."""
+    folder = tmp_path / "My Slider"
+    folder.mkdir()
+    layer = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    size = read_header(checkpoint_path()).shapes[
+        "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight"
+    ]
+    generator = np.random.default_rng(0)
+    down, up = generator.normal(size=(2, size[1])), generator.normal(size=(size[0], 2))
+    for name, keys, file in (
+        ("adapter_model", ("base_model.model.{}.lora_A.weight", "base_model.model.{}.lora_B.weight"), folder),
+        ("My Slider", ("lora_unet_{}.lora_down.weight", "lora_unet_{}.lora_up.weight"), tmp_path),
+    ):
+        called = layer if file is folder else layer.replace(".", "_")
+        scale = 1.0 if file is folder else 6.0
+        tensors = {keys[0].format(called): down, keys[1].format(called): up * scale}
+        save_file(
+            {key: value.astype(np.float32) for key, value in tensors.items()}, file / f"{name}.safetensors"
+        )
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 12}')
+    common = ["--checkpoint", str(checkpoint_path()), *SMALL, "--prompt", "a cat"]
+    main([*common, "--lora", f"{folder}:0.5", "--out", str(tmp_path / "folder.png")])
+    main([*common, "--lora", f"{folder}.safetensors:0.5", "--out", str(tmp_path / "file.png")])
+    main([*common, "--out", str(tmp_path / "none.png")])
+    with Image.open(tmp_path / "folder.png") as one, Image.open(tmp_path / "file.png") as other:
+        assert np.abs(np.asarray(one, int) - np.asarray(other, int)).max() <= 1
+        assert one.text["parameters"].startswith("a cat <lora:My Slider:0.5>\n")
+    with Image.open(tmp_path / "folder.png") as one, Image.open(tmp_path / "none.png") as none:
+        assert one.tobytes() != none.tobytes()
+    (folder / "adapter_model.safetensors").unlink()
+    with pytest.raises(InputError, match="folder without adapter_model"):
+        main([*common, "--lora", str(folder)])
 
 
 def test_a_random_seed_is_told(checkpoint_path, tmp_path, capsys):

@@ -69,6 +69,12 @@ FOREIGN = {
         "lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight",
         "transformer.transformer_blocks.0.attn.add_q_proj.lora_A.weight",
     ],
+    "Stable Diffusion 3 \\(it has": [
+        "transformer.transformer_blocks.0.attn.to_q.lora_A.weight 1536",
+        "transformer.transformer_blocks.0.attn2.to_k.lora_A.weight 1536",
+        "lora_unet_transformer_blocks_3_attn_add_k_proj.lora_down.weight 2432",
+    ],
+    "Stable Diffusion 3, Flux or Qwen-Image": ["transformer.transformer_blocks.0.attn.to_q.lora_A.weight"],
     "HunyuanDiT": [
         "lora_unet_blocks_0_attn1_Wqkv.lora_down.weight",
         "lora_unet_blocks_0_mlp_fc1.lora_down.weight",

@@ -11,6 +11,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from lib_copier.errors import InputError
 from lib_copier.families import FAMILIES, SD1
+from lib_copier.lora.inspect import find_all_faults
 from lib_copier.models import checkpoint as module
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.tiny import ModelSize, _Text, random_checkpoint
@@ -221,3 +222,32 @@ def _assert_same(first: torch.nn.Module, second: torch.nn.Module) -> None:
     own, other = first.state_dict(), second.state_dict()
     assert own.keys() == other.keys()
     assert all(torch.equal(own[name], other[name]) for name in own)
+
+
+@pytest.mark.parametrize(("number", "dtype"), [(torch.nan, torch.float32), (torch.inf, torch.float16)])
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [
+        ("model.diffusion_model.out.2.weight", "unet"),
+        ("first_stage_model.decoder.conv_out.weight", "vae"),
+        ("cond_stage_model.transformer.text_model.final_layer_norm.weight", "text"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_told_by_name(tmp_path, number, dtype, key, part):
+    path = random_checkpoint(tmp_path / "base.safetensors", SD1)
+    tensors = {name: value.to(dtype) for name, value in load_file(path).items()}
+    tensors[key].reshape(-1)[-1] = number
+    save_file(tensors, path)
+    with pytest.raises(InputError, match=f"NaN or infinity in {key}") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+    for other in {"unet", "vae", "text"} - {part}:
+        load_checkpoint(path, parts=[other])
+    assert find_all_faults(path) == [f"{key} holds NaN or infinity"]
+
+
+def test_a_sound_checkpoint_is_verified(tmp_path):
+    path = random_checkpoint(tmp_path / "base.safetensors", SD1)
+    assert find_all_faults(path) == []
+    path.write_bytes(path.read_bytes()[:-10])
+    assert "truncated" in find_all_faults(path)[0]

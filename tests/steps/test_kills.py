@@ -21,38 +21,52 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 25
 NURSERY = f"""
-import itertools, os, sys
+import itertools, os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from lib_copier.steps.project import Project
 folder, outside = map(Path, sys.argv[1:])
 project = Project.open(folder)
-project.faults()
+began = time.monotonic()
+work(0)
+print(time.monotonic() - began, flush=True)
 for _ in sys.stdin:
     pid = os.fork()
     if not pid:
-        work()
+        for number in itertools.count(1):
+            work(number)
     print(pid, flush=True)
     os.waitpid(pid, 0)
     print("ended", flush=True)
 """
 CHANGE = """
-def work():
-    for number in itertools.count():
-        picture = outside / f"{number % 4}.png"
-        project.set({"copier.rank": str(4 + number % 60), "origins.one.file": str(picture)})
+def work(number):
+    picture = outside / f"{number % 4}.png"
+    project.set({"copier.rank": str(4 + number % 60), "origins.one.file": str(picture)})
+"""
+UPLOAD = """
+from PIL import Image
+from lib_copier.ui.uploads import take
+def work(number):
+    rank = str(4 + number % 60)
+    with Image.open(outside / f"{number % 4}.png") as image:
+        take(project, image, str(number % 4), lambda path: {"copier.rank": rank, "origins.one.file": path})
+"""
+STYLE = """
+def work(number):
+    project.set({"base.folder": str(outside / str(number % 2))})
+    project._take_in_pictures()
 """
 PUBLISH = """
-def work():
-    while True:
-        for path in project.export("outline", outside):
-            path.unlink()
-        project.export("outline", outside)
+def work(number):
+    for path in project.export("outline", outside):
+        path.unlink()
+    project.export("outline", outside)
 """
 
 
 def shaken(work: str, project: Project, outside: Path) -> Iterator[int]:
-    """Has the work begun again and again, each time killed within a tenth of a second; gives its number."""
+    """Has the work done over and over, each time killed in its first few rounds; gives the kill's number."""
     moments = random.Random(11)
     nursery = subprocess.Popen(
         [sys.executable, "-c", work + NURSERY, str(project.folder), str(outside)],
@@ -63,11 +77,13 @@ def shaken(work: str, project: Project, outside: Path) -> Iterator[int]:
     with nursery:
         assert nursery.stdin is not None
         assert nursery.stdout is not None
+        # On a machine with other work a round takes longer: kills fall into it all the same.
+        seconds = float(nursery.stdout.readline())
         for number in range(KILLS):
             nursery.stdin.write("\n")
             nursery.stdin.flush()
             pid = int(nursery.stdout.readline())
-            time.sleep(moments.uniform(0.0, 0.1))
+            time.sleep(moments.uniform(0.0, 3 * seconds))
             os.kill(pid, signal.SIGKILL)
             assert nursery.stdout.readline() == "ended\n"
             yield number
@@ -79,27 +95,56 @@ def whole_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".part")]
 
 
-def test_settings_and_pictures_are_the_old_or_the_new(project, tmp_path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    noise = random.Random(3)
-    for number in range(4):
+def noise_pictures(folder: Path, count: int = 4) -> dict[str, Path]:
+    """Pictures that no cut file passes for, by the stem of their names."""
+    folder.mkdir(parents=True)
+    noise = random.Random(str(folder.name))
+    for number in range(count):
         picture = Image.frombytes("RGB", (256, 256), noise.randbytes(3 * 256 * 256))
-        picture.save(outside / f"{number}.png")
+        picture.save(folder / f"{number}.png")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("work", [CHANGE, UPLOAD], ids=["by their paths", "as uploads"])
+def test_settings_and_pictures_are_the_old_or_the_new(project, tmp_path, monkeypatch, work) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    outside = tmp_path / "outside"
+    sources = {stem: Image.open(path).tobytes() for stem, path in noise_pictures(outside).items()}
     made = project().set({"origins.one.source": "file", "origins.one.file": str(outside / "0.png")})
     made.set({"copier.rank": 4})
-    sources = {path.stem: path.read_bytes() for path in outside.iterdir()}
     ranks = set()
-    for _ in shaken(CHANGE, made, outside):
+    for _ in shaken(work, made, outside):
         recipe = Project.open(made.folder).recipe
         rank, file = recipe.whole("copier.rank"), Path(str(recipe.origins[0].get("file")))
         # One change sets both: never one of them alone.
         assert file.name.startswith(f"{(rank - 4) % 4}-")
         ranks.add(rank)
         for path in whole_files(made.folder / "pictures"):
-            assert path.read_bytes() == sources[path.name.partition("-")[0]]
-    assert len(ranks) > 1, "nothing was written before any kill"
+            with Image.open(path) as picture:
+                assert picture.tobytes() == sources[path.name.partition("-")[0]]
+    assert len(ranks) > 2, "nothing was written before any kill"
     assert Project.open(made.folder).set({"copier.rank": 99}).recipe.whole("copier.rank") == 99
+
+
+def test_a_folder_of_training_pictures_is_taken_in_whole_or_not_at_all(project, tmp_path) -> None:
+    outside = tmp_path / "outside"
+    wanted = []
+    for name in ("0", "1"):
+        pictures = noise_pictures(outside / name, 6)
+        for path in list(pictures.values()):
+            path.with_suffix(".txt").write_text(f"a picture of {path.stem}")
+        wanted.append({path.name: path.read_bytes() for path in (outside / name).iterdir()})
+    made = project().set({"base.train_style": "yes", "base.folder": str(outside / "0")})
+    homes = set()
+    for _ in shaken(STYLE, made, outside):
+        named = made.folder / str(Project.open(made.folder).recipe.get("base.folder"))
+        assert named.is_dir()
+        homes.add(named.parent.name)
+        for folder in (made.folder / "style").glob("pictures-*"):
+            assert {path.name: path.read_bytes() for path in folder.iterdir()} in wanted
+    assert homes == {"outside", "style"}, "killed before a copy was named, and after"
+    made.set({"base.folder": str(outside / "0")})._take_in_pictures()
+    assert not list((made.folder / "style").glob("*.part")), "what was left of a copy is gone"
 
 
 def test_a_published_lora_is_there_whole_or_not_at_all(project, tmp_path) -> None:

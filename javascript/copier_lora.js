@@ -85,7 +85,8 @@
     if (reply.reset) page.html = {};
     for (const [name, html] of Object.entries(reply.html || {})) put(name, html);
     tell(reply, isAsked);
-    if (reply.top) page.root.scrollIntoView({ block: "start", behavior: "smooth" });
+    if (reply.field) reveal(reply.field);
+    else if (reply.top) page.root.scrollIntoView({ block: "start", behavior: "smooth" });
   }
 
   function lost(error) {
@@ -233,6 +234,16 @@
     return ask("go", {}, changes);
   }
 
+  // Opens the folds around a setting's field, and shows it as the one that is meant.
+  function reveal(key) {
+    const field = page.root.querySelector(`main [data-set="${CSS.escape(key)}"]`);
+    if (!field) return;
+    for (let fold = field.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    field.setAttribute("aria-invalid", "true");
+    field.scrollIntoView({ block: "center", behavior: "smooth" });
+    field.focus({ preventScroll: true });
+  }
+
   async function act(button) {
     const { act: name, confirm: question, ...details } = button.dataset;
     if (question && !window.confirm(question)) return;
@@ -345,9 +356,10 @@
     if (button) act(button);
     else if (found("[data-copy]")) copy(found("[data-copy]"));
     else if (link) {
-      const { goPanel, goOrigin, goEdit, goLink } = link.dataset;
+      const { goPanel, goOrigin, goEdit, goLink, goField } = link.dataset;
       const changes = { panel: goPanel, origin: goOrigin, edit: goEdit, link: goLink && Number(goLink) };
-      go(Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)));
+      const asked = go(Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)));
+      if (goField) asked.then(() => reveal(goField));
     } else if (found("img[data-zoom]")) zoom(found("img[data-zoom]"));
     else if (found("dialog")) found("dialog").close();
     else return;
@@ -370,6 +382,7 @@
 
   function onInput(event) {
     const input = event.target;
+    input.removeAttribute("aria-invalid");
     if (input.matches("[data-compare]")) input.parentElement.style.setProperty("--cl-cut", `${input.value}%`);
     else if (input.matches("[data-scrub]")) scrub(input);
     else if (input.matches("[type=range]") && input.closest("[data-live]")) {

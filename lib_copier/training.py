@@ -57,7 +57,7 @@ class TrainSettings:
     find_rate: bool = setting(False, "Find the learning rate", "It is tried out first, around the one given, "
                               "and lowered where that helps; the best state seen is what is kept.",
                               advanced=False)
-    batch_size: int = setting(1, "Time steps a step", "Noised copies learned from at once.", 1, 256,
+    batch_size: int = setting(1, "Batch size", "Noised copies learned from at once.", 1, 256,
                               advanced=False)
     train_text_encoder: bool = setting(True, "Train the text encoder", advanced=False)
     seed: int = setting(0, "Seed", "", 0, 2**32 - 1)

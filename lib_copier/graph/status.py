@@ -223,7 +223,7 @@ def _differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any]) 
     for name in [*new_params, *(name for name in old_params if name not in new_params)]:
         old, new = old_params.get(name), new_params.get(name)
         if old != new:
-            is_told = not isinstance(old, dict) and not isinstance(new, dict)
+            is_told = not (_is_record(old) or _is_record(new))
             values = f" {_brief(old)} → {_brief(new)}" if is_told else ""
             yield f"{step.kind}.{name} changed{values}"
     if before.get("engine") != now["engine"]:
@@ -238,6 +238,11 @@ def _differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any]) 
         if old[1] != new[1]:
             source = given.step or f"{given.role} {given.path}"
             yield f"{source} changed ({old[1][:8]} → {new[1][:8]})"
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a value is a record or a list of them: too much for a phrase."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_is_record, value)))
 
 
 def _brief(value: Any) -> str:

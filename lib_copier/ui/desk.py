@@ -18,6 +18,7 @@ from lib_copier.graph.store import Artifact
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.parts import RESULT
 from lib_copier.steps.project import Project
+from lib_copier.ui.phrases import Place, place_of
 from lib_copier.ui.progress import Progress, progress_of
 from lib_copier.ui.verdict import shortfall
 
@@ -74,6 +75,11 @@ class Desk:
     def faults(self) -> tuple[str, ...]:
         """What keeps the recipe from being run."""
         return self.project.faults()
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Where on the page each fault is mended, in their order."""
+        return tuple(map(place_of, self.faults))
 
     @cached_property
     def job(self) -> Job | None:

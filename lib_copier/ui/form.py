@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lib_copier.html import Html, element_id, join, tag
@@ -23,6 +24,7 @@ def fields(
     target: str,
     shown: Mapping[str, Value],
     own: frozenset[str] = frozenset(),
+    faults: Mapping[str, str] = MappingProxyType({}),
 ) -> Html:
     """Fields for the options that matter now.
 
@@ -34,6 +36,8 @@ def fields(
         The values that decide which options matter.
     own:
         Keys that the edit has values of its own for; they can be given back.
+    faults:
+        What is wrong with a value, by the option's key.
     """
     made = [
         field(
@@ -43,6 +47,7 @@ def fields(
             target=target,
             is_own=option.key in own,
             warning=_rate_warning(option, value_of(option), shown, texts),
+            fault=faults.get(option.key, ""),
         )
         for option in options
         if option.is_shown(shown)
@@ -66,11 +71,20 @@ def _rate_warning(option: Option, value: Value, shown: Mapping[str, Value], text
 
 
 def field(
-    option: Option, value: Value, texts: Texts, *, target: str, is_own: bool = False, warning: str = ""
+    option: Option,
+    value: Value,
+    texts: Texts,
+    *,
+    target: str,
+    is_own: bool = False,
+    warning: str = "",
+    fault: str = "",
 ) -> Html:
     """One labelled input of the kind that the option needs."""
     name = element_id("field", target, option.key)
     attributes = {"id": name, "data_set": option.key, "data_target": target}
+    if fault:
+        attributes |= {"aria_invalid": "true", "aria_describedby": f"{name}-fault"}
     help_text = texts.option_help(option)
     is_wide = option.kind in {"text", "path", *LISTS}
     label = tag("label", texts.option_label(option), for_=name)
@@ -86,6 +100,7 @@ def field(
         body,
         tag("p", help_text, class_="cl-help") if help_text else None,
         tag("p", warning, class_="cl-warning") if warning else None,
+        tag("p", fault, class_="cl-fault", id=f"{name}-fault") if fault else None,
         class_="cl-field cl-wide" if is_wide else "cl-field",
     )
 

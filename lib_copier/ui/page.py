@@ -129,7 +129,24 @@ class Page:
             if edit
             else frozenset()
         )
-        return form.fields(made, self.value, self.texts, target=target, shown=self.shown_values(), own=own)
+        return form.fields(
+            made,
+            self.value,
+            self.texts,
+            target=target,
+            shown=self.shown_values(),
+            own=own,
+            faults=self._faults(),
+        )
+
+    def _faults(self) -> dict[str, str]:
+        """What is wrong with settings of the recipe, and of the shown origin and edit, by key."""
+        shown = {"", *(one.name for one in (self.origin, self.edit) if one is not None)}
+        return {
+            place.key: self.texts.said(fault)
+            for fault, place in zip(self.opened.faults, self.opened.places, strict=True)
+            if place.key and {place.origin, place.edit} <= shown
+        }
 
     def folded_fields(self, name: str, *, without: Iterable[str] = ()) -> Html:
         """The advanced fields of a group, folded away."""

@@ -12,6 +12,7 @@ from lib_copier.recipe.model import Edit, Origin
 from lib_copier.svg import Line, chart, smoothed
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
+from lib_copier.ui.phrases import Place
 from lib_copier.ui.picture import figure, gallery
 from lib_copier.ui.progress import Progress, last_lines
 from lib_copier.ui.texts import Texts
@@ -23,7 +24,9 @@ _LONGEST_FAULT = 300
 
 def told(texts: Texts, error: Exception) -> str:
     """What a person is told of an error; one that is not meant for people goes to the log whole."""
-    if isinstance(error, (CopierError, OSError)):
+    if isinstance(error, CopierError):
+        return texts.error(error)
+    if isinstance(error, OSError):
         return str(error)
     logging.getLogger("copier_lora").error("a request failed", exc_info=error)
     return texts("fault", what=f"{type(error).__name__}: {error}"[:_LONGEST_FAULT])
@@ -35,6 +38,20 @@ def guarded(page: Page, draw: Callable[[Page], Html]) -> Html:
         return draw(page)
     except Exception as error:
         return join(tag("p", told(page.texts, error), class_="cl-fault"), projects_link(page))
+
+
+def way_to(place: Place, text: str, *, css: str) -> Html:
+    """A button that leads to where a fault is mended, and there to its field."""
+    return tag(
+        "button",
+        text,
+        type="button",
+        class_=css,
+        data_go_panel=place.panel,
+        data_go_origin=place.origin or None,
+        data_go_edit=place.edit or None,
+        data_go_field=place.key or None,
+    )
 
 
 def projects_link(page: Page) -> Html:
@@ -146,7 +163,9 @@ def gpu_note(page: Page) -> Html:
     problem = page.hold.problem
     return join(
         page.nothing(f"gpu.{page.hold.phase}") if is_changing else None,
-        tag("p", page.texts("gpu.problem", problem=problem), class_="cl-warning") if problem else None,
+        tag("p", page.texts("gpu.problem", problem=page.texts.said(problem)), class_="cl-warning")
+        if problem
+        else None,
     )
 
 
@@ -158,11 +177,18 @@ def reasons(page: Page, step_ids: Sequence[str]) -> Html:
         if status is None or status.state not in {"stale", "failed"}:
             continue
         advice = str(page.opened.failure(step_id).get("advice") or "") if status.state == "failed" else ""
-        said = "; ".join(page.texts.reason(reason) for reason in status.reasons)
+        said = page.texts("said.and").join(map(page.texts.said, status.reasons))
         css = "cl-fault" if status.state == "failed" else "cl-warning"
         word = page.texts(f"state.{status.state}")
         shown.append(
-            tag("p", tag("strong", f"{word}: "), said, tag("br") if advice else None, advice, class_=css)
+            tag(
+                "p",
+                tag("strong", f"{word}: "),
+                said,
+                tag("br") if advice else None,
+                page.texts.said(advice),
+                class_=css,
+            )
         )
     return join(*shown)
 
@@ -185,7 +211,7 @@ def running(page: Page, step_ids: Sequence[str]) -> Html:
 def progress_box(page: Page, step_id: str, found: Progress, *, can_save: bool) -> Html:
     """A bar, what is left, the loss curve, sample pictures, and the stop buttons."""
     texts = page.texts
-    words = [tag("strong", texts("run.running", step=step_id))]
+    words = [tag("strong", texts("run.running", step=texts.step(step_id)))]
     if found.total:
         words.append(tag("span", texts("run.count", step=found.step, total=found.total)))
     if found.eta is not None:
@@ -207,10 +233,10 @@ def progress_box(page: Page, step_id: str, found: Progress, *, can_save: bool) -
         bar,
         loss_curve(page, found),
         _samples(page, found),
-        tag("p", found.last_text, class_="cl-quiet") if found.last_text else None,
+        tag("p", texts.said(found.last_text), class_="cl-quiet") if found.last_text else None,
         tag("div", stops, class_="cl-row"),
         class_="cl-progress",
-        aria_label=texts("run.running", step=step_id),
+        aria_label=texts("run.running", step=texts.step(step_id)),
     )
 
 
@@ -243,7 +269,7 @@ def details(page: Page, step_ids: Sequence[str]) -> Html:
         log = last_lines(page.opened.step_log(step_id))
         if not facts and not log:
             continue
-        shown.append(tag("h3", step_id))
+        shown.append(tag("h3", page.texts.step(step_id)))
         if facts:
             shown.append(tag("p", page.texts("run.took", time=duration(facts.seconds)), class_="cl-quiet"))
         if facts and facts.command:

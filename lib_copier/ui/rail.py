@@ -47,7 +47,8 @@ def _work(page: Page) -> tuple[Html, Html | None]:
     """The button for what is left, and what has to be known before it is pressed."""
     texts, opened = page.texts, page.opened
     if opened.faults:
-        return parts.button(texts("project.incomplete"), is_primary=True, go_panel="project"), None
+        first = parts.way_to(opened.places[0], texts("project.incomplete"), css="cl-button cl-primary")
+        return first, None
     left = [status for status in opened.states.values() if status.state != "done"]
     if left:
         return parts.button(texts("run.all", count=len(left)), "run_all", is_primary=True), _before(
@@ -65,7 +66,7 @@ def _before(page: Page, left: Sequence[StepStatus]) -> Html | None:
     """Why the last run ended, where no step says so; else that what is left goes out of the project."""
     job, folder = page.opened.job, str(page.opened.recipe.get("publish.folder") or "")
     if job is not None and job.state == "failed" and all(status.state != "failed" for status in left):
-        return tag("span", job.message, class_="cl-fault")
+        return tag("span", page.texts.said(job.message), class_="cl-fault")
     if folder and any(status.step.kind == "publish" for status in left):
         return tag("span", page.texts("run.publishes"), class_="cl-quiet", title=folder)
     return None
@@ -75,7 +76,10 @@ def _doing(page: Page) -> str:
     said = []
     for step in page.opened.running_steps:
         found = page.opened.progress(step)
-        said.append(page.texts("run.running", step=step) + (f" {found.share:.0%}" if found.total else ""))
+        said.append(
+            page.texts("run.running", step=page.texts.step(step))
+            + (f" {found.share:.0%}" if found.total else "")
+        )
     return "; ".join(said) or page.texts("run.waiting")
 
 
@@ -136,7 +140,7 @@ def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
         return state, f"{texts('state.running')} {share:.0%}"
     if state == "stale":
         first = next(page.opened.states[step] for step in steps if page.opened.states[step].state == "stale")
-        said = page.texts.reason(first.reasons[0]) if first.reasons else ""
+        said = page.texts.said(first.reasons[0]) if first.reasons else ""
         return state, f"{texts('state.stale')}: {said}" if said else texts("state.stale")
     if state == "short":
         found = next(filter(None, map(page.opened.shortfall, steps)))

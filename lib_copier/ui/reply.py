@@ -21,7 +21,7 @@ from lib_copier.ui.panels import panel
 from lib_copier.ui.parts import guarded, told
 from lib_copier.ui.picture import PictureRoutes
 from lib_copier.ui.rail import bar, rail
-from lib_copier.ui.request import read_request
+from lib_copier.ui.request import Details, read_request
 from lib_copier.ui.texts import Texts
 from lib_copier.ui.view import WITHOUT_PROJECT, View
 from lib_copier.ui.workshop import Workshop
@@ -43,6 +43,7 @@ class Wizard:
         Whatever a client sends, the answer is a page and at most a sentence about what was wrong.
         """
         view, have = View(), None
+        given: Details = {}
         try:
             given = read_request(request)
             view, have, name = View.from_json(given.get("view")), given.get("have"), given.get("act")
@@ -51,7 +52,10 @@ class Wizard:
                 raise InputError("The page asked for something unknown.", "Reload it.")
             outcome = act(self.page(view), given)
         except Exception as error:
-            outcome = Outcome(told(self.texts, error), is_error=True)
+            key = given.get("key")
+            outcome = Outcome(
+                told(self.texts, error), is_error=True, field=key if isinstance(key, str) else ""
+            )
         return self._drawn(outcome, view, have)
 
     def receive(self, project: Any, gallery: Any, infotexts: Any) -> str:
@@ -103,6 +107,7 @@ class Wizard:
                 "html": {} if stamp == have and not is_error else html,
                 **self._state(page),
                 "notice": notice if message else None,
+                "field": outcome.field,
                 "top": outcome.is_at_top and outcome.view is not None,
                 "reset": is_error,
             }
@@ -117,7 +122,10 @@ class Wizard:
             if (desk := page.desk) is not None:
                 tasks, key = self.workshop.tasks, desk.queue_key
                 found["active"] |= desk.is_busy or tasks.is_open(key)
-                found |= {"causes": dict(run_acts.causes(page)), "failure": tasks.failure(key)}
+                found |= {
+                    "causes": dict(run_acts.causes(page)),
+                    "failure": self.texts.said(tasks.failure(key)),
+                }
         except Exception as error:
             told(self.texts, error)
         return found

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.disk import read_json
 
 if TYPE_CHECKING:
+    from lib_copier.errors import CopierError
     from lib_copier.option import Option
+    from lib_copier.ui.phrases import Phrases
 
 LANGUAGES = ("en", "ja")
 FOLDER = Path(__file__).parent / "words"
 """LANGUAGE.json: the page's texts by key. options.LANGUAGE.json: label and help of options, by full
-key, or by name where several groups share it; English has none, as the option table itself is English."""
-
-_FIGURES = r"([0-9a-f]{8})"
-_REASONS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"not made yet"), "reason.new"),
-    (re.compile(r"waits for (.+)"), "reason.waits"),
-    (re.compile(r"\S+ (.+) is being read"), "reason.reading"),
-    (re.compile(r"(\S+) changed (.+) → (.+)"), "reason.setting"),
-    (re.compile(rf"(.+) changed \({_FIGURES} → {_FIGURES}\)"), "reason.input"),
-    (re.compile(r"its inputs are others"), "reason.inputs"),
-    (re.compile(r"engine changed (.+) → (.+)"), "reason.engine"),
-    (re.compile(r"a new version of Copier LoRA makes it otherwise"), "reason.version"),
-)
+key, or by name where several groups share it; English has none, as the option table itself is English.
+said.json: what other parts of the program say, see `phrases`."""
 
 
 class Texts:
@@ -65,15 +55,28 @@ class Texts:
         key = f"choice.{option.name}.{value}"
         return self._texts.get(key, value)
 
-    def reason(self, reason: str) -> str:
-        """A status's reason in the page's language, where it is one that we know."""
-        if self.language == "en":
-            return reason
-        for pattern, key in reversed(_REASONS):
-            found = pattern.fullmatch(reason)
-            if found:
-                return self._texts[key].format(*found.groups())
-        return reason
+    def step(self, step_id: str) -> str:
+        """A step of a plan by what it makes, and of which origin and edit."""
+        return self._phrases.step(step_id)
+
+    def setting(self, key: str) -> str:
+        """A setting by its label and the panel that it is on."""
+        return self._phrases.setting(key)
+
+    def said(self, message: str) -> str:
+        """What another part of the program says, in the page's words."""
+        return self._phrases.said(message)
+
+    def error(self, error: CopierError) -> str:
+        """An error that is meant for people."""
+        return self._phrases.error(error)
+
+    @cached_property
+    def _phrases(self) -> Phrases:
+        # Here, not above: a page is built before anything has been said.
+        from lib_copier.ui.phrases import Phrases
+
+        return Phrases(self, read_words("said.json"))
 
     def _own(self, option: Option) -> tuple[str, str] | None:
         return self._options.get(option.key) or self._options.get(option.name)

@@ -37,6 +37,11 @@ STEP_KINDS: Mapping[str, tuple[str, ...]] = {
 """Which steps of a plan a panel shows: the part of a step's id before the first ``/``."""
 
 
+def panel_of(kind: str) -> str:
+    """The panel of a kind of step, or of the settings of that name."""
+    return next((panel for panel, kinds in STEP_KINDS.items() if kind in kinds), "project")
+
+
 @dataclass(frozen=True)
 class View:
     """A place in the wizard. The browser keeps it; the server believes none of it."""

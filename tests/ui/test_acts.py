@@ -48,7 +48,7 @@ def test_the_form_makes_a_project_that_can_run(ask, door, view, recipe, checkpoi
 
 def test_a_command_is_laid_out_only_for_a_known_step(ask, view):
     answer = ask("by_hand", {**view, "panel": "copier"}, step="../../etc")
-    assert answer["notice"]["kind"] == "error" and "no step" in answer["notice"]["text"]
+    assert answer["notice"]["kind"] == "error" and "no such step" in answer["notice"]["text"]
     answer = ask("by_hand", {**view, "panel": "copier"}, step="copier/first")
     assert "not known yet" in answer["notice"]["text"], "its origin is not made"
 
@@ -103,7 +103,7 @@ def test_every_number_can_be_set_where_it_belongs(ask, view, recipe, key):
 def test_a_value_out_of_range_is_refused_and_the_field_reset(ask, view, recipe):
     answer = ask("set", view, key="copier.rank", target="recipe", value="0")
     assert answer["notice"]["kind"] == "error"
-    assert "copier.rank" in answer["notice"]["text"]
+    assert "Copier LoRA › Rank (dim)" in answer["notice"]["text"]
     assert answer["reset"]
     assert recipe().get("copier.rank") == 32
 
@@ -336,11 +336,11 @@ def test_a_foreign_lora_brings_no_path_in_and_says_so(ask, view, recipe, tmp_pat
     answer = ask("project_from_lora", file=file, size=path.stat().st_size)
     assert answer["notice"]["kind"] == "ok" and answer["view"]["project"] == "foreign"
     for named in (
-        "project.vae: passwd",
-        "publish.folder",
-        "base.loras",
-        "base.folder",
-        "files.first: hostname",
+        "Project › VAE: passwd",
+        "Publish › Lora folder",
+        "Style LoRAs: secret",
+        "Project › Folder of pictures",
+        "for first: hostname",
     ):
         assert named in answer["notice"]["text"]
     stored = (host.data_dir() / "projects" / "foreign" / "project.json").read_text(encoding="utf-8")
@@ -356,9 +356,7 @@ def test_no_optimiser_comes_from_a_page_or_a_lora(ask, view, recipe, tmp_path, d
 
     hostile = "transformers.pipeline"
     answer = ask("set", view, key="copier.optimizer", target="recipe", value=hostile)
-    assert (
-        answer["notice"]["kind"] == "error" and "copier.optimizer is one of adamw" in answer["notice"]["text"]
-    )
+    assert answer["notice"]["kind"] == "error" and "Optimiser is one of adamw" in answer["notice"]["text"]
     assert recipe().get("copier.optimizer") == "adamw"
     document = shareable(recipe())
     document["copier"] |= {"optimizer": hostile, "optimizer_args": ["trust_remote_code=True"]}

@@ -191,13 +191,13 @@ def test_a_complaint_goes_with_its_cause(chromium, address):
     wizard = Wizard(chromium, address)
     make_project(wizard)
     wizard.fill("origin.width", "7")
-    assert "origin.width" in wizard.complaint()
+    assert "Origin picture › Width" in wizard.complaint()
     wizard.fill("origin.prompt", "")
     assert wizard.complaint() == ""
     wizard.act("make_picture")
-    assert "origin.prompt is empty" in wizard.complaint()
+    assert "Prompt is empty" in wizard.complaint()
     wizard.go("copier")
-    assert "origin.prompt is empty" in wizard.complaint(), "it is so still"
+    assert "Prompt is empty" in wizard.complaint(), "it is so still"
     wizard.go("origin")
     wizard.fill("origin.prompt", "a cat")
     assert wizard.complaint() == ""

@@ -306,7 +306,7 @@ def test_a_fault_stands_as_long_as_its_cause(ask, view):
     assert "run_all" not in answer["html"]["bar"], "nothing can be run, and nothing is all done"
     ask("set", view, key="origin.prompt", target="origin", value="")
     text = ask("poll", view)["causes"]["faults"]
-    assert "no edit" in text and "origin.prompt is empty" in text
+    assert "no edit" in text and "Prompt is empty" in text
     ask("set", view, key="origin.prompt", target="origin", value="a cat")
     place = ask("add_edit", view)["view"]
     ask("add_effect", place, value="blur")

@@ -12,7 +12,7 @@ from lib_copier.image.effects import EFFECTS
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.ui import texts
 from lib_copier.ui.texts import LANGUAGES, Texts, read_words
-from lib_copier.ui.view import PANELS
+from lib_copier.ui.view import PANELS, STEP_KINDS
 
 SOURCES = sorted(Path(texts.__file__).parent.rglob("*.py"))
 
@@ -23,7 +23,7 @@ def placeholders(text: str) -> set[str]:
 
 def test_the_languages_have_the_same_keys_and_placeholders():
     english, japanese = read_words("en.json"), read_words("ja.json")
-    extra = {key for key in japanese if not key.startswith(("reason.", "param."))} ^ set(english)
+    extra = {key for key in japanese if not key.startswith("param.")} ^ set(english)
     assert not extra
     for key, text in english.items():
         assert placeholders(text) == placeholders(japanese[key]), key
@@ -58,6 +58,8 @@ def test_texts_whose_keys_are_put_together_are_there(language):
     wanted += [
         f"engine.{state}" for state in ("missing", "making", "ready", "broken", "set_up", "install", "remove")
     ]
+    wanted += [f"step.{kind}" for kinds in STEP_KINDS.values() for kind in kinds]
+    wanted += [f"value.{value}" for value in (None, True, False)]
     wanted += [f"check.{verdict}" for verdict in ("good", "fair", "poor", "origin", "round_trip")]
     wanted += [
         f"combine.{kind}" for kind in ("merge", "difference", "svd", "resize", "sign.edit", "sign.memo")
@@ -72,15 +74,6 @@ def test_every_option_has_a_japanese_label():
     ]
     # Names that are the same in both languages.
     assert {key.partition(".")[2] for key in untranslated} <= {"vae", "clip_skip"}
-
-
-def test_reasons_are_translated():
-    words = Texts("ja")
-    assert words.reason("waits for origin/a") == "origin/a を待っています"
-    assert words.reason("copier.rank changed 32 → 64") == "copier.rank が 32 から 64 に変わりました"
-    assert words.reason("engine changed a → b") == "エンジンが a から b に変わりました"
-    assert words.reason("something new") == "something new"
-    assert Texts("en").reason("waits for origin/a") == "waits for origin/a"
 
 
 def test_an_unknown_language_is_english():

@@ -23,6 +23,8 @@ class Outcome:
     is_error: bool = False
     cause: str = ""
     """Which of the page's standing causes the message tells of: it goes when that is mended."""
+    field: str = ""
+    """The setting that the message speaks of: the browser opens, marks and shows its field."""
     view: View | None = None
     """Where the browser goes; None: it stays."""
     is_at_top: bool = False

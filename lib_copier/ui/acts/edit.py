@@ -97,7 +97,8 @@ def upload(page: Page, details: Details) -> Outcome:
         f"{edit}-{origin}",
         lambda path: {f"edits.{edit}.files.{origin}": path},
     )
-    return Outcome(" ".join(opened.notes) or page.texts("said.taken", name=name))
+    notes = page.texts("said.then").join(map(page.texts.said, opened.notes))
+    return Outcome(notes or page.texts("said.taken", name=name))
 
 
 def remove_upload(page: Page, details: Details) -> Outcome:

@@ -66,7 +66,7 @@ def upload(page: Page, details: Details) -> Outcome:
     opened = read_picture(content)
     image, cropped = crop_to_multiple(opened.image)
     _take(page, image, the_origin(page).name, "file", opened.text.get(PNG_KEY, ""))
-    notes = " ".join(note for note in (*opened.notes, cropped) if note)
+    notes = page.texts("said.then").join(page.texts.said(note) for note in (*opened.notes, cropped) if note)
     return Outcome(notes or page.texts("said.taken", name=name))
 
 

@@ -114,7 +114,10 @@ def from_lora(page: Page, details: Details) -> Outcome:
         made = Project.from_lora(folder, lora, str(current.path) if current is not None else "")
     said = page.texts("said.created", name=made.folder.name)
     if made.forgotten:
-        said += " " + page.texts("said.forgotten", named="; ".join(made.forgotten[:_MOST_NAMED]))
+        said += " " + page.texts(
+            "said.forgotten",
+            named=page.texts("said.and").join(map(page.texts.said, made.forgotten[:_MOST_NAMED])),
+        )
     return Outcome(said, view=View(project=made.folder.name))
 
 

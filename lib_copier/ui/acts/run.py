@@ -114,12 +114,18 @@ def causes(page: Page) -> Iterator[tuple[str, str]]:
     if not built_in.is_ready():
         yield "engine", page.texts("cause.engine")
     if page.opened.faults:
-        yield "faults", f"{page.texts('project.faults')} {'; '.join(page.opened.faults)}."
+        faults = page.texts("said.and").join(map(page.texts.said, page.opened.faults))
+        yield "faults", page.texts("said.faults", faults=f"{page.texts('project.faults')} {faults}")
 
 
 def _refused(page: Page) -> Outcome | None:
     """What is said instead of running; None where nothing stands in the way."""
-    return next((Outcome(text, is_error=True, cause=name) for name, text in causes(page)), None)
+    name, text = next(causes(page), ("", ""))
+    if name != "faults":
+        return Outcome(text, is_error=True, cause=name) if name else None
+    place = page.opened.places[0]
+    view = page.view.at(**{key: value for key, value in place.view().items() if value})
+    return Outcome(text, is_error=True, cause=name, view=view, field=place.key)
 
 
 def _start(page: Page, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> Outcome:

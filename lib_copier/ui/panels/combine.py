@@ -44,7 +44,8 @@ def _steps(page: Page, steps: Sequence[str]) -> Html:
     rows = []
     for step_id in steps:
         status = page.opened.states[step_id]
-        note = "; ".join(status.reasons) if status.state == "done" else ""
+        said = page.texts("said.and").join(map(page.texts.said, status.reasons))
+        note = said if status.state == "done" else ""
         size = page.opened.file(step_id, "lora.safetensors")
         told = f"{size.stat().st_size / 1e6:.1f} MB" if size is not None and size.is_file() else ""
         kind = step_id.partition("/")[0]

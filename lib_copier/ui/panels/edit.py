@@ -99,7 +99,11 @@ def _differs(page: Page, steps: list[str]) -> Html:
         rows.append(("edit.changed", f"{changed:.0%}", ""))
     if isinstance(share, (int, float)):
         rows.append(("edit.survives", f"{max(0.0, share):.0%}", "good" if share >= KEPT_WELL else "poor"))
-    said = [str(note) for note in (*(result.get("notes") or ()), survival.get("sentence")) if note]
+    said = [
+        page.texts.said(str(note))
+        for note in (*(result.get("notes") or ()), survival.get("sentence"))
+        if note
+    ]
     notes = tag("ul", [tag("li", one) for one in said], class_="cl-list") if said else None
     return page.block("edit.differs", page.facts(rows), notes, gallery(maps) if maps else None)
 

@@ -68,7 +68,7 @@ def _failure(page: Page, job: Job, log: Path) -> Html:
     text = (
         page.texts(f"engine.failed_{cause}")
         if cause
-        else page.texts("engine.failed_otherwise", what=job.message)
+        else page.texts("engine.failed_otherwise", what=page.texts.said(job.message))
     )
     return tag("p", text, class_="cl-fault")
 
@@ -131,7 +131,7 @@ def _sd_scripts(page: Page) -> Html:
                 folded(page.texts("engine.ways"), _wheels(page), name="ways-sd"),
                 data_form="engine",
             )
-    facts = join(*(tag("span", one, class_="cl-quiet") for one in told if one))
+    facts = join(*(tag("span", page.texts.said(one), class_="cl-quiet") for one in told if one))
     return _card(page, "sd-scripts", state, page.texts("engine.says"), facts, offer, places.log)
 
 

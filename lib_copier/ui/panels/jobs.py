@@ -43,7 +43,7 @@ def _row(page: Page, job: Job) -> Html:
     cancel = parts.button(page.texts("run.stop"), "cancel_job", job=job.id) if job.is_open else None
     log = last_lines(page.workshop.queue.log(job.id))
     told = join(
-        tag("span", job.message, class_="cl-quiet") if job.message else None,
+        tag("span", page.texts.said(job.message), class_="cl-quiet") if job.message else None,
         folded(page.texts("run.log"), tag("pre", log, class_="cl-log"), name=f"log-{job.id}")
         if log
         else None,

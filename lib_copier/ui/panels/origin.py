@@ -63,7 +63,11 @@ def _picture(page: Page, origin: Origin, path: Path | None, made_from: str) -> H
     if path is None:
         return page.nothing("origin.none")
     notes = page.opened.result(f"origin/{origin.name}").get("notes") or []
-    said = tag("ul", [tag("li", str(note)) for note in notes], class_="cl-list cl-quiet") if notes else None
+    said = (
+        tag("ul", [tag("li", texts.said(str(note))) for note in notes], class_="cl-list cl-quiet")
+        if notes
+        else None
+    )
     settings = made_from.strip().rpartition("\n")[2]
     told = tag("p", texts("origin.made_from", settings=settings), class_="cl-quiet") if settings else None
     prompt = read_infotext(made_from).get("prompt", origin.get("prompt"))

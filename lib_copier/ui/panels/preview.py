@@ -110,7 +110,7 @@ def _curve(page: Page, report: Mapping[str, Any]) -> Html:
     attribute = report.get("attribute") or {}
     span = report.get("range")
     shade = (float(span[0]), float(span[1])) if isinstance(span, list) and len(span) == 2 else None
-    label = page.texts("preview.curve", attribute=str(attribute.get("label", "")))
+    label = page.texts("preview.curve", attribute=page.texts.said(str(attribute.get("label", ""))))
     drawn = chart([Line("cl-mean", points, has_dots=True)], label=label, shade=shade)
     return page.block("preview.effect", tag("span", label, class_="cl-quiet"), drawn)
 

@@ -16,6 +16,7 @@ from lib_copier.ui.sketch import method_sketch
 _OWN_PLACE = frozenset({"method", "checkpoint", "engine"})
 """Options of the project that are drawn in a place of their own."""
 _MOST_SHOWN = 40
+_FAULTS_SHOWN = 12
 _LONGEST_FAULT = 300
 
 
@@ -133,7 +134,7 @@ def _others(page: Page) -> Html:
     broken = [
         tag(
             "div",
-            tag("p", tag("strong", name), f": {fault[:_LONGEST_FAULT]}"),
+            tag("p", tag("strong", name), f": {page.texts.said(fault)[:_LONGEST_FAULT]}"),
             _deletion(page, name) if not name_fault(name) else None,
             class_="cl-warning",
         )
@@ -171,10 +172,11 @@ def _from_lora(page: Page) -> Html:
 
 
 def _faults(page: Page) -> Html:
-    faults = page.opened.faults
+    texts, faults = page.texts, page.opened.faults
     if not faults:
         return Html("")
-    items = [tag("li", fault) for fault in faults[:12]]
+    places = list(zip(faults, page.opened.places, strict=True))[:_FAULTS_SHOWN]
+    items = [tag("li", parts.way_to(place, texts.said(fault), css="cl-link")) for fault, place in places]
     return tag(
         "div",
         tag("strong", page.texts("project.faults")),

@@ -20,7 +20,7 @@ def peft_config() -> bytes:
 
 def suggested() -> bytes:
     """What suits a checkpoint, as it lies beside it."""
-    found = {"preset": "fast", "copier.rank": 8, "origin.prompt": "a house", "sweep.prompts": ["a", "b"]}
+    found = {"preset": "auto", "copier.rank": 8, "origin.prompt": "a house", "sweep.prompts": ["a", "b"]}
     return json.dumps(found | {"copier.learning_rate": 0.001, "origin.sampler": "Euler a"}).encode()
 
 
@@ -41,7 +41,7 @@ def recipe() -> bytes:
         "edits.thick.files.second": "pictures/b.png",
         "edits.soft.effects": "blur",
         "base.loras": "loras/a.safetensors:0.5",
-        "preset": "fast",
+        "preset": "auto",
     }
     found = Recipe()
     for key, value in values.items():
@@ -214,7 +214,7 @@ def make_door(data: Path, pristine: Path) -> Any:
     # Of this page's queue alone: others in the process are worked off.
     mock.patch.object(door.wizard().workshop.queue, "ensure_worker", lambda: None).start()
     values = {"name": "lines", "checkpoint": str(models / "base.safetensors"), "effect": "outline"}
-    values |= {"preset": "fast", "prompt": "a red circle", "method": "copier"}
+    values |= {"preset": "auto", "prompt": "a red circle", "method": "copier"}
     door.answer(json.dumps({"act": "create_project", "view": {}, "values": values}))
     (data / "projects").replace(pristine)
     (data / "projects").mkdir()

@@ -186,6 +186,12 @@ class TrainTask(TrainSettings):
     metadata: tuple[tuple[str, str], ...] = ()
     """Further entries for the LoRA's metadata."""
 
+    def notes(self) -> Iterator[str]:
+        """What is done otherwise than the settings say, a sentence each."""
+        yield from super().notes()
+        if self.is_steered and (self.lr_scheduler != "constant" or self.warmup_steps):
+            yield "Schedule and warm-up are left out: a training to a goal moves its rate by what it sees."
+
     @property
     def own_sample_prompts(self) -> tuple[str, ...]:
         """The sample prompts as they are drawn while training: their words alone."""
@@ -249,6 +255,10 @@ def setting_faults(values: Mapping[str, Any]) -> Iterator[str]:
             re.compile(pattern)
         except re.error as error:
             yield f"layers: {pattern[:60]!r} is no regular expression ({error})"
+    learned = set(map(caption_of, get("other_prompts")))
+    unseen = [caption_of(prompt) for prompt in get("unseen_prompts")]
+    if unseen and learned.issuperset(unseen):
+        yield "unseen_prompts are all among other_prompts, which are learned: give some that are not"
     yield from optimizer_faults(get("optimizer"), get("optimizer_args"))
 
 

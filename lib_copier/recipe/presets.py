@@ -185,8 +185,9 @@ def _for(checkpoint: str, values: Mapping[str, Value]) -> dict[str, Value]:
     for key, value in values.items():
         if key.endswith(".learning_rate") and isinstance(value, float):
             found[key] = float(f"{value * _RATED_WIDTH / facts.unet_width:.3g}")
-        elif key == "edit_lora.layers" and facts.family is SDXL:
-            found[key] = tuple(str(layer).replace("up_blocks_3", "up_blocks_2") for layer in value)
+        elif key == "edit_lora.layers" and isinstance(value, tuple) and facts.family is SDXL:
+            # It has one level less.
+            found[key] = tuple(layer.replace("up_blocks_3", "up_blocks_2") for layer in value)
         elif value == OPTIONS[key].default:
             found[key] = suggested.get(key, value)
     return found

@@ -162,7 +162,11 @@ def parse_config(found: Mapping[str, Any], *, subject: str = "configuration") ->
     if faults or output is None:
         raise FaultsError(subject, faults, "Mend these and run it again.")
     values.setdefault("work_dir", output.with_name(f"{output.stem}.work"))
-    return TrainConfig(**values)
+    config = TrainConfig(**values)
+    if config.copied_psnr is not None and not config.own_unseen_prompts:
+        fault = "unseen_prompts are all learned, as captions or other_prompts: give some that are not"
+        raise FaultsError(subject, [fault], "Mend these and run it again.")
+    return config
 
 
 def _typed(found: Mapping[str, Any], rules: Mapping[str, Rule]) -> tuple[dict[str, Any], list[str]]:

@@ -18,7 +18,7 @@ from lib_copier.train.prepare import Prepared
 from lib_copier.train.progress import Progress
 from lib_copier.train.rate import search
 from lib_copier.train.steer import Decision, Steering
-from lib_copier.training import Turn
+from lib_copier.training import BELOW_CEILING, Turn
 
 _RISE = 10
 """Steps over which the rate rises after a turn: the optimiser's memory begins anew there."""
@@ -72,6 +72,11 @@ class SteeredCourse(PlainCourse):
         self._progress = progress
         self._taken = 0
         self._goal = None if config.turns else _goal(config, run)
+        if config.copied_psnr and self._goal and self._goal.wanted < config.copied_psnr:
+            progress.log(
+                f"The goal is {self._goal.wanted:.1f} dB: of the {config.copied_psnr:g} that are wanted the VAE "
+                f"shows {self._goal.wanted + BELOW_CEILING:.1f} at most."
+            )
         self.steering = self._at(config.learning_rate)
         if config.turns:
             self.steering.turns = list(config.turns)
@@ -208,5 +213,5 @@ def _goal(config: TrainConfig, run: Prepared) -> Goal | None:
     if config.copied_psnr is not None and run.painter is not None:
         return CopyGoal(run, run.painter, config.own_unseen_prompts, config.copied_psnr)
     if any(picture.origin is not None for picture in run.pictures):
-        return EditGoal(HeldLoss(config, run))
+        return EditGoal(HeldLoss(config, run), run.step.network)
     return None

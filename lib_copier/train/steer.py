@@ -43,6 +43,7 @@ class Steering:
     looks_since: int = 0
     smoothed: float = math.nan
     lowest: float = math.inf
+    most_turns: int = _MOST_TURNS
 
     def __post_init__(self) -> None:
         if not self.turns:
@@ -78,7 +79,7 @@ class Steering:
         return self._turn(now, _LOWER_LOST) if self.smoothed > _DIVERGED * self.lowest else "on"
 
     def _turn(self, step: int, divisor: float) -> Decision:
-        if len(self.turns) > _MOST_TURNS:
+        if len(self.turns) > self.most_turns:
             return "spent"
         self.rate /= divisor
         self.turns.append(Turn(step, self.rate, self.best_step))
@@ -91,6 +92,7 @@ class Steering:
 
     @classmethod
     def restored(cls, stored: Mapping[str, Any], goal: float) -> Steering:
-        """From `stored`, with the goal of today: it may have been raised since."""
+        """From `stored`, with the goal of today: where it was raised since, there are new turns to take."""
         turns = [Turn(**turn) for turn in stored["turns"]]
-        return cls(**{**stored, "turns": turns, "goal": goal})
+        most = len(turns) - 1 + _MOST_TURNS if goal > stored["goal"] else stored["most_turns"]
+        return cls(**{**stored, "turns": turns, "goal": goal, "most_turns": most})

@@ -60,6 +60,7 @@ def _rate_warning(option: Option, value: Value, shown: Mapping[str, Value], text
     used = OPTIMIZERS.get(str(shown.get(f"{option.group}.optimizer")))
     if (
         used is None
+        or shown.get(f"{option.group}.find_rate")
         or option.name not in {"learning_rate", "text_encoder_lr"}
         or not isinstance(value, float)
     ):

@@ -152,3 +152,32 @@ def test_a_file_is_read(minimal, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(minimal | {"rank": 8}), encoding="utf-8")
     assert read_config(path).rank == 8
+
+
+@pytest.mark.parametrize(
+    "unseen", [["cat, red hat, outdoors"], ["a dog"], ["a dog", "(cat:1.2), red hat, outdoors"]]
+)
+def test_a_goal_needs_a_prompt_that_is_not_learned(make_config, unseen):
+    learned = {"other_prompts": ["a dog"], "other_prompt_share": 0.5}
+    with pytest.raises(FaultsError, match="unseen_prompts are all"):
+        make_config(copied_psnr=28, unseen_prompts=unseen, **learned)
+    assert make_config(copied_psnr=28, unseen_prompts=[*unseen, "a cup"], **learned).own_unseen_prompts == (
+        "a cup",
+    )
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [{"step": 1, "rate": 1e-3, "back_to": 0}],
+        [{"step": 0, "rate": 0, "back_to": 0}],
+        [{"step": 0, "rate": 1e-3, "back_to": 5}],
+        [{"step": 0, "rate": 1e-3, "back_to": 0}, {"step": 0, "rate": 1e-3, "back_to": 0}],
+        [{"step": 0, "rate": True, "back_to": 0}],
+        [3],
+        {"step": 0},
+    ],
+)
+def test_turns_that_make_no_way_are_refused(make_config, turns):
+    with pytest.raises(FaultsError, match="turns must"):
+        make_config(turns=turns)

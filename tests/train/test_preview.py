@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from lib_copier.models.noise import NoiseSchedule
@@ -46,3 +47,27 @@ def test_an_empty_negative_prompt_is_nothing_to_sdxl(monkeypatch):
         if has_pooled:
             pooled = SimpleNamespace(**added).text_embeds
             assert pooled[0].eq(0.0).all() and pooled[1].eq(2.0).all()
+
+
+def test_where_memory_runs_short_pictures_are_drawn_one_after_another(monkeypatch):
+    sizes = []
+
+    def unet(x, time, hidden, added_cond_kwargs=None, return_dict=False):
+        sizes.append(len(x))
+        if len(x) > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+        return (torch.zeros_like(x),)
+
+    def conditioning(rows):
+        return torch.ones(len(rows), 77, 4), None
+
+    painter = Painter(unet, None, conditioning, NoiseSchedule.create(), negative_row=4, seed=0)
+    monkeypatch.setattr(Painter, "decode", lambda self, latents: latents)
+    most = 99
+    whole = painter.paint([1, 2, 3], (1, 4, 2, 2), None)
+    most = 2
+    assert torch.equal(painter.paint([1, 2, 3], (1, 4, 2, 2), None), whole)
+    assert sizes.count(6) == 13 and sizes.count(2) == 36
+    most = 1
+    with pytest.raises(RuntimeError, match="out of memory"):
+        painter.paint([1, 2, 3], (1, 4, 2, 2), None)

@@ -78,4 +78,11 @@ def test_it_goes_on_from_what_was_stored_with_the_goal_of_today():
     for place, score in enumerate(scores[5:]):
         again.saw(25 * (place + 6), score)
     assert again == whole
-    assert Steering.restored(whole.stored(), 40.0).goal == 40.0
+    assert Steering.restored(whole.stored(), 28.0).most_turns == whole.most_turns
+
+
+def test_a_goal_raised_after_the_end_gives_new_turns():
+    spent = Steering(1e-2, 60.0)
+    decisions(spent, [10.0] * 20)
+    longer = Steering.restored(spent.stored(), 62.0)
+    assert longer.saw(600, 9.0) == "back" and longer.goal == 62.0

@@ -62,7 +62,7 @@ def make_project(ask: Ask, checkpoint: Path, **changes: Any) -> dict[str, Any]:
         "name": "lines",
         "checkpoint": str(checkpoint),
         "effect": "outline",
-        "preset": "fast",
+        "preset": "auto",
         "prompt": "a red circle",
         "method": "copier",
     }

@@ -57,6 +57,10 @@ def train_refusals(task: TrainTask, facts: CheckpointFacts) -> list[str]:
     found = []
     if task.layers:
         found.append("sd-scripts cannot choose layers by name: empty the layer list, or train embedded.")
+    if task.find_rate:
+        found.append("sd-scripts cannot find a learning rate: switch that off, or train embedded.")
+    if task.turns:
+        found.append("sd-scripts cannot follow a training that found its own rate: train both embedded.")
     if task.copied_psnr is not None:
         found.append(
             "sd-scripts cannot stop when the picture is copied: switch that off (it then trains all "

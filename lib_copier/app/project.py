@@ -36,7 +36,7 @@ def new(argv: Sequence[str]) -> int:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--recipe", type=Path, metavar="FILE", help="start from a recipe (JSON)")
     source.add_argument("--from-lora", type=Path, metavar="FILE", help="start from a LoRA made here")
-    parser.add_argument("--preset", choices=tuple(PRESETS), help="default: fast")
+    parser.add_argument("--preset", choices=tuple(PRESETS), help="default: auto")
     parser.add_argument("--origin", action="append", default=[], metavar="NAME[=PICTURE]")
     parser.add_argument(
         "--edit", action="append", default=[], metavar="NAME=EFFECTS", help="outline:strength=0.8+posterize"

@@ -74,8 +74,8 @@ class SteeredCourse(PlainCourse):
         self._goal = None if config.turns else _goal(config, run)
         if config.copied_psnr and self._goal and self._goal.wanted < config.copied_psnr:
             progress.log(
-                f"The goal is {self._goal.wanted:.1f} dB: of the {config.copied_psnr:g} that are wanted the VAE "
-                f"shows {self._goal.wanted + BELOW_CEILING:.1f} at most."
+                f"The goal is {self._goal.wanted:.1f} dB: of the wanted {config.copied_psnr:g} the VAE shows "
+                f"{self._goal.wanted + BELOW_CEILING:.1f} at most."
             )
         self.steering = self._at(config.learning_rate)
         if config.turns:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lib_copier.engines.embedded import EmbeddedEngine
-from lib_copier.engines.process import Watch, run_command
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.task import Command, Engine, MergeTask, ResizeTask, SvdMergeTask, Task
 from lib_copier.lora.file import read_lora, write_lora

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from lib_copier.engines.embedded import EmbeddedEngine
-from lib_copier.engines.process import Watch, run_command
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.task import Engine
 from lib_copier.train.config import parse_config

@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.files import random_lora
 from benchmarks.shapes import SD15
 from lib_copier.engines.embedded import EmbeddedEngine
-from lib_copier.engines.process import Watch, run_command
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.task import Engine, ExtractTask, MergeTask
 from lib_copier.lora.file import read_lora

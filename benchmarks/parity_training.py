@@ -15,7 +15,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from benchmarks.parity_copier import compare_copiers, copier_lines
-from lib_copier.engines.process import Watch, run_command
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.layer import Layer, Lora

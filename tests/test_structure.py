@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "engines": {"recipe"},
     "recipe": set(),
     # the side beyond the process border
+    "worker": {"measure", "generate", "train", "models", *RIGHT},
     "measure": {"generate", "train", "models", *RIGHT},
     "generate": {"models", *RIGHT},
     "train": {"models", *RIGHT},

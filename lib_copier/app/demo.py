@@ -11,6 +11,7 @@ from lib_copier.app import progress
 from lib_copier.app.demo_report import write_report
 from lib_copier.disk import read_json
 from lib_copier.engines.locate import demo_checkpoint
+from lib_copier.engines.workers import Workers
 from lib_copier.errors import InputError
 from lib_copier.html import duration
 from lib_copier.option import Value
@@ -49,16 +50,17 @@ def main(argv: Sequence[str]) -> int:
         raise InputError(f"{checkpoint} is missing.", "Make it with `python demo/make.py`, or clone again.")
     out = arguments.out.absolute()
     recipe = demo_recipe(checkpoint, is_quick=arguments.quick, device=arguments.device)
-    with progress.shown() as listener:
-        first = _project(out / ("quick" if arguments.quick else "method-a"), recipe)
-        report = first.run(listener=listener)
-        projects, made = {"A": first}, len(report.made)
-        if not arguments.quick:
-            second = _second(first, out / "method-b")
-            made += len(second.run(listener=listener).made)
-            projects["B"] = second
-    if made or not (out / "report.json").is_file():
-        write_report(projects, out)
+    with Workers() as workers:
+        with progress.shown() as listener:
+            first = _project(out / ("quick" if arguments.quick else "method-a"), recipe)
+            report = first.run(listener=listener, workers=workers)
+            projects, made = {"A": first}, len(report.made)
+            if not arguments.quick:
+                second = _second(first, out / "method-b")
+                made += len(second.run(listener=listener, workers=workers).made)
+                projects["B"] = second
+        if made or not (out / "report.json").is_file():
+            write_report(projects, out, workers)
     _tell(out)
     return 0
 

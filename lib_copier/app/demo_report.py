@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.engines.embedded import job_command
-from lib_copier.engines.process import Watch, run_command
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.workers import Workers
 from lib_copier.graph.status import StepStatus
 from lib_copier.graph.step import plain
 from lib_copier.recipe.model import Edit
@@ -22,7 +23,7 @@ DESCRIPTIONS = {
 }
 
 
-def write_report(projects: Mapping[str, Project], out: Path) -> None:
+def write_report(projects: Mapping[str, Project], out: Path, workers: Workers) -> None:
     """Write ``report.html`` and ``report.json`` into `out`; every step must be done."""
     statuses = {
         method: {status.id: status for status in project.status()} for method, project in projects.items()
@@ -40,7 +41,7 @@ def write_report(projects: Mapping[str, Project], out: Path) -> None:
         ],
         "seconds": _seconds(statuses),
     }
-    run_command(job_command("measure", job, out / "report-job.json"), Watch(out / "report.log"))
+    workers.run(job_command("measure", job, out / "report-job.json"), Watch(out / "report.log"))
 
 
 def _origin_and_copier(project: Project, found: Mapping[str, StepStatus]) -> dict[str, Any]:

@@ -33,7 +33,9 @@ class EmbeddedEngine:
         """The command that does the task."""
         if isinstance(task, TrainTask):
             return _train(task, work_dir)
-        return module_command(*_arguments(task), may_fetch=isinstance(task, TagTask))
+        # A tagger by its name on the hub goes online, which a worker never does.
+        may_fetch = isinstance(task, TagTask) and not Path(task.model).is_dir()
+        return module_command(*_arguments(task), may_fetch=may_fetch)
 
 
 def module_command(
@@ -44,6 +46,7 @@ def module_command(
         (str(python()), "-m", f"lib_copier.{part}", *arguments),
         cwd=root(),
         env=(*child_environment(), *(() if may_fetch else OFFLINE)),
+        job=None if may_fetch else (part, *arguments),
         files=files,
     )
 

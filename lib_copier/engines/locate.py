@@ -16,6 +16,9 @@ OFFLINE = (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "1"), ("HF_HUB_DISA
 """For every child but the tagger, whose download is asked for: no name in a recipe or a file is looked up."""
 
 
+_ONE_THREAD = (("OPENBLAS_NUM_THREADS", "1"), ("VECLIB_MAXIMUM_THREADS", "1"))
+
+
 def root() -> Path:
     """The folder that holds the package: the repository, or the extension's folder in a WebUI."""
     return Path(__file__).resolve().parents[2]
@@ -44,5 +47,7 @@ def child_environment() -> tuple[tuple[str, str], ...]:
     """What a child of ours needs in its environment.
 
     A WebUI sets PYTHONPATH to its own folder, whose packages must not shadow those of our environment.
+    numpy's BLAS takes its number of threads from its start: one, whatever is computed, so that sums round
+    alike in a process of its own and in a worker.
     """
-    return (("PYTHONPATH", str(root())), ("PYTHONNOUSERSITE", "1"))
+    return (("PYTHONPATH", str(root())), ("PYTHONNOUSERSITE", "1"), *_ONE_THREAD)

@@ -92,6 +92,8 @@ class Command:
     cwd: Path | None = None
     env: tuple[tuple[str, str], ...] = ()
     """Added to the parent's environment."""
+    job: tuple[str, ...] | None = None
+    """The same for a worker: its part (``train``) and arguments; None: only a process of its own does it."""
     files: tuple[tuple[Path, str], ...] = ()
     """Text files to write before the start (dataset descriptions, configurations)."""
     copies: tuple[tuple[Path, Path], ...] = ()

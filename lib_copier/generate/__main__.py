@@ -11,7 +11,7 @@ from pathlib import Path
 from lib_copier import events
 from lib_copier.edge import guard
 from lib_copier.errors import InputError
-from lib_copier.models.threads import prepare_environment
+from lib_copier.models.threads import prepare_environment, settle_threads
 from lib_copier.pictures import SETTINGS, LoraUse, PictureRequest, check_requests, lora_in
 
 
@@ -31,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
     from lib_copier.generate.session import ModelChoice, Session
     from lib_copier.generate.shelf import require_fit
 
+    settle_threads()
     require_fit(arguments.checkpoint, [use.path for request in requests for use in request.loras])
 
     choice = ModelChoice(

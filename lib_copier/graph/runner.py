@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lib_copier.engines.process import Outcome, Watch, run_command, shown
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.process import Outcome, shown
 from lib_copier.engines.task import Command
+from lib_copier.engines.workers import Workers
 from lib_copier.errors import CancelledError, ChildError, CopierError, InputError
 from lib_copier.graph.events import EventLog, Listener
 from lib_copier.graph.folders import Folders, portable, without_folders
@@ -42,6 +44,7 @@ class Runner:
     """One run over one project. Use it once.
 
     `at_once` steps that do not need each other may run side by side, each with its share of the cores.
+    `workers` that are given go on afterwards, without what they keep on the device; else the run has its own.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Runner:
         should_stop: Callable[[], str] = lambda: "",
         device_lock: Path | None = None,
         at_once: int = 1,
+        workers: Workers | None = None,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -68,6 +72,8 @@ class Runner:
         self._statuses: dict[str, StepStatus] = {}
         self._running = RunningNote(folders.running, self.run_id)
         self._at_once = at_once
+        self._workers = workers or Workers()
+        self._are_own = workers is None
         self._is_interrupted = False
         # Only the children run side by side: all else is done by one thread at a time.
         self._books = threading.RLock()
@@ -92,6 +98,11 @@ class Runner:
                     self._events.add("log", id="", text="waiting for the device")
                     stop = lambda: bool(self._wanted_stop())  # noqa: E731
                     stack.enter_context(held(self._device_lock, "The device", wait=True, should_stop=stop))
+                # Within the lock: who has the device next finds its memory given back.
+                if self._are_own:
+                    stack.enter_context(self._workers)
+                elif self._device_lock is not None:
+                    stack.callback(self._workers.free)
                 report = self._run(frozenset(force))
             except (CancelledError, KeyboardInterrupt):
                 self._events.add("run_cancelled")
@@ -218,7 +229,7 @@ class Runner:
             token=self._running.token,
             on_started=lambda pid: self._running.begin(step.id, key, pid),
         )
-        return run_command(self._with_its_share(command), watch)
+        return self._workers.run(self._with_its_share(command), watch)
 
     def _with_its_share(self, command: Command) -> Command:
         """Commands that run side by side share the cores, unless the user has set a number of threads."""

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lib_copier.engines.listening import Watch
 from lib_copier.engines.locate import child_environment, python, root
-from lib_copier.engines.process import Watch, run_command
+from lib_copier.engines.process import run_command
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import end_tree
 from lib_copier.errors import CancelledError, ChildError, CopierError

@@ -38,5 +38,10 @@ def main(argv: Sequence[str], *, emits_events: bool = False) -> int:
     return table[arguments.command](arguments, Console(mode))
 
 
+def as_child(argv: Sequence[str]) -> int:
+    """The same for a parent process, which reads events."""
+    return main(argv, emits_events=True)
+
+
 if __name__ == "__main__":
-    sys.exit(guard(lambda argv: main(argv, emits_events=True), sys.argv[1:], emits_events=True))
+    sys.exit(guard(as_child, sys.argv[1:], emits_events=True))

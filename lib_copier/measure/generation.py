@@ -63,7 +63,9 @@ def open_checkpoint(job: Mapping[str, Any], parts: tuple[str, ...] = ("unet", "v
     """Load the checkpoint that a job names, with its VAE, prediction type, device and precision."""
     from lib_copier.models.checkpoint import load_checkpoint
     from lib_copier.models.device import choose_device, choose_dtype
+    from lib_copier.models.threads import settle_threads
 
+    settle_threads()
     device = choose_device(job.get("device", "auto"))
     return load_checkpoint(
         Path(job["checkpoint"]),

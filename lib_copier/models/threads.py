@@ -1,4 +1,4 @@
-"""How many threads to compute with, and how they wait: chosen once, before torch is first imported.
+"""How many threads to compute with, and how they wait: chosen at the start of a job.
 
 Sums that are split over another number of threads round differently, so a run keeps its number to the end.
 What is given up: a program that comes later shares its cores with the run, and slows it down.
@@ -24,12 +24,30 @@ _BUSY_PERCENT = 50.0
 """A core that others use for more than this share of the time is left to them."""
 
 
-def prepare_environment() -> None:
-    """One thread an idle core, which sleeps at barriers after a short spin; what the user has set stays."""
+def prepare_waiting() -> None:
+    """Threads sleep at barriers after a short spin, unless the user has set another way."""
     for name, value in _WAITING.items():
         os.environ.setdefault(name, value)
+
+
+def prepare_environment() -> None:
+    """One thread an idle core, which sleeps at barriers after a short spin; what the user has set stays."""
+    prepare_waiting()
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(thread_count())
+
+
+def settle_threads() -> None:
+    """Let torch, once it is loaded, compute with the threads that the environment names.
+
+    It reads the environment only as it loads, and rounds another way where it was told itself: every job is
+    told, the first of a process too.
+    """
+    import torch
+
+    named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if named.isdigit() and int(named) > 0:
+        torch.set_num_threads(int(named))
 
 
 def thread_count() -> int:

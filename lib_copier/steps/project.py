@@ -15,6 +15,7 @@ from typing import Any
 
 from lib_copier.disk import move, parse_json, read_json, write_json
 from lib_copier.engines.choose import engine_version
+from lib_copier.engines.workers import Workers
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.by_hand import lay_out
 from lib_copier.graph.events import Listener
@@ -115,9 +116,8 @@ class Project(ProjectView):
         """
         recipe, forgotten = from_elsewhere(document, subject)
         name = normal_name(folder.absolute().name)
-        project = cls.create(
-            folder, recipe.with_settings({"project.checkpoint": checkpoint, "project.name": name})
-        )
+        settings = {"project.checkpoint": checkpoint, "project.name": name}
+        project = cls.create(folder, recipe.with_settings(settings))
         project.forgotten = forgotten
         return project
 
@@ -199,6 +199,7 @@ class Project(ProjectView):
         force: Iterable[str] = (),
         listener: Listener | None = None,
         should_stop: Callable[[], str] = lambda: "",
+        workers: Workers | None = None,
     ) -> Report:
         """Do what is not done: everything, or what the steps `until` need.
 
@@ -227,6 +228,7 @@ class Project(ProjectView):
             should_stop=should_stop,
             device_lock=device_lock(device),
             at_once=steps_at_once(device, self.recipe.whole("project.at_once")),
+            workers=workers,
         )
         return runner.run(forced)
 
@@ -270,8 +272,7 @@ class Project(ProjectView):
         """Delete what the recipe does not use; number of folders and bytes freed."""
         with held(self._folders.lock, f"The project {self.name}"):
             self.store.recover()
-            doomed = self.unused()
-            freed = 0
+            doomed, freed = self.unused(), 0
             for folder in doomed:
                 freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
                 shutil.rmtree(folder)

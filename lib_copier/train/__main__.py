@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib_copier import edge, events
 from lib_copier.errors import CopierError, InputError
-from lib_copier.models.threads import prepare_environment
+from lib_copier.models.threads import prepare_environment, settle_threads
 from lib_copier.train.config import RULES, read_config
 from lib_copier.train.control import StopRequests
 
@@ -28,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
     with stop.listening():
         from lib_copier.train.loop import train
 
+        settle_threads()
         try:
             result = train(config, stop=stop, log=lambda text: events.emit("log", text=text))
         except RuntimeError as error:

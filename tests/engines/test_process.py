@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lib_copier.engines import process
-from lib_copier.engines.process import Outcome, Watch, run_command
+from lib_copier.engines import listening
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.process import Outcome, run_command
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import find_marked
 from lib_copier.errors import CancelledError, ChildError, InputError
@@ -142,7 +143,7 @@ def test_save_asks_through_the_control_file(tmp_path) -> None:
 
 
 def test_silence_is_noted_and_nobody_is_killed_for_it(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(process, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(listening, "SILENCE_SECONDS", 0.2)
     outcome, heard = run(tmp_path, 'import time; time.sleep(0.8); print(\'{"event": "done", "ok": 1}\')')
     assert outcome.result == {"ok": 1}
     assert [event["text"] for event in heard if "still runs" in event.get("text", "")]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_copier.engines.advice import advice_for, ending
-from lib_copier.engines.process import split_lines
+from lib_copier.engines.listening import split_lines
 from lib_copier.engines.progress import event_of
 
 

@@ -157,12 +157,32 @@ def measure(job: dict) -> None:
     emit("done", **result)
 
 
+def work() -> None:
+    """The worker: one job after the other, as lines on stdin tell them."""
+    for line in sys.stdin:
+        job = json.loads(line)
+        if job["do"] != "job":
+            continue
+        emit("began", id=job["id"])
+        os.environ["COPIER_LORA_CONTROL"] = job["control"]
+        play(job["part"], job["arguments"])
+        emit("ended", id=job["id"], exit_code=0)
+        print(json.dumps({"event": "ended", "id": job["id"], "exit_code": 0}), file=sys.stderr, flush=True)
+
+
 def main() -> None:
     part = sys.argv[2].removeprefix("lib_copier.")
     arguments = sys.argv[3:]
+    if part == "worker":
+        work()
+        return
     if part not in PARTS:
         os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
         os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+    play(part, arguments)
+
+
+def play(part: str, arguments: list[str]) -> None:
     if os.environ.get("STAND_IN_FAIL") == part:
         sys.exit("RuntimeError: CUDA out of memory. Tried to allocate 2 GiB")
     PARTS[part](arguments)

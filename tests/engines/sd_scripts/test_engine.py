@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from lib_copier.engines.command_files import prepare
-from lib_copier.engines.process import Watch, run_command
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, PYTHON_VARIABLE, TRAIN, Checkout
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.shell_line import shell_line

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parity_algebra import NEW_RANK, compare_algebra
-from lib_copier.engines.process import Watch, run_command
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, SCRIPTS
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.sd_scripts.options import script_options

@@ -1,0 +1,36 @@
+"""The jobs that a worker does: a closed list, each by the function that its command runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+
+from lib_copier.errors import InputError
+
+PARTS = {
+    "train": ("lib_copier.train.__main__", "main"),
+    "generate": ("lib_copier.generate.__main__", "main"),
+    "measure": ("lib_copier.measure.__main__", "main"),
+    "lora": ("lib_copier.lora.__main__", "as_child"),
+    "image": ("lib_copier.image.__main__", "main"),
+    "caption": ("lib_copier.caption.__main__", "main"),
+}
+_WITH_MODELS = frozenset({"train", "generate", "measure"})
+
+
+def part_named(name: str) -> Callable[[Sequence[str]], int]:
+    """What does a part's jobs: takes its arguments, gives an exit code.
+
+    Raises
+    ------
+    InputError
+        There is no such part.
+    """
+    if name not in PARTS:
+        raise InputError(f"A worker does no {name[:40]!r}.", f"It does {', '.join(PARTS)}.")
+    module, function = PARTS[name]
+    if name in _WITH_MODELS:
+        # Before the job begins: what importing leaves behind belongs to the process, not to the job.
+        importlib.import_module("torch")
+    found: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), function)
+    return found

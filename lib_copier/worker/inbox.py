@@ -44,15 +44,20 @@ class Inbox:
 
     def __init__(self, pipe: int) -> None:
         self._told: queue.Queue[Job | Free | None] = queue.Queue()
+        self._is_waiting, self._is_over = True, False
         threading.Thread(target=self._read, args=(pipe,), daemon=True).start()
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=self._end_with, args=(os.getppid(),), daemon=True).start()
 
     def take(self, timeout: float) -> Job | Free | None:
         """The next; None where nobody wants anything any more, or has wanted for `timeout` seconds."""
+        self._is_waiting = True
         try:
-            return self._told.get(timeout=timeout)
+            told = self._told.get(timeout=timeout)
         except queue.Empty:
             return None
+        finally:
+            self._is_waiting = False
+        return None if self._is_over else told
 
     def _read(self, pipe: int) -> None:
         # Not buffered: a thread that waits with a buffer's lock in its hand would hold up the process's end.
@@ -61,8 +66,23 @@ class Inbox:
                 told = _understood(line)
                 if told is not None:
                     self._told.put(told)
+        self._end()
+
+    def _end_with(self, parent: int) -> None:
+        """End when the process that started this one is gone, though something may hold the pipe open."""
+        while os.getppid() == parent:
+            time.sleep(_PARENT_LOOK_SECONDS)
+        self._end()
+
+    def _end(self) -> None:
+        """End the process: a job is interrupted as by Ctrl-C, so that a training keeps its state."""
+        self._is_over = True
+        is_busy = not self._is_waiting
         self._told.put(None)
-        _end()
+        if is_busy:
+            _thread.interrupt_main()
+        time.sleep(_GRACE_SECONDS)
+        os._exit(1)
 
 
 def _understood(line: bytes) -> Job | Free | None:
@@ -79,17 +99,3 @@ def _understood(line: bytes) -> Job | Free | None:
         text = line[:80].decode("utf-8", "replace").strip()
         events.emit("log", text=f"The worker was told what is no job: {text}")
     return None
-
-
-def _end_with(parent: int) -> None:
-    """End when the process that started this one is gone, though something else may hold the pipe open."""
-    while os.getppid() == parent:
-        time.sleep(_PARENT_LOOK_SECONDS)
-    _end()
-
-
-def _end() -> None:
-    """End the process: a job is interrupted as by Ctrl-C, so that a training keeps its state."""
-    _thread.interrupt_main()
-    time.sleep(_GRACE_SECONDS)
-    os._exit(1)

@@ -1,12 +1,16 @@
-"""Which names an origin, an edit or a project may have: each becomes part of a path."""
+"""Which names an origin, an edit or a project may have, as parts of paths; how long a path may become."""
 
 from __future__ import annotations
 
+import sys
 import unicodedata
+from pathlib import Path
 
 from lib_copier.errors import InputError
 
 LONGEST = 60
+LONGEST_PATH = 259
+"""Characters of a path on Windows, unless its long paths are switched on."""
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"}
 )
@@ -44,3 +48,32 @@ def checked_name(name: str, what: str) -> str:
     if fault:
         raise InputError(f"The name of the {what}, {name!r}, {fault}.", "Use letters, digits, - and _.")
     return normal_name(name)
+
+
+def require_room(folder: Path, characters: int, what: str) -> None:
+    """Refuse a folder in which files with names of so many characters, folders included, could not lie.
+
+    Raises
+    ------
+    InputError
+        On Windows, where their paths would be longer than it takes.
+    """
+    length = len(str(folder.absolute())) + 1 + characters
+    if sys.platform != "win32" or length <= LONGEST_PATH or _takes_long_paths():
+        return
+    raise InputError(
+        f"The path of the {what} is too long for Windows by {length - LONGEST_PATH} characters: {folder}.",
+        "Choose a folder nearer to the drive's root, or switch long paths on "
+        "(LongPathsEnabled; the Python installer offers it as its last step).",
+    )
+
+
+def _takes_long_paths() -> bool:
+    """Whether Windows was told to; Python itself says that it can."""
+    import winreg
+
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
+            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
+    except OSError:
+        return False

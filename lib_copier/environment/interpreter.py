@@ -16,9 +16,12 @@ from lib_copier.disk import parse_json
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import minor, python_of
 from lib_copier.errors import ChildError, CopierError
+from lib_copier.names import require_room
 
 _TRIED = ("3.13", "3.12", "3.11", "3.10")
 """Versions that the packages were tried with, the newest first."""
+_LONGEST_INSIDE = 195
+"""Characters of a path within an environment: those of torch's licences."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def ensure_interpreter(folder: Path, python: Path, log: Path, report: Report, ve
             report.say(f"This Python is newer than {_TRIED[0]}, the newest that was tried.")
         is_broken = folder.exists()
         report.say(f"{'Making anew' if is_broken else 'Making'} the environment {folder} (log: {log})")
+        require_room(folder, _LONGEST_INSIDE, "environment")
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear = ("--clear",) if is_broken else ()
         _run((str(python), "-m", "venv", *clear, str(folder)), folder, log)

@@ -88,7 +88,7 @@ def _with_wheels(options: Options, named: str) -> Options:
 def _with_python(options: Options, named: str) -> Options:
     from lib_copier.environment.interpreter import ask
 
-    program = shutil.which(Path(named).expanduser()) if named else None
+    program = shutil.which(str(Path(named).expanduser())) if named else None
     python = ask(program) if program else None
     if python is None or not python.is_fit:
         raise InputError(

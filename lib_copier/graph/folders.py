@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.engines.locate import python, root
+from lib_copier.errors import InputError
+from lib_copier.names import checked_name, require_room
+
+LONGEST_INSIDE = 120
+"""Characters of a path within a project whose things have names of usual lengths."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class Folders:
     def recipe_lock(self) -> Path:
         """Held while the recipe is changed; a run leaves it free."""
         return self.project / "lock" / "recipe.lock"
+
+    @property
+    def style_lock(self) -> Path:
+        """Held while a folder of training pictures is copied in."""
+        return self.project / "lock" / "style.lock"
 
     @property
     def control(self) -> Path:
@@ -78,3 +88,19 @@ def portable(value: Any, out: Path, project: Path) -> Any:
     if isinstance(value, str):
         return value.replace(f"{out}{os.sep}", "").replace(str(out), ".").replace(str(project), "{project}")
     return value
+
+
+def free_place(folder: Path) -> Path:
+    """Where a new project may come, as a whole path.
+
+    Raises
+    ------
+    InputError
+        Where its name or its path cannot be, or it holds something already.
+    """
+    folder = folder.absolute()
+    checked_name(folder.name, "project")
+    require_room(folder, LONGEST_INSIDE, "project")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already and not empty.", "Choose another name or folder.")
+    return folder

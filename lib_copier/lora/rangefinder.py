@@ -28,15 +28,13 @@ _NOTHING_LEFT = 2e-6
 class Leading:
     """The leading singular triplets of a matrix A (m, n): A ≈ left · diag(values) · right.
 
-    `left` (m, l), `right` (l, n), `values` largest first. `energy` is |A|²; `is_checked` is False
-    where the exact route had to be taken because the randomised one did not settle.
+    `left` (m, l), `right` (l, n), `values` largest first. `energy` is |A|².
     """
 
     left: Any
     values: Sequence[float]
     right: Any
     energy: float
-    is_checked: bool = True
 
 
 def leading_part(matrix: Any, rank: int, xp: Any) -> Leading:
@@ -45,17 +43,12 @@ def leading_part(matrix: Any, rank: int, xp: Any) -> Leading:
     The best approximation from them has an error within 1 % of the optimum's.
     """
     energy = float(sum_of_squares(matrix, xp))
-    smaller = min(matrix.shape)
     if energy == 0.0:
         return Leading(matrix[:, :0], [], matrix[:0], 0.0)
     block = max(_LEAST_BLOCK, (rank + _LEAST_BLOCK) // 2)
-    if 4 * (rank + _LEAST_BLOCK) >= smaller:
-        return exact_part(matrix, rank, energy, xp)
-    found = _iterate(matrix, rank, block, energy, xp)
-    if found is not None:
-        return found
-    exact = exact_part(matrix, rank, energy, xp)
-    return Leading(exact.left, exact.values, exact.right, energy, is_checked=False)
+    is_small = 4 * (rank + _LEAST_BLOCK) >= min(matrix.shape)
+    found = None if is_small else _iterate(matrix, rank, block, energy, xp)
+    return exact_part(matrix, rank, energy, xp) if found is None else found
 
 
 def _iterate(matrix: Any, rank: int, block: int, energy: float, xp: Any) -> Leading | None:

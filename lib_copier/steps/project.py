@@ -19,13 +19,14 @@ from lib_copier.engines.workers import Workers
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.graph.by_hand import lay_out
 from lib_copier.graph.events import Listener
+from lib_copier.graph.folders import free_place
 from lib_copier.graph.inputs import require_whole
 from lib_copier.graph.lock import held
 from lib_copier.graph.runner import Report, Runner
 from lib_copier.graph.running import DISCARD, ask_to_stop
 from lib_copier.graph.step import StepInput
 from lib_copier.lock import locked
-from lib_copier.names import checked_name, normal_name
+from lib_copier.names import normal_name
 from lib_copier.recipe.document import from_document, from_elsewhere, readable_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.change import all_changed
@@ -57,10 +58,7 @@ class Project(ProjectView):
         InputError
             Where the folder holds something already, its name cannot be used, or a named file is missing.
         """
-        folder = folder.absolute()
-        checked_name(folder.name, "project")
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} is there already and not empty.", "Choose another name or folder.")
+        folder = free_place(folder)
         recipe = recipe or Recipe()
         if not recipe.get("project.name"):
             recipe = recipe.with_settings({"project.name": normal_name(folder.name)})
@@ -123,16 +121,15 @@ class Project(ProjectView):
 
     def duplicate(self, folder: Path) -> Project:
         """A copy under another name, with everything made so far: nothing has to be made again."""
-        folder = folder.absolute()
-        name = checked_name(folder.name, "project")
-        if folder.exists() and any(folder.iterdir()):
-            raise InputError(f"{folder} is there already and not empty.", "Choose another name or folder.")
+        folder = free_place(folder)
         part = folder.with_name(f".{secrets.token_hex(4)}.part")
         left_out = ("lock", "work", "log", "by-hand", ".old-*", "*.part", MEMORY, PROJECT_FILE)
         try:
             with held(self._folders.lock, f"The project {self.name}"):
                 shutil.copytree(self.folder, part, ignore=shutil.ignore_patterns(*left_out))
-            Project(part, self.recipe)._write(self.recipe.with_settings({"project.name": name}))
+            Project(part, self.recipe)._write(
+                self.recipe.with_settings({"project.name": normal_name(folder.name)})
+            )
             if folder.exists():
                 folder.rmdir()
             move(part, folder)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lib_copier.disk import move
 from lib_copier.errors import InputError
-from lib_copier.graph.folders import Folders
+from lib_copier.graph.folders import LONGEST_INSIDE, Folders
 from lib_copier.graph.lock import held
-from lib_copier.names import checked_name, normal_name
+from lib_copier.names import checked_name, normal_name, require_room
 from lib_copier.steps.project import PROJECT_FILE, Project
 
 _TRASH = ".trash"
@@ -28,6 +28,7 @@ def rename(project: Project, name: str) -> Project:
     """
     old, name = project.folder, checked_name(name, "project")
     new = old.with_name(name)
+    require_room(new, LONGEST_INSIDE, "project")
     if new.exists() and not new.samefile(old):
         raise InputError(f"There is a project {name} already.", "Choose another name.")
     _require_rest(old)

@@ -10,6 +10,7 @@ from pathlib import Path
 from lib_copier.disk import copy_file, move
 from lib_copier.errors import InputError
 from lib_copier.graph.digest import sha256_of
+from lib_copier.graph.folders import Folders
 from lib_copier.lock import locked
 from lib_copier.steps.folder import CAPTION_SUFFIXES, SUFFIXES, read_caption
 
@@ -67,7 +68,7 @@ def take_in(folder: Path, project: Path) -> str:
     """
     home = project / STYLE
     part = home / "copy.part"
-    with locked(project / "style.lock"):
+    with locked(Folders(project).style_lock):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:

@@ -20,5 +20,11 @@ def test_for_the_command_prompt() -> None:
     assert line == f'cd /d "{COMMAND.cwd}" && set "KEY=b c" && "/py thon" -m x "say \\"hi\\" $HOME" -1'
 
 
+def test_the_command_prompt_acts_on_no_sign_of_an_argument() -> None:
+    argv = ("python", "cats&dogs", "a|b", "x>y", "(a:1.2)", "a,b", "plain-1.0", "")
+    line = shell_line(Command(argv), is_windows=True)
+    assert line == 'python "cats&dogs" "a|b" "x>y" "(a:1.2)" "a,b" plain-1.0 ""'
+
+
 def test_only_arguments() -> None:
     assert shell_line(Command(("python", "a.py")), is_windows=False) == "python a.py"

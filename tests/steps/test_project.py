@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lib_copier.errors import CancelledError, ChildError, FaultsError, InputError
+from lib_copier.graph.folders import LONGEST_INSIDE
 from lib_copier.lock import HeldError
 from lib_copier.steps.project import Project
 from tests.steps.looks import published, states
@@ -281,3 +282,11 @@ def test_a_late_change_takes_back_no_other(project):
     slow.set({"origins.one.caption": "a house"})
     assert Project.open(made.folder).recipe.get("copier.rank") == 13
     assert slow.recipe.get("copier.rank") == 13
+
+
+def test_paths_in_a_project_stay_within_what_was_told_to_windows(project) -> None:
+    made = project()
+    made.run()
+    inside = [len(str(path.relative_to(made.folder))) for path in made.folder.rglob("*")]
+    # While a file is written, a dot, nine signs and an ending stand beside its name.
+    assert max(inside) + 15 <= LONGEST_INSIDE

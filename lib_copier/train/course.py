@@ -56,6 +56,9 @@ class PlainCourse:
         """What a saved state needs of it."""
         return {}
 
+    def restore(self, stored: Mapping[str, Any]) -> None:
+        """Go on from what `stored` gave, once the weights are back."""
+
 
 class SteeredCourse(PlainCourse):
     """A rate that is found, the mean of the weights, looks at the goal; the best mean that was seen is kept.
@@ -71,6 +74,7 @@ class SteeredCourse(PlainCourse):
         self._seen: dict[int, list[torch.Tensor]] = {}
         self._progress = progress
         self._taken = 0
+        self._reached = -math.inf
         self._goal = None if config.turns else _goal(config, run)
         if config.copied_psnr and self._goal and self._goal.wanted < config.copied_psnr:
             progress.log(
@@ -90,7 +94,7 @@ class SteeredCourse(PlainCourse):
             Nothing is learned at any rate, or the loss is no number before the first step.
         """
         test, steps = search(self._config.learning_rate, take_step, held_loss)
-        self._go_back(self._first)
+        self._go_back(self.steering.turns[0])
         if len(test.losses) < 2:
             raise CopierError(
                 "The loss is no number (NaN) before the first step.",
@@ -115,10 +119,10 @@ class SteeredCourse(PlainCourse):
         self._taken = step
         self._mean.add()
         for turn in self._config.turns:
+            if turn.back_to == step:
+                self._remember(step)
             if turn.step == step:
-                self._go_back(self._seen.get(turn.back_to, self._first))
-            elif turn.back_to == step:
-                self._seen[step] = [mean.clone() for mean in self._mean.means]
+                self._go_back(turn)
         if self._goal is None or step % self._config.copied_every and step < self._config.last_step:
             return "on"
         return self._look(self._goal, step)
@@ -143,25 +147,29 @@ class SteeredCourse(PlainCourse):
             return told
         return told | {
             "kept_step": steering.best_step,
-            "score_db": round(steering.best, 2) if steering.best_step else None,
-            "goal_db": round(steering.goal, 2),
-            "is_reached": steering.best >= steering.goal,
+            "score_db": round(self._reached, 2) if math.isfinite(self._reached) else None,
+            "goal_db": round(self._goal.wanted, 2),
+            "is_reached": self._reached >= self._goal.wanted,
         }
 
     def stored(self) -> dict[str, Any]:
         return {
             "steering": self.steering.stored(),
+            "reached": self._reached,
+            "goal": self._goal.wanted if self._goal else 0.0,
             "mean": self._mean.means,
             "mean_steps": self._mean.steps,
             "seen": self._seen,
         }
 
     def restore(self, stored: Mapping[str, Any]) -> None:
-        """Go on from what `stored` gave."""
         turns = self.steering.turns if self._config.turns else None
-        self.steering = Steering.restored(stored["steering"], self.steering.goal)
+        self.steering = Steering.restored(stored["steering"])
         if turns:
             self.steering.turns = turns
+        if self._goal and self._goal.wanted > stored["goal"]:
+            self.steering = self.steering.extended()
+        self._reached = float(stored["reached"])
         for mean, value in zip(self._mean.means, stored["mean"], strict=True):
             mean.copy_(value)
         self._mean.steps = int(stored["mean_steps"])
@@ -171,36 +179,43 @@ class SteeredCourse(PlainCourse):
         }
 
     def _at(self, rate: float) -> Steering:
-        if self._goal is None:
-            return Steering(rate, math.inf)
-        return Steering(rate, self._goal.wanted, best=self._goal.first)
+        return Steering(rate, best=self._goal.first if self._goal else -math.inf)
 
     def _look(self, goal: Goal, step: int) -> Decision:
         with self._mean.in_place():
             self._network.publish()
-            score = goal.look(step)
-        decision = self.steering.saw(step, score)
+            sight = goal.look(step)
+        decision = self.steering.saw(step, sight.score, sight.is_reached)
         if self.steering.best_step == step:
-            self._seen = {step: [mean.clone() for mean in self._mean.means]}
+            self._seen = {}
+            self._remember(step)
+            self._reached = sight.reached
         if isinstance(goal, CopyGoal):
             self._progress.copied(step, goal.found, goal.wanted)
         else:
-            self._progress.log(
-                f"After {step} steps {score:.1f} dB of the edit are learned, {goal.wanted:g} are wanted."
-            )
+            told = f"Step {step}: {sight.reached:.1f} dB of the edit learned, {goal.wanted:g} wanted."
+            self._progress.log(told)
         self._progress.paused()
         return self._follow(decision)
 
     def _follow(self, decision: Decision) -> Decision:
         if decision == "back":
             turn = self.steering.turns[-1]
-            self._go_back(self._seen.get(turn.back_to, self._first))
-            self._progress.log(f"Back to step {turn.back_to}, on at the learning rate {turn.rate:.3g}.")
+            self._go_back(turn)
+            place = "On" if turn.back_to == turn.step else f"Back to step {turn.back_to}, on"
+            self._progress.log(f"{place} at the learning rate {turn.rate:.3g}.")
         return decision
 
-    def _go_back(self, weights: list[torch.Tensor]) -> None:
+    def _remember(self, step: int) -> None:
+        self._seen[step] = [mean.clone() for mean in self._mean.means]
+
+    def _go_back(self, turn: Turn) -> None:
+        """Begin the turn: at the mean of now, at one that was kept, or at the LoRA's first weights."""
+        weights = self._seen.get(turn.back_to, self._first)
+        if turn.back_to == turn.step and turn.step > 0:
+            weights = self._mean.means
         with torch.no_grad():
-            torch._foreach_copy_(self._network.masters, weights)
+            torch._foreach_copy_(self._network.masters, list(weights))
         restart(self._optimizer)
         self._mean.begin()
 

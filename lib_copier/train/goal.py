@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -24,13 +25,22 @@ _EDIT_GOAL = 15.0
 """dB: 3 % of the edit's squared change are left to learn."""
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What a look found, in dB: `score` tells states apart, `reached` is what has to be `wanted`."""
+
+    score: float
+    reached: float
+    is_reached: bool
+
+
 class Goal(Protocol):
-    """What training is for: all are dB, and more is better. `first` is what the untrained model has."""
+    """What training is for: `wanted` is dB, `first` the score of the untrained model."""
 
     wanted: float
     first: float
 
-    def look(self, step: int) -> float:
+    def look(self, step: int) -> Sight:
         """How near the model as it is comes to the goal."""
         ...
 
@@ -51,10 +61,10 @@ class HeldLoss:
 
 
 class CopyGoal:
-    """Unseen prompts print the training picture: the least similar print of a look decides.
+    """Unseen prompts print the training picture: the least similar print has to.
 
-    Every look draws its noise anew, and half of the prompts: it is short. Where these reach the goal, all
-    have to reach it with other noise too: a copier of some prints alone is none.
+    Looks draw the same noise, so that states can be compared; their score is the PSNR of all prints' error
+    together. Where one reaches the goal, other noise has to as well: a copier of some prints alone is none.
     """
 
     first = -math.inf
@@ -71,37 +81,47 @@ class CopyGoal:
         self.wanted = min(wanted, self.ceiling - BELOW_CEILING)
         self.found: list[float] = []
 
-    def look(self, step: int) -> float:
-        """The least similar print in dB; `found` are all that were looked at.
+    def look(self, step: int) -> Sight:
+        """The prints of all prompts; `found` are their similarities in dB.
 
         Raises
         ------
         CopierError
             The model prints no numbers, with the LoRA or without.
         """
-        drawn = stream(self._painter.seed, "half", step).permutation(self._prompts)
-        self.found = self._similarities(2 * step, drawn[: (len(drawn) + 1) // 2].tolist())
-        if min(self.found) >= self.wanted:
-            self.found += self._similarities(2 * step + 1, self._prompts)
+        self.found = self._similarities(0)
         if -math.inf in self.found:
-            with self._run.step.network.silent():
-                if -math.inf in self._similarities(2 * step, self._prompts[:1]):
-                    raise CopierError(
-                        "The model's pictures hold no numbers (NaN).",
-                        "Use fp32 or bf16 for precision, another VAE, or another copy of the checkpoint.",
-                    )
-        return min(self.found)
+            self._expect_numbers()
+        score = _pooled(self.found)
+        if min(self.found) >= self.wanted:
+            self.found += self._similarities(step)
+        return Sight(score, min(self.found), min(self.found) >= self.wanted)
 
-    def _similarities(self, number: int, prompts: Sequence[str]) -> list[float]:
-        painter = dataclasses.replace(
-            self._painter, seed=int(stream(self._painter.seed, "look", number).integers(2**32))
-        )
+    def _similarities(self, number: int) -> list[float]:
+        """Each print's, to the nearest training picture; -inf for one that holds no numbers."""
+        seed = int(stream(self._painter.seed, "look", number).integers(2**32))
         first = self._run.pictures[0]
-        rows = [self._run.prompt_rows[prompt] for prompt in prompts]
+        rows = [self._run.prompt_rows[prompt] for prompt in self._prompts]
+        painter = dataclasses.replace(self._painter, seed=seed)
         painted = painter.paint(rows, tuple(first.latents.shape), first.time_ids).numpy()
         same = [own for own in self._pictures if own.shape[1:] == painted.shape[1:]]
         found = [max(psnr(one, own[0], 2.0) for own in same) for one in painted]
         return [one if math.isfinite(one) else -math.inf for one in found]
+
+    def _expect_numbers(self) -> None:
+        """Tell a training that diverged from a checkpoint that never printed anything."""
+        with self._run.step.network.silent():
+            if -math.inf in self._similarities(0):
+                raise CopierError(
+                    "The model's pictures hold no numbers (NaN).",
+                    "Use fp32 or bf16 for precision, another VAE, or another copy of the checkpoint.",
+                )
+
+
+def _pooled(decibels: Sequence[float]) -> float:
+    """PSNR of the mean squared error of several pictures: the worst weigh most."""
+    mean = sum(10.0 ** (-one / 10.0) for one in decibels) / len(decibels)
+    return -10.0 * math.log10(mean) if math.isfinite(mean) else -math.inf
 
 
 class EditGoal:
@@ -120,7 +140,10 @@ class EditGoal:
         with network.silent():
             self._before = held_loss()
 
-    def look(self, step: int) -> float:
+    def look(self, step: int) -> Sight:
         """dB of the edit's squared change that are learned."""
-        found = self._held_loss()
-        return 10.0 * math.log10(self._before / found) if found > 0.0 and self._before > 0.0 else 0.0
+        now = self._held_loss()
+        if not math.isfinite(now):
+            return Sight(-math.inf, -math.inf, is_reached=False)
+        found = 10.0 * math.log10(self._before / now) if now > 0.0 and self._before > 0.0 else 0.0
+        return Sight(found, found, found >= self.wanted)

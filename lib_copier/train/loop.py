@@ -26,7 +26,7 @@ from lib_copier.train.prepare import Prepared, prepare
 from lib_copier.train.preview import Painter
 from lib_copier.train.progress import Progress
 from lib_copier.train.readback import FinishedStep, Readback
-from lib_copier.train.state import SavedState, StateKeeper, restore
+from lib_copier.train.state import StateKeeper, restore
 from lib_copier.train.steer import Decision
 from lib_copier.train.step import StepResult
 from lib_copier.training import can_go_on
@@ -76,13 +76,12 @@ def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]
         # Sums that are split over another number of threads round differently.
         torch.set_num_threads(saved.threads)
     run = prepare(config, log=log)
-    first_step = 0
+    first_step = saved.step if saved is not None else 0
+    progress = Progress(config.work_dir / "metrics.jsonl", first_step=first_step, total=config.last_step)
+    course = SteeredCourse(config, run, progress) if config.is_steered else PlainCourse(config, run)
     if saved is not None:
         restore(run.step, saved)
-        first_step = saved.step
-
-    progress = Progress(config.work_dir / "metrics.jsonl", first_step=first_step, total=config.last_step)
-    course = _course(config, run, progress, saved)
+        course.restore(saved.content["course"])
     watch = _Watch(config, progress, course, is_scaled=run.step.updater.scale.is_dynamic)
     try:
         done, ended = _run_steps(config, run, keeper, progress, watch, course, stop, first_step)
@@ -100,16 +99,6 @@ def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]
     else:
         keeper.forget()
     return TrainResult(config.output, done, ended, keeper.seconds(), watch.last_loss, course.told())
-
-
-def _course(config: TrainConfig, run: Prepared, progress: Progress, saved: SavedState | None) -> PlainCourse:
-    """The way through the steps: as it is typed, or steered, from where a saved state has left it."""
-    if not config.is_steered:
-        return PlainCourse(config, run)
-    course = SteeredCourse(config, run, progress)
-    if saved is not None:
-        course.restore(saved.content["course"])
-    return course
 
 
 def _run_steps(

@@ -1,10 +1,10 @@
-"""Decides after each look at the goal: go on, go back to the best state with a lower rate, or end."""
+"""Decides after each look at the goal: go on, turn to a lower rate, go back to the best state, or end."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from lib_copier.training import Turn
@@ -32,11 +32,11 @@ class Steering:
     """What a training has come to, in numbers that a saved state can hold.
 
     Scores are dB, more is nearer to the goal. `turns` tell the whole way: from which step on, counted from 0,
-    which rate, beginning with the mean weights after which number of steps.
+    which rate, beginning with the mean weights after which number of steps. A plateau goes on from the mean
+    at its end: only what has diverged is worse than it was.
     """
 
     rate: float
-    goal: float
     turns: list[Turn] = field(default_factory=list)
     best: float = -math.inf
     best_step: int = 0
@@ -49,18 +49,20 @@ class Steering:
         if not self.turns:
             self.turns.append(Turn(0, self.rate, 0))
 
-    def saw(self, step: int, score: float) -> Decision:
+    def saw(self, step: int, score: float, is_reached: bool) -> Decision:
         """Judge a look after `step` steps; -inf is that of a model that prints no numbers any more."""
         if score == -math.inf:
-            return self._turn(step, _LOWER_LOST)
+            return self._turn(step, _LOWER_LOST, self.best_step)
         is_better = score > self.best + _BETTER or self.best == -math.inf
         self.looks_since = 0 if is_better else self.looks_since + 1
         # Any gain is kept, a small one is no reason to go on at this rate.
         if score > self.best:
             self.best, self.best_step = score, step
-        if score >= self.goal:
+        if is_reached:
+            # Reached is reached, with whatever noise an earlier look was luckier.
+            self.best, self.best_step = score, step
             return "reached"
-        return self._turn(step, _LOWER) if self.looks_since >= _PATIENCE else "on"
+        return self._turn(step, _LOWER, step) if self.looks_since >= _PATIENCE else "on"
 
     def lost(self, step: int, loss: float, now: int) -> Decision:
         """Take the loss of step `step` in, `now` steps being started; `back` or `spent` where it diverges.
@@ -70,19 +72,20 @@ class Steering:
         if step <= self.turns[-1].step:
             return "stale"
         if not math.isfinite(loss):
-            return self._turn(now, _LOWER_LOST)
+            return self._turn(now, _LOWER_LOST, self.best_step)
         is_first = math.isnan(self.smoothed)
         self.smoothed = loss if is_first else _SMOOTHING * self.smoothed + (1 - _SMOOTHING) * loss
         if step - self.turns[-1].step < _SETTLED:
             return "on"
         self.lowest = min(self.lowest, self.smoothed)
-        return self._turn(now, _LOWER_LOST) if self.smoothed > _DIVERGED * self.lowest else "on"
+        has_diverged = self.smoothed > _DIVERGED * self.lowest
+        return self._turn(now, _LOWER_LOST, self.best_step) if has_diverged else "on"
 
-    def _turn(self, step: int, divisor: float) -> Decision:
+    def _turn(self, step: int, divisor: float, back_to: int) -> Decision:
         if len(self.turns) > self.most_turns:
             return "spent"
         self.rate /= divisor
-        self.turns.append(Turn(step, self.rate, self.best_step))
+        self.turns.append(Turn(step, self.rate, back_to))
         self.looks_since, self.smoothed, self.lowest = 0, math.nan, math.inf
         return "back"
 
@@ -91,8 +94,10 @@ class Steering:
         return asdict(self)
 
     @classmethod
-    def restored(cls, stored: Mapping[str, Any], goal: float) -> Steering:
-        """From `stored`, with the goal of today: where it was raised since, there are new turns to take."""
-        turns = [Turn(**turn) for turn in stored["turns"]]
-        most = len(turns) - 1 + _MOST_TURNS if goal > stored["goal"] else stored["most_turns"]
-        return cls(**{**stored, "turns": turns, "goal": goal, "most_turns": most})
+    def restored(cls, stored: Mapping[str, Any]) -> Steering:
+        """From `stored`."""
+        return cls(**{**stored, "turns": [Turn(**turn) for turn in stored["turns"]]})
+
+    def extended(self) -> Steering:
+        """The same with new turns to take, for a goal that was raised after the end."""
+        return replace(self, most_turns=len(self.turns) - 1 + _MOST_TURNS)

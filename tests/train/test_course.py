@@ -11,7 +11,7 @@ import torch
 
 from lib_copier.errors import CancelledError, CopierError
 from lib_copier.train import course, goal
-from lib_copier.train.goal import CopyGoal
+from lib_copier.train.goal import CopyGoal, Sight
 from lib_copier.training import Turn
 from tests.train.outcomes import StopAt, are_equal, tensors
 
@@ -67,7 +67,7 @@ def test_the_best_state_is_kept_not_the_last(make_config, run, tmp_path, monkeyp
             for layer in self._run.step.network.layers
         }
         self.found = [next(scores)]
-        return self.found[0]
+        return Sight(self.found[0], self.found[0], is_reached=False)
 
     monkeypatch.setattr(CopyGoal, "look", look)
     config = make_config(**STEERED)
@@ -75,11 +75,11 @@ def test_the_best_state_is_kept_not_the_last(make_config, run, tmp_path, monkeyp
     assert told["kept_step"] == 6 and told["score_db"] == -1.0 and not told["is_reached"]
     written = tensors(config.output)
     assert all(np.array_equal(written[name], value) for name, value in kept[6].items())
-    assert told["turns"][1]["back_to"] == 6 and told["turns"][1]["step"] == 12
+    assert told["turns"][1]["back_to"] == 12 and told["turns"][1]["step"] == 12
 
 
 def test_a_goal_that_cannot_be_reached_ends_before_all_steps(make_config, run, monkeypatch):
-    monkeypatch.setattr(CopyGoal, "look", lambda self, step: self.found.append(1.0) or 1.0)
+    monkeypatch.setattr(CopyGoal, "look", lambda self, step: Sight(1.0, 1.0, False))
     result = run(make_config(**STEERED | {"steps": 400, "find_rate": False, "learning_rate": 1e-4}))
     assert result.ended == "spent" and result.steps < 60 and result.course["is_reached"] is False
 

@@ -27,8 +27,8 @@ def end_with_children() -> None:
 def guard(main: Callable[[Sequence[str]], int], argv: Sequence[str], *, emits_events: bool = False) -> int:
     """Run a command's `main` and turn whatever it raises into an exit code.
 
-    0 done; 2 bad input; 3 failed underway; 130 cancelled, 143 by SIGTERM. With `emits_events` the error also
-    leaves as an ``error`` event on stdout, for the parent process that started this one.
+    0 done; 2 bad input; 3 failed underway; 4 a goal missed; 130 cancelled, 143 by SIGTERM. With
+    `emits_events` the error also leaves as an ``error`` event on stdout, for the parent process.
     A fault of our own (any other exception) keeps its traceback: hiding it would help nobody.
     """
     try:

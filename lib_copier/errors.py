@@ -63,6 +63,12 @@ class ChildError(CopierError):
         self.last_lines = tuple(last_lines)
 
 
+class GoalError(CopierError):
+    """A step was done and missed what it is for, so nothing was built on it."""
+
+    exit_code = 4
+
+
 class CancelledError(CopierError):
     """The user stopped the work; what was finished before is kept."""
 

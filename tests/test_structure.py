@@ -29,6 +29,7 @@ LEAVES = {
     "vocabulary",
     "optimizers",
     "training",
+    "goals",
     "option",
     "names",
     "infotext",

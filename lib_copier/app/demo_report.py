@@ -59,6 +59,7 @@ def _origin_and_copier(project: Project, found: Mapping[str, StepStatus]) -> dic
             "check": str(_path(found, f"check/{origin.name}").parent),
             "seconds": copier.manifest["seconds"],
             "steps": copier.result.get("steps"),
+            "below": _below(found, f"check/{origin.name}"),
         },
         "checkpoint": {"sha256": project.store.digests.sha256(checkpoint), "name": checkpoint.name},
     }
@@ -78,6 +79,7 @@ def _edit(
         "heat": str(edited.with_name("heat.png")),
         "sweep": str(_path(found, f"sweep/{edit.name}").parent),
         "lora": str(_path(found, f"publish/{edit.name}")),
+        "below": _below(found, f"survival/{origin}/{edit.name}", f"sweep/{edit.name}"),
     }
     survival = found.get(f"survival/{origin}/{edit.name}")
     if survival is not None and survival.artifact is not None:
@@ -85,6 +87,11 @@ def _edit(
     if f"control/{edit.name}" in found:
         entry["control"] = str(_path(found, f"control/{edit.name}").parent)
     return entry
+
+
+def _below(found: Mapping[str, StepStatus], *step_ids: str) -> list[str]:
+    """What these steps lack of their goals, though that was accepted."""
+    return [lacks for step_id in step_ids if step_id in found for lacks in found[step_id].shortfalls]
 
 
 def _path(found: Mapping[str, StepStatus], step_id: str) -> Path:

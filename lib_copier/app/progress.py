@@ -108,6 +108,8 @@ def sentence_of(event: dict[str, Any]) -> str:
         return f"{step} … ({reasons})" if reasons else f"{step} …"
     if kind == "step_done":
         return f"{step} done in {duration(event.get('seconds') or 0)}"
+    if kind == "step_missed":
+        return f"{step} missed its goal: {'; '.join(event.get('reasons') or ())}"
     if kind == "step_failed":
         return f"{step} failed: {event.get('what')}"
     if kind == "log":

@@ -7,6 +7,7 @@
 ``log``           ``id``, ``text``
 ``sample``        ``id``, ``path``, ``step``
 ``step_done``     ``id``, ``key``, ``seconds``
+``step_missed``   ``id``, ``reasons`` (what its result lacks of its goal)
 ``step_failed``   ``id``, ``what``, ``advice``
 ``run_done``, ``run_failed`` (``what``, ``advice``), ``run_cancelled``
 
@@ -23,6 +24,7 @@ from typing import Any
 
 from lib_copier import events
 from lib_copier.disk import append_line, json_text, read_lines
+from lib_copier.errors import CopierError
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -65,3 +67,14 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
     """
     lines, offset = read_lines(path, offset)
     return [event for line in lines if (event := events.parse(line)) is not None], offset
+
+
+def failure_fields(error: CopierError | OSError) -> dict[str, str]:
+    """What an event tells of an error: ``what`` is wrong, and the ``advice`` what to do."""
+    if isinstance(error, CopierError):
+        return {"what": error.what, "advice": error.advice}
+    where = f" ({error.filename})" if error.filename else ""
+    return {
+        "what": f"{error.strerror or error}{where}.",
+        "advice": "Check free space and rights, then run again.",
+    }

@@ -18,12 +18,12 @@ from lib_copier.engines.process import Outcome, shown
 from lib_copier.engines.task import Command
 from lib_copier.engines.workers import Workers
 from lib_copier.errors import CancelledError, ChildError, CopierError, InputError
-from lib_copier.graph.events import EventLog, Listener
+from lib_copier.graph.events import EventLog, Listener, failure_fields
 from lib_copier.graph.folders import Folders, portable, without_folders
 from lib_copier.graph.inputs import require_same_inputs, require_whole_inputs
 from lib_copier.graph.lock import held
 from lib_copier.graph.running import RunningNote, end_orphans, wanted_stop, withdraw
-from lib_copier.graph.status import DONE, EngineVersion, Inspector, StepStatus, workplace
+from lib_copier.graph.status import MISSED, EngineVersion, Inspector, StepStatus, require_goals, workplace
 from lib_copier.graph.step import Plan, Result, Step, Workplace, described, plain
 from lib_copier.graph.store import Artifact, Store
 
@@ -45,6 +45,7 @@ class Runner:
 
     `at_once` steps that do not need each other may run side by side, each with its share of the cores.
     `workers` that are given go on afterwards, without what they keep on the device; else the run has its own.
+    `advise` says what to do about a step that missed its goal.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Runner:
         device_lock: Path | None = None,
         at_once: int = 1,
         workers: Workers | None = None,
+        advise: Callable[[StepStatus], str] = lambda missed: "",
     ) -> None:
         self.plan = plan
         self.store = store
@@ -74,6 +76,7 @@ class Runner:
         self._at_once = at_once
         self._workers = workers or Workers()
         self._are_own = workers is None
+        self._advise = advise
         self._is_interrupted = False
         # Only the children run side by side: all else is done by one thread at a time.
         self._books = threading.RLock()
@@ -81,8 +84,12 @@ class Runner:
     def run(self, force: Iterable[str] = ()) -> Report:
         """Do every step that is not done, and those in `force` also where they are.
 
+        A step that waits for a missed goal is left, and so is what needs it; all else is done.
+
         Raises
         ------
+        GoalError
+            A step missed its goal, in this run or before; told once nothing else is left to do.
         HeldError
             Another process works on the project.
         ChildError, InputError, CancelledError
@@ -108,7 +115,7 @@ class Runner:
                 self._events.add("run_cancelled")
                 raise
             except (CopierError, OSError) as error:
-                self._events.add("run_failed", **_failure(error))
+                self._events.add("run_failed", **failure_fields(error))
                 raise
             finally:
                 self._running.clear()
@@ -118,7 +125,11 @@ class Runner:
     def _run(self, force: frozenset[str]) -> Report:
         inspector = Inspector(self.plan, self.store, self.folders.project, self._engine_version)
         self._statuses = inspector.found
-        ahead = [status.id for status in inspector.all() if status.state != DONE or status.id in force]
+        ahead = [
+            status.id
+            for status in inspector.all()
+            if (not status.is_made or status.id in force) and not inspector.held(status.step)
+        ]
         self._events.add("run_started", run=self.run_id, steps=ahead)
         waiting, settled, twins = list(self.plan), set[str](), set[str]()
         seconds: dict[str, float] = {}
@@ -132,13 +143,17 @@ class Runner:
                         seconds[status.id] = float(artifact.manifest.get("seconds") or 0.0)
                         settled.add(status.id)
                         with self._books:
-                            inspector.look(status.step)
+                            made = inspector.look(status.step)
+                        if made.state == MISSED:
+                            self._events.add("step_missed", id=made.id, reasons=list(made.shortfalls))
                     continue
                 with self._books:
                     status = inspector.look(step)
-                if status.state == DONE and (step.id not in force or step.same_as):
+                if status.is_made and (step.id not in force or step.same_as):
                     settled.add(step.id)
                     self._events.add("step_skipped", id=step.id)
+                elif inspector.held(step):
+                    settled.add(step.id)
                 elif not status.key:
                     raise InputError(
                         f"Step {step.id} cannot run: {'; '.join(status.reasons)}.", "Mend that first."
@@ -149,6 +164,7 @@ class Runner:
                 else:
                     under_way[pool.submit(self._do, step, status)] = status
                 waiting.remove(step)
+        require_goals(self._statuses.values(), self._advise)
         skipped = tuple(step.id for step in self.plan if step.id not in seconds)
         return Report(self.run_id, tuple(seconds), skipped, seconds)
 
@@ -251,7 +267,7 @@ class Runner:
         self._events.add(str(event["event"]), id=step.id, **fields)
 
     def _note_failure(self, step: Step, key: str, error: CopierError | OSError) -> None:
-        failure = _failure(error)
+        failure = failure_fields(error)
         lines = list(error.last_lines) if isinstance(error, ChildError) else []
         self._events.add("step_failed", id=step.id, **failure)
         try:
@@ -280,13 +296,3 @@ def _ended(under_way: dict[Future[Artifact], StepStatus]) -> list[tuple[StepStat
         # With a timeout, Ctrl-C is heard on every system.
         ended, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
     return [(under_way.pop(future), future.result()) for future in ended]
-
-
-def _failure(error: CopierError | OSError) -> dict[str, str]:
-    if isinstance(error, CopierError):
-        return {"what": error.what, "advice": error.advice}
-    where = f" ({error.filename})" if error.filename else ""
-    return {
-        "what": f"{error.strerror or error}{where}.",
-        "advice": "Check free space and rights, then run again.",
-    }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lib_copier.errors import InputError
+from lib_copier.errors import GoalError, InputError
 from lib_copier.graph.readings import LARGE, Readings
 from lib_copier.graph.step import Plan, Step, StepInput, Workplace, described, plain, step_key
 from lib_copier.graph.store import Artifact, Store
 
 DONE, STALE, MISSING, RUNNING, FAILED = "done", "stale", "missing", "running", "failed"
+MISSED, HELD = "missed", "held"
 
 EngineVersion = Callable[[str], str]
 
@@ -25,9 +26,12 @@ class StepStatus:
     ----------
     state:
         ``done``; ``stale`` (made once, but something has changed); ``missing`` (never made);
-        ``running``; ``failed`` (the last attempt at exactly this work failed).
+        ``running``; ``failed`` (the last attempt at exactly this work failed); ``missed`` (made, but its
+        result is not what it is for); ``held`` (it waits for a goal that was missed).
     reasons:
         Why it will run, or what failed, a phrase each; a remark where a done step had nothing to do.
+    shortfalls:
+        What its result lacks of its goal, also where that is accepted.
     key:
         Its content key; empty while its inputs or its engine are not there.
     artifact:
@@ -40,11 +44,17 @@ class StepStatus:
     key: str = ""
     artifact: Artifact | None = None
     digests: tuple[str, ...] = ()
+    shortfalls: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """The step's id."""
         return self.step.id
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is nothing left to do for it, whatever its result is worth."""
+        return self.state in {DONE, MISSED}
 
     def to_json(self) -> dict[str, Any]:
         """What `status --json` prints for the step."""
@@ -54,6 +64,8 @@ class StepStatus:
             "kind": self.step.kind,
             "state": self.state,
             "reasons": list(self.reasons),
+            "shortfalls": list(self.shortfalls),
+            "is_accepted": bool(self.shortfalls) and self.step.is_accepted,
             "key": self.key,
             "engine": self.step.engine,
             "made_at": made.get("made_at"),
@@ -97,17 +109,25 @@ class Inspector:
         status = self._look(step)
         if step.id in self._running:
             status = StepStatus(step, RUNNING, status.reasons, status.key, digests=status.digests)
+        elif not status.is_made and (held := self.held(step)):
+            status = replace(status, state=HELD, reasons=held)
         self.found[step.id] = status
         return status
+
+    def held(self, step: Step) -> tuple[str, ...]:
+        """Which goals that it waits for were missed, and which held steps it needs; none where it may run."""
+        missed = [source for source in step.waits_for if self.found[source].state == MISSED]
+        held = [source for source in step.follows if self.found[source].state == HELD]
+        return (*(f"{one} missed its goal" for one in missed), *(f"waits for {one}" for one in held))
 
     def _look(self, step: Step) -> StepStatus:
         if step.same_as:
             source = self.found[step.same_as]
             waits = (f"waits for {step.same_as}",)
             reasons: tuple[str, ...] = waits
-            if source.state == DONE:
+            if source.is_made:
                 reasons = (step.note,) if step.note else ()
-            state = source.state if source.state == DONE else self._undone(step)
+            state = DONE if source.is_made else self._undone(step)
             return StepStatus(step, state, reasons, source.key, source.artifact)
         digests, waiting = self._input_digests(step)
         if waiting:
@@ -119,7 +139,7 @@ class Inspector:
         key = step_key(step, digests, version)
         artifact, fault = self.store.inspect(key)
         if artifact is not None:
-            return StepStatus(step, DONE, (step.note,) if step.note else (), key, artifact, digests)
+            return judged(StepStatus(step, DONE, (step.note,) if step.note else (), key, artifact, digests))
         failure = self.store.failure(key)
         if failure is not None:
             return StepStatus(step, FAILED, (str(failure.get("what", "it failed")),), key, digests=digests)
@@ -194,6 +214,30 @@ class Inspector:
             return ("not made yet",)
         now = plain(described(step, digests, version))
         return tuple(_differences(step, last["described"], now)) or ("it was made in another way",)
+
+
+def judged(made: StepStatus) -> StepStatus:
+    """A made step by its goal: missed, or done although it missed it."""
+    step = made.step
+    lacking = step.goal(made.artifact.result) if step.goal and made.artifact else ()
+    if not lacking:
+        return made
+    if step.is_accepted:
+        told = (f"accepted although {one}" for one in lacking)
+        return replace(made, reasons=(*made.reasons, *told), shortfalls=lacking)
+    return replace(made, state=MISSED, reasons=lacking, shortfalls=lacking)
+
+
+def require_goals(found: Iterable[StepStatus], advise: Callable[[StepStatus], str]) -> None:
+    """Raise GoalError where steps missed their goals: what each lacks, and how much waits for them."""
+    statuses = tuple(found)
+    missed = [status for status in statuses if status.state == MISSED]
+    if not missed:
+        return
+    told = "; ".join(f"{one.id} missed its goal: {'; '.join(one.shortfalls)}" for one in missed)
+    count = sum(status.state == HELD for status in statuses)
+    waiting = f" {count} {'step waits' if count == 1 else 'steps wait'} for it." if count else ""
+    raise GoalError(f"{told}.{waiting}", advise(missed[0]))
 
 
 def input_path(project: Path, given: StepInput, statuses: Mapping[str, StepStatus]) -> Path:

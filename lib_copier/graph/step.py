@@ -111,6 +111,9 @@ Action = Callable[[Workplace], Command | Result]
 
 Finish = Callable[[Workplace, Result], None]
 
+Goal = Callable[[Result], tuple[str, ...]]
+"""Looks at a step's result: what it lacks of what the step is for, a phrase each; none where all is there."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -134,6 +137,12 @@ class Step:
         The step has nothing to do: its artifact is that of this input step.
     note:
         Why it has nothing to do, or another remark for the reader of the plan.
+    goal:
+        What its result has to reach. Not part of the key: another bar judges the same result anew.
+    is_accepted:
+        The user goes on although the goal is missed.
+    waits_for:
+        Ids of steps whose goals must be reached, or their results accepted, before this one begins.
     """
 
     id: str
@@ -147,12 +156,15 @@ class Step:
     finish: Finish | None = None
     same_as: str = ""
     note: str = ""
+    goal: Goal | None = None
+    is_accepted: bool = False
+    waits_for: tuple[str, ...] = ()
 
     @property
     def follows(self) -> tuple[str, ...]:
-        """Ids of the steps whose outputs this one reads."""
+        """Ids of the steps before this one: whose outputs it reads, and whose goals it waits for."""
         found = [given.step for given in self.inputs if given.step]
-        return tuple(dict.fromkeys([*found, *([self.same_as] if self.same_as else [])]))
+        return tuple(dict.fromkeys([*found, *([self.same_as] if self.same_as else []), *self.waits_for]))
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ The job names folders that other jobs wrote:
 ``output``      folder of ``report.html`` and ``report.json``
 ``title``       heading of the page (optional); ``lead`` a sentence below it (optional)
 ``origin``      {"picture": PATH, "prompt": TEXT, "seed": INT}; the last two optional
-``copier``      {"check": FOLDER of a copier-check, "seconds": FLOAT, "steps": INT}; None where there is none
+``copier``      {"check": FOLDER of a copier-check, "seconds": FLOAT, "steps": INT, "below": PHRASES}; None
+                where there is none
 ``edits``       [{"method": "A"|"B", "name", "label", "description", "edited": PATH, "heat": PATH,
-                "survival": OBJECT, "sweep": FOLDER, "control": FOLDER, "lora": PATH}, …];
-                all but method, name and sweep optional
+                "survival": OBJECT, "sweep": FOLDER, "control": FOLDER, "lora": PATH, "below": PHRASES}, …];
+                all but method, name and sweep optional; ``below``: what it lacks of its goals
 ``seconds``     {"total": FLOAT, "by_step": {NAME: FLOAT}}
 ``checkpoint``  {"sha256": TEXT, "name": TEXT}
 ``notes``       sentences: what came out otherwise than expected, what was tried
@@ -68,6 +69,7 @@ class EditReport:
     heat: Path | None
     survival: Mapping[str, Any] | None
     lora: str
+    below: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def report_numbers(report: Report) -> dict[str, Any]:
         found["control_leak"] = edit.control.result["leak"] if edit.control else None
         found["control_rank_correlation"] = edit.control.result["rank_correlation"] if edit.control else None
         found["lora"] = edit.lora
+        found["below"] = list(edit.below)
         if edit.survival:
             found["vae_survival"] = edit.survival.get("share")
         methods.setdefault(edit.method, {})[edit.name] = found
@@ -125,6 +128,7 @@ def report_numbers(report: Report) -> dict[str, Any]:
     if report.copier and report.check:
         copier = {name: report.check.result[name] for name in ("psnr_db", "ssim")}
         copier |= {name: report.copier.get(name) for name in ("seconds", "steps")}
+        copier["below"] = list(report.copier.get("below") or ())
     pairs = [len(edit.sweep.result["prompts"]) for edit in report.edits]
     return {
         "copier": copier,
@@ -155,6 +159,7 @@ def _edit(entry: Mapping[str, Any], output: Path, faults: list[str]) -> EditRepo
         heat=_picture(entry["heat"], faults) if entry.get("heat") else None,
         survival=entry.get("survival"),
         lora=lora,
+        below=tuple(str(phrase) for phrase in entry.get("below") or ()),
     )
 
 

@@ -65,6 +65,7 @@ def _method_block(edit: EditReport) -> Html:
         "div",
         tag("h3", f"Method {edit.method}"),
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in chips], class_="chips"),
+        tag("p", f"Below its goal: {'; '.join(edit.below)}.", class_="below") if edit.below else None,
         leak_bars(found["leak"], control),
         tag("p", f"Range: {found['range_reason']}.", class_="quiet"),
         tag("div", _strip(edit.sweep, ROWS, edit.label), class_="wide", id=f"strip-{element_of(edit)}"),

@@ -147,6 +147,8 @@ def _copier(report: Report) -> Html | None:
         facts.append(
             f"{report.copier['steps']} training steps in {duration(float(report.copier['seconds']))}."
         )
+    if report.copier.get("below"):
+        facts.append(f"Below its goal: {'; '.join(report.copier['below'])}.")
     return tag(
         "section",
         tag("h2", "The copier’s proof"),

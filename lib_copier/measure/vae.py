@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from lib_copier.goals import SurvivalGoal
+
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-FAINT = 0.3
-"""Of an edit that keeps less than this share, training would see next to nothing."""
+FAINT = SurvivalGoal.share
 WEAKENED = 0.6
 
 

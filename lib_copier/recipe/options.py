@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lib_copier import pictures
+from lib_copier.goals import CopierGoal, SliderGoal, SurvivalGoal
 from lib_copier.option import Option, Value
 from lib_copier.training import SETTINGS, STEP_SETTINGS
 
@@ -126,6 +127,8 @@ _ORIGIN = (
            choices=("prompt", "typed", "tagger", "none"), scope="origin"),
     Option("origin.caption", "text", "", "Caption", "Tags divided by commas.",
            shown_when=("origin.caption_source", ("typed",)), scope="origin"),
+    Option("origin.accept_copier", "bool", False, "Go on with this copier", "Train edits on it although it "
+           "missed its goal.", scope="origin", advanced=True, is_cosmetic=True),
 )
 
 _CAPTION = (
@@ -163,6 +166,10 @@ def _pictures(group: str, *, pairs: int, scope: str) -> tuple[Option, ...]:
 _CHECK = (
     Option("check.enabled", "bool", True, "Check the copier", "Print pictures from unseen prompts."),
     *_pictures("check", pairs=4, scope="recipe"),
+    Option("check.goal_db", "float", CopierGoal.within_db, "Goal below the ceiling", "How far below what the "
+           "VAE can show the worst unseen print may lie, in dB.", 0, 40, advanced=True),
+    Option("check.enough_db", "float", CopierGoal.enough_db, "Enough", "The worst print's similarity that is "
+           "enough whatever the ceiling, in dB.", 5, 60, advanced=True),
 )
 
 _EDIT = (
@@ -170,6 +177,10 @@ _EDIT = (
            "was found to be shifted.", scope="edit"),
     Option("edit.check_vae", "bool", True, "Check against the VAE", "How much of the edit it lets through.",
            advanced=True),
+    Option("edit.least_kept", "float", SurvivalGoal.share, "Least share that the VAE keeps", "Of an edit of "
+           "which it keeps less a LoRA can learn next to nothing.", 0, 1, scope="edit", advanced=True),
+    Option("edit.accept_faint", "bool", False, "Go on with this edit", "Learn it although the VAE keeps "
+           "little of it.", scope="edit", advanced=True, is_cosmetic=True),
 )
 
 _EDIT_LORA = (
@@ -225,6 +236,14 @@ _SWEEP = (
              pictures.SETTINGS[side].maximum, scope="edit", advanced=True) for side in ("width", "height")),
     Option("sweep.checkpoint", "path", "", "Another checkpoint", "Try the LoRA on this one; empty: the base "
            "model.", scope="edit", advanced=True),
+    Option("sweep.goal_correlation", "float", SliderGoal.correlation, "Follows its weight", "Rank "
+           "correlation of effect and weight, at least.", 0, 1, scope="edit", advanced=True),
+    Option("sweep.goal_strength", "float", SliderGoal.strength, "Least strength", "Share of the edit that "
+           "weight 1 gives, at least.", 0, 2, scope="edit", advanced=True),
+    Option("sweep.goal_leak", "float", SliderGoal.leak, "Most leak", "How far pictures may drift toward the "
+           "origin at weight 1.", 0, 1, scope="edit", advanced=True),
+    Option("sweep.accept", "bool", False, "Go on with this slider", "Publish it although it missed its goal.",
+           scope="edit", advanced=True, is_cosmetic=True),
     Option("sweep.control", "bool", False, "Compare with ordinary training", "Train the edited picture on "
            "the base model too, the ordinary way, and measure it likewise.", advanced=True),
 )

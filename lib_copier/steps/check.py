@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
+from lib_copier.goals import CopierGoal
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.judging import judged_pictures, judging_params
@@ -11,7 +12,7 @@ from lib_copier.steps.parts import PICTURE, RESULT, Model, device_of, model_job,
 
 
 def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
-    """``check/ORIGIN``: result.json and the proof sheet's pictures."""
+    """``check/ORIGIN``: result.json and the proof sheet's pictures; judged by the print that is worst."""
     return Step(
         f"check/{origin.name}",
         "check",
@@ -24,6 +25,8 @@ def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
         params=judging_params(recipe, "check", model),
         outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),
+        goal=CopierGoal(recipe.number("check.goal_db"), recipe.number("check.enough_db")),
+        is_accepted=bool(origin.get("accept_copier")),
     )
 
 

@@ -2,14 +2,16 @@
 
 Method A trains a copier on each origin, learns each edit on the copier's model, joins the edit LoRAs of
 all origins, and lowers the rank. Method B trains a second copier on each edited picture and subtracts.
+No step builds on a failed one: what `waits_for` names must have reached its goal, or be accepted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lib_copier.graph.step import Plan, Step, StepInput
-from lib_copier.recipe.model import Edit, Origin, Recipe
+from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps import (
     base,
     caption,
@@ -41,7 +43,7 @@ def plan(recipe: Recipe) -> Plan:
     for one in recipe.origins:
         steps.append(origin.step(recipe, one, model))
         steps.append(caption.step(recipe, one))
-        steps.append(copier.step(recipe, one, model))
+        steps.append(_remarked(recipe, "check.enabled", copier.step(recipe, one, model)))
         if recipe.method == "copier":
             model_steps, copier_models[one.name] = copier_model.steps(recipe, one, model)
             steps += model_steps
@@ -62,9 +64,10 @@ def _learned_on_the_copier(
     recipe: Recipe, one: Edit, copier_models: dict[str, Model], base_model: Model
 ) -> Iterator[Step]:
     """Method A. 4, 5: edit, edit LoRA; 6, 7: the same for all origins, merged; 8, 9: difference, rank."""
+    yield from _edited(recipe, one, base_model)
     for picture in recipe.origins:
-        yield from _edited(recipe, one, picture, base_model)
-        yield edit_lora.step(recipe, one, picture, copier_models[picture.name])
+        learned = edit_lora.step(recipe, one, picture, copier_models[picture.name])
+        yield replace(learned, waits_for=_proven(recipe, one))
     yield merge.step(recipe, one, base_model)
     if recipe.get("project.end") == "edit_lora":
         return
@@ -74,24 +77,43 @@ def _learned_on_the_copier(
 
 def _subtracted(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
     """Method B. 3 and 4: edit, a copier of the edited picture; 5: one copier minus the other."""
+    yield from _edited(recipe, one, model)
     for picture in recipe.origins:
-        yield from _edited(recipe, one, picture, model)
-        yield copier.edited_step(recipe, one, picture, model)
+        yield replace(copier.edited_step(recipe, one, picture, model), waits_for=_proven(recipe, one))
     yield svd.step(recipe, one)
 
 
-def _edited(recipe: Recipe, one: Edit, picture: Origin, model: Model) -> Iterator[Step]:
-    """The edited picture, and whether the VAE keeps the edit."""
-    yield edit.step(recipe, one, picture)
-    if recipe.get("edit.check_vae"):
-        yield survival.step(recipe, one, picture, model)
+def _edited(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
+    """The edited pictures, and whether the VAE keeps the edit."""
+    for picture in recipe.origins:
+        yield _remarked(recipe, "edit.check_vae", edit.step(recipe, one, picture))
+        if recipe.get("edit.check_vae"):
+            yield survival.step(recipe, one, picture, model)
+
+
+def _proven(recipe: Recipe, one: Edit) -> tuple[str, ...]:
+    """What an edit's training waits for: every copier is one, and the VAE keeps the edit on every picture."""
+    names = [picture.name for picture in recipe.origins]
+    checks = [f"check/{name}" for name in names] if recipe.get("check.enabled") else []
+    survivals = [f"survival/{name}/{one.name}" for name in names] if recipe.get("edit.check_vae") else []
+    return (*checks, *survivals)
 
 
 def _looked_at(recipe: Recipe, one: Edit, model: Model, finished: Step) -> Iterator[Step]:
     """The finished LoRA at many weights, beside one trained the ordinary way; then its publication."""
     lora = StepInput("lora", step=finished.id, output=finished.outputs[0].name)
+    published = publish.step(recipe, one, lora)
     if recipe.get("sweep.enabled"):
-        yield sweep.step(recipe, one, model, lora)
+        yield sweep.judged_step(recipe, one, model, lora)
         if recipe.get("sweep.control"):
-            yield from control.steps(recipe, one, model)
-    yield publish.step(recipe, one, lora)
+            yield from (
+                replace(each, waits_for=_proven(recipe, one)) for each in control.steps(recipe, one, model)
+            )
+        # A slider that does not follow its weight is published by nobody but its maker.
+        published = replace(published, waits_for=(f"sweep/{one.name}",))
+    yield _remarked(recipe, "sweep.enabled", published)
+
+
+def _remarked(recipe: Recipe, key: str, step: Step) -> Step:
+    """A step whose result nothing looks at says so."""
+    return step if recipe.get(key) else replace(step, note=f"nothing holds it back: {key} is off")

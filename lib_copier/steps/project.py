@@ -35,6 +35,7 @@ from lib_copier.steps.copy_out import MEMORY, copy_out
 from lib_copier.steps.device import device_lock, steps_at_once
 from lib_copier.steps.intake import forget_unnamed, with_files_inside
 from lib_copier.steps.publish import RECIPE_KEY
+from lib_copier.steps.remedies import advice
 from lib_copier.steps.style_folder import take_in
 from lib_copier.steps.view import ProjectView
 
@@ -206,8 +207,8 @@ class Project(ProjectView):
             The recipe cannot be run; all its faults.
         HeldError
             Another process runs this project.
-        ChildError, CancelledError
-            A step failed, or was stopped; what was done before is kept.
+        ChildError, CancelledError, GoalError
+            A step failed, was stopped, or missed its goal; what was done before is kept.
         """
         targets, forced = tuple(until), tuple(force)
         for step_id in (*targets, *forced):
@@ -226,6 +227,7 @@ class Project(ProjectView):
             device_lock=device_lock(device),
             at_once=steps_at_once(device, self.recipe.whole("project.at_once")),
             workers=workers,
+            advise=lambda missed: advice(self.recipe, missed),
         )
         return runner.run(forced)
 
@@ -292,6 +294,5 @@ class Project(ProjectView):
 
 
 def _stored(folder: Path) -> Recipe:
-    path = folder / PROJECT_FILE
-    found = read_json(path, advice="Restore it from a copy, or make the project anew.")
+    found = read_json(folder / PROJECT_FILE, advice="Restore it from a copy, or make the project anew.")
     return from_document(found, f"recipe of {folder.name}")

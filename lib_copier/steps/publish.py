@@ -76,7 +76,9 @@ def recipe_of_edit(recipe: Recipe, edit: Edit) -> Recipe:
         (key, value) for key, value in edit.settings if key not in cosmetic and value != recipe.get(key)
     )
     origins = tuple(
-        origin.replaced(**{option.name: origin.get(option.name) for option in group("origin")})
+        origin.replaced(
+            **{one.name: one.default if one.is_cosmetic else origin.get(one.name) for one in group("origin")}
+        )
         for origin in recipe.origins
     )
     return replace(recipe, origins=origins, edits=(replace(edit, settings=own),)).with_settings(kept)

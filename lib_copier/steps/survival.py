@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
+from lib_copier.goals import SurvivalGoal
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.steps.parts import PICTURE, RESULT, Model, device_of, model_job
@@ -23,6 +24,8 @@ def step(recipe: Recipe, edit: Edit, origin: Origin, model: Model) -> Step:
         params=(("prediction", model.prediction),),
         outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),
+        goal=SurvivalGoal(recipe.number("edit.least_kept", edit)),
+        is_accepted=bool(recipe.get("edit.accept_faint", edit)),
     )
 
 

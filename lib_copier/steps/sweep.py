@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
+from lib_copier.goals import SliderGoal
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.pictures import sweep_picture
 from lib_copier.recipe.model import Edit, Recipe
@@ -69,6 +71,17 @@ def step(
         params=fixed(params),
         outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),
+    )
+
+
+def judged_step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput) -> Step:
+    """``sweep/EDIT`` with the slider's goal: what it must reach before it is published."""
+    is_reversed = recipe.method == "difference" and recipe.get("difference.sign") == "memo"
+    bars = (recipe.number(f"sweep.goal_{name}", edit) for name in ("correlation", "strength", "leak"))
+    return replace(
+        step(recipe, edit, model, lora),
+        goal=SliderGoal(*bars, sign=-1 if is_reversed else 1),
+        is_accepted=bool(recipe.get("sweep.accept", edit)),
     )
 
 

@@ -20,7 +20,6 @@ from lib_copier.steps.parts import RESULT
 from lib_copier.steps.project import Project
 from lib_copier.ui.phrases import Place, place_of
 from lib_copier.ui.progress import Progress, progress_of
-from lib_copier.ui.verdict import shortfall
 
 _LARGEST_REPORT = 8 << 20
 
@@ -117,7 +116,7 @@ class Desk:
     def unfinished(self, step_id: str) -> Progress | None:
         """How far the step's last run came that ended before its end; None where nothing was lost by it."""
         status, found = self.states.get(step_id), self.progress(step_id)
-        is_open = status is not None and status.state not in {"done", "running"}
+        is_open = status is not None and not status.is_made and status.state != "running"
         return found if is_open and found.key and not found.is_done else None
 
     def artifact(self, step_id: str) -> Artifact | None:
@@ -156,12 +155,10 @@ class Desk:
         path = self.file(step_id, RESULT)
         return found_object(path, limit=_LARGEST_REPORT) if path else {}
 
-    def shortfall(self, step_id: str) -> tuple[str, str] | None:
-        """What a done step has not reached: a text's key and the number; None where there is nothing."""
-        kind, status = step_id.partition("/")[0], self.states.get(step_id)
-        if kind not in {"check", "sweep"} or status is None or status.state != "done":
-            return None
-        return shortfall(kind, self.report(step_id))
+    @property
+    def missed(self) -> StepStatus | None:
+        """The first step that missed its goal; None where none did, or all are accepted."""
+        return next((status for status in self.states.values() if status.state == "missed"), None)
 
     def made(self, step_id: str) -> Made | None:
         """How a step was made, the last time; None where it never was."""

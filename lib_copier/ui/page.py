@@ -19,7 +19,17 @@ from lib_copier.ui.texts import Texts
 from lib_copier.ui.view import STEP_KINDS, View
 from lib_copier.ui.workshop import Workshop
 
-ICONS = {"done": "✓", "short": "!", "stale": "↻", "running": "", "failed": "!", "missing": "", "partly": "…"}
+ICONS = {
+    "done": "✓",
+    "accepted": "!",
+    "stale": "↻",
+    "running": "",
+    "failed": "!",
+    "missed": "!",
+    "held": "–",
+    "missing": "",
+    "partly": "…",
+}
 
 
 @dataclass(frozen=True)
@@ -76,15 +86,16 @@ class Page:
     # States
 
     def state(self, step_ids: Sequence[str]) -> str:
-        """One word for several steps; ``short`` where all are done and one missed what it was for."""
-        states = [self.opened.states[step_id].state for step_id in step_ids if step_id in self.opened.states]
-        for word in ("running", "failed"):
+        """One word for several steps; ``accepted`` where all are done, one of them below its goal."""
+        found = [self.opened.states[step_id] for step_id in step_ids if step_id in self.opened.states]
+        states = [status.state for status in found]
+        for word in ("running", "failed", "missed", "held"):
             if word in states:
                 return word
         if not states or all(state == "missing" for state in states):
             return "missing"
         if all(state == "done" for state in states):
-            return "short" if any(map(self.opened.shortfall, step_ids)) else "done"
+            return "accepted" if any(status.shortfalls for status in found) else "done"
         return "stale" if "stale" in states else "partly"
 
     def pill(self, step_ids: Sequence[str]) -> Html:

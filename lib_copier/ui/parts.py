@@ -16,7 +16,7 @@ from lib_copier.ui.phrases import Place
 from lib_copier.ui.picture import figure, gallery
 from lib_copier.ui.progress import Progress, last_lines
 from lib_copier.ui.texts import Texts
-from lib_copier.ui.view import PANELS
+from lib_copier.ui.view import PANELS, panel_of
 
 _SAMPLES_SHOWN = 6
 _LONGEST_FAULT = 300
@@ -149,12 +149,22 @@ def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "", main: H
         made += [button(texts("run.busy"), disabled=True), gpu_note(page)]
     elif main is not None:
         made.append(main)
-    elif state in {"done", "short"}:
+    elif state == "held":
+        made.append(to_missed(page))
+    elif state in {"done", "missed", "accepted"}:
         made.append(button(texts("run.again"), "rerun", confirm=texts("run.again_sure")))
     else:
         word = label or texts("run.this")
         made.append(button(word, "run", is_primary=True, id_=element_id("generate")))
     return tag("div", made, go_on, class_="cl-actions")
+
+
+def to_missed(page: Page) -> Html | None:
+    """The way to the first step that missed its goal."""
+    if page.opened.missed is None:
+        return None
+    panel = panel_of(page.opened.missed.step.kind)
+    return button(page.texts(f"{panel}.title"), is_primary=True, go_panel=panel)
 
 
 def gpu_note(page: Page) -> Html:
@@ -174,7 +184,7 @@ def reasons(page: Page, step_ids: Sequence[str]) -> Html:
     shown = []
     for step_id in step_ids:
         status = page.opened.states.get(step_id)
-        if status is None or status.state not in {"stale", "failed"}:
+        if status is None or status.state not in {"stale", "failed", "held"}:
             continue
         advice = str(page.opened.failure(step_id).get("advice") or "") if status.state == "failed" else ""
         said = page.texts("said.and").join(map(page.texts.said, status.reasons))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lib_copier.errors import GoalError
 from lib_copier.graph.status import StepStatus
 from lib_copier.html import Html, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
-from lib_copier.ui.view import PANELS, STEP_KINDS, WITHOUT_PROJECT
+from lib_copier.ui.view import PANELS, WITHOUT_PROJECT
 
 
 def bar(page: Page) -> Html:
@@ -43,29 +44,39 @@ def _reading(page: Page) -> list[Html]:
     ]
 
 
-def _work(page: Page) -> tuple[Html, Html | None]:
+def _work(page: Page) -> tuple[Html | None, Html | None]:
     """The button for what is left, and what has to be known before it is pressed."""
     texts, opened = page.texts, page.opened
     if opened.faults:
         first = parts.way_to(opened.places[0], texts("project.incomplete"), css="cl-button cl-primary")
         return first, None
-    left = [status for status in opened.states.values() if status.state != "done"]
+    left = [one for one in opened.states.values() if not one.is_made and one.state != "held"]
     if left:
         return parts.button(texts("run.all", count=len(left)), "run_all", is_primary=True), _before(
             page, left
         )
-    for step_id in opened.step_ids:
-        if found := opened.shortfall(step_id):
-            panel = next(name for name, kinds in STEP_KINDS.items() if step_id.partition("/")[0] in kinds)
-            told = tag("span", texts(found[0], reached=found[1]), class_="cl-warning", role="status")
-            return parts.button(texts(f"{panel}.title"), is_primary=True, go_panel=panel), told
+    if opened.missed is not None:
+        return parts.to_missed(page), tag(
+            "span", _lacks(page, opened.missed), class_="cl-fault", role="status"
+        )
     return parts.button(texts("run.all_done"), "run_all", disabled=True), None
+
+
+def _lacks(page: Page, missed: StepStatus) -> str:
+    """Which step missed its goal, and by what."""
+    lacks = page.texts("said.and").join(map(page.texts.said, missed.shortfalls))
+    return f"{page.texts.step(missed.id)}: {lacks}"
 
 
 def _before(page: Page, left: Sequence[StepStatus]) -> Html | None:
     """Why the last run ended, where no step says so; else that what is left goes out of the project."""
     job, folder = page.opened.job, str(page.opened.recipe.get("publish.folder") or "")
-    if job is not None and job.state == "failed" and all(status.state != "failed" for status in left):
+    is_told = (
+        job is not None
+        and job.returncode == GoalError.exit_code
+        or any(status.state == "failed" for status in left)
+    )
+    if job is not None and job.state == "failed" and not is_told:
         return tag("span", page.texts.said(job.message), class_="cl-fault")
     if folder and any(status.step.kind == "publish" for status in left):
         return tag("span", page.texts("run.publishes"), class_="cl-quiet", title=folder)
@@ -142,10 +153,10 @@ def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
         first = next(page.opened.states[step] for step in steps if page.opened.states[step].state == "stale")
         said = page.texts.said(first.reasons[0]) if first.reasons else ""
         return state, f"{texts('state.stale')}: {said}" if said else texts("state.stale")
-    if state == "short":
-        found = next(filter(None, map(page.opened.shortfall, steps)))
-        return state, texts(f"{found[0]}_note", reached=found[1])
+    if state in {"missed", "accepted"}:
+        lacks = next(found for step in steps if (found := page.opened.states[step].shortfalls))
+        return state, f"{texts(f'state.{state}')}: {texts.said(lacks[0])}"
     if state == "partly":
-        done = sum(page.opened.states[step].state == "done" for step in steps)
+        done = sum(page.opened.states[step].is_made for step in steps)
         return state, texts("state.partly_count", done=done, count=len(steps))
     return state, texts(f"state.{state}")

@@ -89,7 +89,7 @@ def job(scene, known_maker, tmp_path_factory):
         "output": str(root / "out"),
         "title": "Demo <&> report",
         "origin": {"picture": str(root / "origin.png"), "prompt": hostile, "seed": 1},
-        "copier": {"check": str(root / "check"), "seconds": 41.0, "steps": 900},
+        "copier": {"check": str(root / "check"), "seconds": 41.0, "steps": 900, "below": ["it is far"]},
         "edits": [
             {
                 **common,
@@ -99,7 +99,13 @@ def job(scene, known_maker, tmp_path_factory):
                 "lora": str(root / "out" / "loras" / "contrast.safetensors"),
                 "survival": {"share": 0.9, "sentence": "The VAE keeps 90% of this edit."},
             },
-            {**common, "method": "B", "sweep": swept("b", gain=0.7), "lora": "b.safetensors"},
+            {
+                **common,
+                "method": "B",
+                "sweep": swept("b", gain=0.7),
+                "lora": "b.safetensors",
+                "below": ["weight 1 gives 0.70 of the edit, 0.90 wanted"],
+            },
         ],
         "seconds": {"total": 640.0, "by_step": {"copier": 41.0, "edit_lora/contrast": 65.5}},
         "checkpoint": {"sha256": "ab" * 32, "name": "demo"},
@@ -132,14 +138,15 @@ def test_what_people_typed_is_text(html):
     page = Page()
     page.feed(html)
     assert "Demo <&> report" in page.text and "The VAE keeps 90% of this edit." in page.text
-    assert "10 min 40 s" in page.text
+    assert "10 min 40 s" in page.text and "Below its goal: it is far." in page.text
+    assert page.text.count("Below its goal: weight 1 gives 0.70 of the edit, 0.90 wanted.") == 1
 
 
 def test_json_has_the_keys_that_outsiders_read(job):
     numbers = write_report(job)["report"]
     with open(job["output"] + "/report.json", encoding="utf-8") as stream:  # noqa: PTH123
         assert json.load(stream) == numbers
-    assert set(numbers["copier"]) == {"psnr_db", "ssim", "seconds", "steps"}
+    assert set(numbers["copier"]) == {"psnr_db", "ssim", "seconds", "steps", "below"}
     assert set(numbers["copier"]["psnr_db"]) == {"median", "min", "ceiling"}
     first = numbers["methods"]["A"]["contrast"]
     needed = {"rank_correlation", "strength", "leak", "control_leak", "sign", "weights", "effect", "lora"}
@@ -148,6 +155,7 @@ def test_json_has_the_keys_that_outsiders_read(job):
     assert first["lora"] == "loras/contrast.safetensors"
     assert first["control_leak"] == pytest.approx(0.5, abs=0.05) and abs(first["leak"]) < 0.02
     assert numbers["methods"]["B"]["contrast"]["strength"] == pytest.approx(0.7, abs=0.03)
+    assert first["below"] == [] and len(numbers["methods"]["B"]["contrast"]["below"]) == 1
     assert numbers["seconds"]["total"] == 640.0 and numbers["checkpoint"]["sha256"] == "ab" * 32
     assert numbers["pairs"] == 3
 

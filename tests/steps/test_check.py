@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lib_copier.goals import CopierGoal
 from lib_copier.steps.plan import plan
 from lib_copier.steps.prompts import PROMPTS
 from tests.steps.looks import job_of, others
@@ -38,9 +39,16 @@ def test_of_method_b_the_copier_is_checked_as_well(recipe):
 
 
 def test_it_can_be_left_out_and_its_settings_change_it_alone(recipe):
-    assert "check/one" not in plan(recipe(check__enabled=False))
+    without = plan(recipe(check__enabled=False))
+    assert "check/one" not in without and "check.enabled is off" in without.step("copier/one").note
     for name, value in (("pairs", 3), ("prompts", ("a",)), ("sampler", "DDIM"), ("seed", 5)):
         assert others(plan(recipe()), plan(recipe(**{f"check__{name}": value}))) == {"check/one"}
+
+
+def test_another_bar_judges_the_same_prints_anew(recipe):
+    strict = recipe(check__goal_db=3.0, check__enough_db=30.0)
+    assert not others(plan(recipe()), plan(strict))
+    assert plan(strict).step("check/one").goal == CopierGoal(3.0, 30.0)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:1"])

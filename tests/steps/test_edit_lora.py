@@ -13,7 +13,12 @@ def test_it_trains_the_edited_picture_on_the_copier_model(recipe, tmp_path):
     job = job_of(step, tmp_path)
     assert job["pictures"] == [{"path": "picture.0", "caption": "a house", "mask": None, "origin": None}]
     assert job["base_loras"] == [{"path": "base_lora.0", "weight": 1.0}] and job["steps"] == 55
-    assert {"copier/one", "edit/one/outline", "caption/one"} == set(step.follows)
+    assert {given.step for given in step.inputs if given.step} == {
+        "copier/one",
+        "edit/one/outline",
+        "caption/one",
+    }
+    assert step.waits_for == ("check/one", "survival/one/outline")
 
 
 def test_mask_and_origin_are_asked_for_singly(recipe, tmp_path):

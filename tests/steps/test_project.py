@@ -120,6 +120,8 @@ def test_run_until_does_only_what_the_step_needs(project):
         "origin/one",
         "caption/one",
         "copier/one",
+        "check/one",
+        "survival/one/flat",
         "edit/one/flat",
         "edit_lora/one/flat",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib_copier.goals import SurvivalGoal
 from lib_copier.steps.plan import plan
 from tests.steps.looks import job_of, others
 
@@ -21,6 +22,7 @@ def test_it_compares_the_two_pictures_through_the_vae(recipe, tmp_path):
         "output": "out",
     }
     assert step.follows == ("origin/one", "edit/one/outline")
+    assert step.goal == SurvivalGoal() and not step.is_accepted
 
 
 def test_a_lora_on_the_model_leaves_it_and_the_vae_does_not(recipe):

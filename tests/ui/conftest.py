@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 
 from lib_copier.graph.queue import Queue
+from lib_copier.graph.status import DONE, Inspector, StepStatus, judged
+from lib_copier.graph.step import Step
+from lib_copier.graph.store import Artifact
 from lib_copier.host.standalone import StandaloneHost
 from lib_copier.ui.door import Door
 from lib_copier.ui.picture import PictureRoutes
@@ -67,6 +70,25 @@ def make_project(ask: Ask, checkpoint: Path, **changes: Any) -> dict[str, Any]:
         "method": "copier",
     }
     return ask("create_project", values={**values, **changes})
+
+
+@pytest.fixture
+def miss(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have a step been made with a result, which its goal judges; all others stay as they are."""
+
+    def put(step_id: str, **result: Any) -> None:
+        looked = Inspector.look
+
+        def look(inspector: Inspector, step: Step) -> StepStatus:
+            status = looked(inspector, step)
+            if step.id == step_id:
+                made = Artifact("key", Path(), {"result": result, "files": {}})
+                inspector.found[step.id] = status = judged(StepStatus(step, DONE, artifact=made))
+            return status
+
+        monkeypatch.setattr(Inspector, "look", look)
+
+    return put
 
 
 @pytest.fixture

@@ -394,11 +394,31 @@ def test_a_name_that_another_lora_has_is_not_taken(ask, view, recipe, host):
     assert recipe().get("publish.name", recipe().edits[0]) == "lines-outline-2"
 
 
-def test_training_longer_raises_the_steps_and_runs_the_check(ask, view, recipe, door):
-    before = recipe().number("copier.steps")
-    ask("train_longer", view)
-    assert recipe().number("copier.steps") == 1.5 * before
-    assert jobs(door)[0].argv[-1] == "check/first"
+@pytest.mark.parametrize(
+    ("way", "key", "until"),
+    [("longer", "copier.steps", True), ("change", "copier.rank", True), ("accept", "", False)],
+)
+def test_each_way_on_from_a_missed_goal_is_remembered_and_runs(
+    ask, view, recipe, door, miss, way, key, until
+):
+    ask("set", view, key="copier.rank", target="recipe", value="2")
+    miss("check/first", psnr_db={"min": 9.0, "ceiling": 30.0})
+    before = recipe()
+    answer = ask("go_on", {**view, "panel": "check"}, step="check/first", way=way)
+    assert answer["notice"]["kind"] == "ok"
+    assert recipe().origins[0].get("accept_copier") is (way == "accept")
+    if key:
+        assert recipe().number(key) > before.number(key)
+    assert (jobs(door)[0].argv[-2:] == ("--until", "check/first")) is until
+
+
+@pytest.mark.parametrize(
+    ("step", "way"), [("check/first", "longer"), ("copier/first", "accept"), ("../x", "accept"), ("", "")]
+)
+def test_there_is_no_way_on_where_nothing_is_missed(ask, view, recipe, door, step, way):
+    before = recipe()
+    answer = ask("go_on", view, step=step, way=way)
+    assert answer["notice"]["kind"] == "error" and recipe() == before and jobs(door) == ()
 
 
 @pytest.mark.parametrize("method", ["copier", "difference"])

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lib_copier.graph.status import StepStatus
+from lib_copier.graph.status import StepStatus, judged
 from lib_copier.graph.store import Artifact
 from lib_copier.ui.desk import Desk
 from lib_copier.ui.texts import LANGUAGES, Texts
 from tests.ui.page_reader import read
 
-GOOD = {"check": {"psnr_db": {"median": 26.0}}, "sweep": {"strength": 0.9, "rank_correlation": 1.0}}
+GOOD = {
+    "check": {"psnr_db": {"median": 26.0, "min": 25.0, "ceiling": 29.0}},
+    "survival": {"share": 0.9},
+    "sweep": {"strength": 0.9, "rank_correlation": 1.0, "leak": 0.0},
+}
+POOR = {
+    "check": ("psnr_db", {"median": 30.0, "min": 14.23, "ceiling": 29.0}),
+    "survival": ("share", 0.04),
+    "sweep": ("strength", 0.0),
+}
 
 
 @pytest.fixture
@@ -22,7 +32,14 @@ def stand(monkeypatch):
 
     def put(state="done", **reports):
         found = {**GOOD, **reports}
-        states = property(lambda desk: {one.id: StepStatus(one, state) for one in desk.project.plan()})
+
+        def status(step):
+            made = Artifact("key", Path(), {"result": found.get(step.kind, {}), "files": {}})
+            return (
+                judged(StepStatus(step, state, artifact=made)) if state == "done" else StepStatus(step, state)
+            )
+
+        states = property(lambda desk: {step.id: status(step) for step in desk.project.plan()})
         monkeypatch.setattr(Desk, "states", states)
         monkeypatch.setattr(Desk, "report", lambda desk, step_id: found.get(step_id.partition("/")[0], {}))
 
@@ -51,33 +68,64 @@ def test_all_is_done_where_all_is_done(ask, view, stand, words):
 
 
 @pytest.mark.parametrize(
-    ("panel", "reports", "reached"),
-    [
-        ("check", {"check": {"psnr_db": {"median": 14.23}}}, "14.2"),
-        ("preview", {"sweep": {"strength": 0.0, "rank_correlation": 1.0, "pictures": [["a.png"]]}}, "0.00"),
-    ],
+    ("panel", "kind", "reached"),
+    [("check", "check", "14.2"), ("edit", "survival", "4%"), ("preview", "sweep", "0.00")],
 )
 def test_what_was_not_reached_has_no_tick_and_is_never_all_done(
-    ask, view, stand, words, panel, reports, reached
+    ask, view, stand, words, panel, kind, reached
 ):
-    stand(**reports)
+    key, value = POOR[kind]
+    stand(**{kind: {**GOOD[kind], key: value}})
     html = ask("go", {**view, "panel": panel})["html"]
     css, text = item(html, panel)
-    assert "cl-is-short" in css and reached in text
+    assert "cl-is-missed" in css and reached in text
     bar = read(html["bar"])
     assert words("run.all_done") not in bar.text and reached in bar.text
     assert [one["data-go-panel"] for _, one in bar.tags if "data-go-panel" in one] == [panel]
     head = html["panel"].partition("</h2>")[2].partition("</div>")[0]
-    assert words("state.short") in head and "✓" not in head
-    assert "cl-good" not in html["panel"]
+    assert words("state.missed") in head and "✓" not in head
+    assert words(f"missed.{kind}") in html["panel"] and words("way.accept") in html["panel"]
+
+
+@pytest.mark.parametrize(
+    ("panel", "kind", "address"),
+    [
+        ("check", "check", "origins.first.accept_copier"),
+        ("edit", "survival", "edits.outline.edit.accept_faint"),
+        ("preview", "sweep", "edits.outline.sweep.accept"),
+    ],
+)
+def test_what_is_accepted_has_no_tick_either_and_can_be_taken_back(
+    ask, view, door, stand, words, panel, kind, address
+):
+    key, value = POOR[kind]
+    stand(**{kind: {**GOOD[kind], key: value}})
+    door.wizard().workshop.desk("lines").project.set({address: True})
+    html = ask("go", {**view, "panel": panel})["html"]
+    css, text = item(html, panel)
+    assert "cl-is-accepted" in css and words("state.accepted") in text
+    assert words("run.all_done") in html["bar"] and words("way.accept") not in html["panel"]
+    assert (
+        f'data-set="{".".join(address.split(".")[-2:]) if "edits" in address else "origin.accept_copier"}"'
+        in html["panel"]
+    )
+
+
+def test_what_is_held_back_shows_the_way_to_what_was_missed(ask, view, miss, words):
+    miss("check/first", psnr_db={"min": 9.0, "ceiling": 30.0})
+    html = ask("go", {**view, "panel": "edit_lora"})["html"]
+    assert "cl-is-held" in item(html, "edit_lora")[0]
+    assert words.said("check/first missed its goal") in html["panel"]
+    assert 'data-act="run"' not in html["panel"]
+    assert [one for _, one in read(html["panel"]).tags if one.get("data-go-panel") == "check"]
 
 
 def test_one_picture_is_no_praise(ask, view, stand, words):
-    one = {"strength": 0.9, "rank_correlation": 1.0, "pictures": [["a.png"]]}
+    one = {**GOOD["sweep"], "pictures": [["a.png"]]}
     for pictures, praised in ((1, 1), (8, 2)):
         stand(sweep={**one, "pictures": one["pictures"] * pictures})
         html = ask("go", {**view, "panel": "preview"})["html"]["panel"]
-        assert html.count("cl-good") == praised
+        assert html.count("cl-good") == praised + 1
         assert (words("preview.too_few", found="1") in html) == (pictures == 1)
 
 

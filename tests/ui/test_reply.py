@@ -317,7 +317,7 @@ def test_a_fault_stands_as_long_as_its_cause(ask, view):
 def test_an_engine_that_is_not_there_is_a_cause_in_the_pages_language(ask, view, door, monkeypatch):
     monkeypatch.setattr("lib_copier.ui.built_in.is_ready", lambda: False)
     before = ask("go", view)["html"]
-    answer = ask("train_longer", view)
+    answer = ask("go_on", view, step="check/first", way="longer")
     assert answer["notice"]["cause"] == "engine"
     assert answer["notice"]["text"] == door.wizard().texts("cause.engine")
     assert ask("go", view)["html"] == before, "what is refused changes nothing"

@@ -49,10 +49,12 @@ def test_texts_whose_keys_are_put_together_are_there(language):
     wanted = [f"{panel}.{part}" for panel in (*PANELS, "start") for part in ("title", "lead")]
     wanted += [f"effect.{name}{part}" for name in EFFECTS for part in ("", ".says")]
     wanted += [
-        f"state.{state}" for state in ("done", "stale", "running", "failed", "missing", "partly", "short")
+        f"state.{state}"
+        for state in ("done", "stale", "running", "failed", "missing", "partly", "missed", "held", "accepted")
     ]
     wanted += [f"run.stopping_{how}" for how in ("save", "discard")]
-    wanted += [f"short.{kind}{part}" for kind in ("check", "sweep") for part in ("", "_note")]
+    wanted += [f"missed.{kind}" for kind in ("check", "survival", "sweep")]
+    wanted += [f"way.{way}" for way in ("longer", "change", "accept")]
     wanted += [f"preview.{doubt}" for doubt in ("too_weak", "too_few")] + ["cause.engine"]
     wanted += [f"job.{state}" for state in ("queued", "running", "done", "failed", "cancelled")]
     wanted += [
@@ -60,7 +62,7 @@ def test_texts_whose_keys_are_put_together_are_there(language):
     ]
     wanted += [f"step.{kind}" for kinds in STEP_KINDS.values() for kind in kinds]
     wanted += [f"value.{value}" for value in (None, True, False)]
-    wanted += [f"check.{verdict}" for verdict in ("good", "fair", "poor", "origin", "round_trip")]
+    wanted += [f"check.{verdict}" for verdict in ("good", "off", "origin", "round_trip")]
     wanted += [
         f"combine.{kind}" for kind in ("merge", "difference", "svd", "resize", "sign.edit", "sign.memo")
     ]

@@ -65,7 +65,7 @@ ACTS: Mapping[str, Act] = {
     "stop": run.stop,
     "by_hand": run.by_hand,
     "cancel_job": run.cancel_job,
-    "train_longer": run.train_longer,
+    "go_on": run.go_on,
     "refresh_loras": run.refresh_loras,
     "engine": engine.engine,
 }

@@ -6,15 +6,12 @@ from collections.abc import Iterator
 
 from lib_copier.errors import InputError
 from lib_copier.graph.queue import QUEUED
-from lib_copier.recipe.options import OPTIONS
+from lib_copier.steps.remedies import ACCEPT, LONGER, remedies
 from lib_copier.training import can_go_on
 from lib_copier.ui import built_in
 from lib_copier.ui.acts.act import Outcome, require_project
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details, text_of
-
-_LONGER = 1.5
-_DB_MORE = 2.0
 
 
 def run(page: Page, details: Details) -> Outcome:
@@ -68,27 +65,24 @@ def cancel_job(page: Page, details: Details) -> Outcome:
     return Outcome(page.texts(said, title=job.title))
 
 
-def train_longer(page: Page, details: Details) -> Outcome:
-    """Raise the copier's steps by half and train on, where the schedule lets the last state be used."""
+def go_on(page: Page, details: Details) -> Outcome:
+    """Take one of the ways on from a step that missed its goal, and run as far as that step again, or all."""
     require_project(page)
     if refused := _refused(page):
         return refused
-    recipe = page.opened.recipe
-    steps = _at_most("copier.steps", round(recipe.number("copier.steps") * _LONGER))
-    longer = {"copier.steps": steps}
-    if recipe.get("copier.copied_psnr") is not None:
-        decibels = recipe.number("copier.copied_psnr") + _DB_MORE
-        longer["copier.copied_psnr"] = _at_most("copier.copied_psnr", decibels)
-    page.opened.project.set(longer)
-    _start(page, until=tuple(step for step in page.opened.step_ids if step.startswith("check/")))
-    if can_go_on(str(recipe.get("copier.lr_scheduler"))):
-        return Outcome(page.texts("said.longer", steps=round(steps)))
-    return Outcome(page.texts("said.longer_anew", steps=round(steps)))
-
-
-def _at_most(key: str, value: float) -> float:
-    most = OPTIONS[key].maximum
-    return value if most is None else min(most, value)
+    step_id, way = text_of(details, "step", longest=200), text_of(details, "way")
+    status, recipe = page.opened.states.get(step_id), page.opened.recipe
+    offered = remedies(recipe, status) if status is not None and status.state == "missed" else ()
+    chosen = next((one for one in offered if one.kind == way and one.values), None)
+    if chosen is None:
+        raise InputError(f"There is nothing to go on from at {step_id}.", "Reload the page and look again.")
+    page.opened.project.set(chosen.values)
+    _start(page, until=() if way == ACCEPT else (step_id,))
+    steps = chosen.values.get("copier.steps")
+    if way == LONGER and steps:
+        goes_on = can_go_on(str(recipe.get("copier.lr_scheduler")))
+        return Outcome(page.texts("said.longer" if goes_on else "said.longer_anew", steps=steps))
+    return Outcome(page.texts("said.accepted" if way == ACCEPT else "said.changed"))
 
 
 def refresh_loras(page: Page, details: Details) -> Outcome:

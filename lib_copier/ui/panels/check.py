@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lib_copier.goals import number
 from lib_copier.html import Html, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import figure, gallery
-from lib_copier.ui.verdict import copier_verdict, median_db
+from lib_copier.ui.remedies import ways_on
 
 
 def render(page: Page) -> Html:
-    """Score with a verdict in words, the proof sheet, and the way back to more training."""
+    """Score against the goal, the ways on where it is missed, and the proof sheet."""
     steps = page.steps_of_panel("check", shown_only=True)
     report = page.opened.report(steps[0]) if steps else {}
+    is_off = not page.opened.recipe.get("check.enabled")
     return join(
         parts.head(page, "check", steps),
         parts.origin_picker(page),
         parts.reasons(page, steps),
         parts.running(page, steps),
-        _score(page, report) if report else page.nothing("check.none"),
+        _score(page, steps, report) if report else page.nothing("check.off" if is_off else "check.none"),
         _sheet(page, steps[0], report) if report else None,
         page.block("settings", page.fields("check"), page.folded_fields("check")),
         parts.details(page, steps),
@@ -29,23 +31,18 @@ def render(page: Page) -> Html:
     )
 
 
-def _score(page: Page, report: Mapping[str, Any]) -> Html:
+def _score(page: Page, steps: list[str], report: Mapping[str, Any]) -> Html:
     psnr, ssim = report.get("psnr_db") or {}, report.get("ssim") or {}
-    median = median_db(report)
-    if median is None:
-        return Html("")
-    verdict = copier_verdict(median)
-    rows = [("check.median", f"{median:.1f} dB", "good" if verdict == "good" else "poor")]
-    for key, text in (("min", "check.lowest"), ("ceiling", "check.ceiling")):
-        if isinstance(psnr.get(key), (int, float)):
-            rows.append((text, f"{psnr[key]:.1f} dB", ""))
-    if isinstance(ssim.get("median"), (int, float)):
-        rows.append(("check.ssim", f"{ssim['median']:.3f}", ""))
-    more = None
-    if verdict != "good" and page.origin is not None and not page.opened.is_busy:
-        more = parts.button(page.texts("check.more"), "train_longer", origin=page.origin.name)
-    said = tag("p", page.texts(f"check.{verdict}"), class_="" if verdict == "good" else "cl-warning")
-    return page.block("result", page.facts(rows), said, tag("div", more, class_="cl-row") if more else None)
+    is_missed = any(page.opened.states[step].shortfalls for step in steps)
+    rows = []
+    for key, text in (("min", "check.lowest"), ("median", "check.median"), ("ceiling", "check.ceiling")):
+        if (found := number(psnr.get(key))) is not None:
+            judged = ("poor" if is_missed else "good") if key == "min" else ""
+            rows.append((text, f"{found:.1f} dB", judged))
+    if (found := number(ssim.get("median"))) is not None:
+        rows.append(("check.ssim", f"{found:.3f}", ""))
+    said = ways_on(page, steps) if is_missed else tag("p", page.texts("check.good"))
+    return page.block("result", page.facts(rows), said)
 
 
 def _sheet(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:

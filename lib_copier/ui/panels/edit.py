@@ -10,12 +10,10 @@ from lib_copier.ui import live, parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import compare, figure, gallery
+from lib_copier.ui.remedies import ways_on
 
 if TYPE_CHECKING:
     from lib_copier.image.effect import Parameter
-
-KEPT_WELL = 0.6
-"""From this share on the VAE lets enough of an edit through."""
 
 
 def render(page: Page) -> Html:
@@ -30,6 +28,7 @@ def render(page: Page) -> Html:
         parts.origin_picker(page),
         parts.reasons(page, steps),
         parts.running(page, steps),
+        ways_on(page, steps),
         tag("div", _seeing(page, edit, steps), _setting(page, edit), class_="cl-two"),
         parts.details(page, steps),
         parts.run_buttons(page, steps, label=page.texts("edit.run")),
@@ -41,7 +40,8 @@ def _seeing(page: Page, edit: Edit, steps: list[str]) -> Html:
 
 
 def _setting(page: Page, edit: Edit) -> Html:
-    return tag("div", _chain(page, edit), _own(page, edit), _manage(page), class_="cl-block")
+    more = page.folded_fields("edit")
+    return tag("div", _chain(page, edit), _own(page, edit), more, _manage(page), class_="cl-block")
 
 
 def _adding(page: Page, key: str) -> Html:
@@ -98,7 +98,8 @@ def _differs(page: Page, steps: list[str]) -> Html:
     if isinstance(changed, (int, float)):
         rows.append(("edit.changed", f"{changed:.0%}", ""))
     if isinstance(share, (int, float)):
-        rows.append(("edit.survives", f"{max(0.0, share):.0%}", "good" if share >= KEPT_WELL else "poor"))
+        judged = "good" if survival.get("verdict") == "good" else "poor"
+        rows.append(("edit.survives", f"{max(0.0, share):.0%}", judged))
     said = [
         page.texts.said(str(note))
         for note in (*(result.get("notes") or ()), survival.get("sentence"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from lib_copier.errors import GoalError
 from lib_copier.graph.queue import Job
 from lib_copier.html import Html, duration, join, tag
 from lib_copier.ui import parts
@@ -35,8 +36,10 @@ def render(page: Page) -> Html:
 
 
 def _row(page: Page, job: Job) -> Html:
-    state = _STATES.get(job.state, "missing")
-    pill = tag("span", page.icon(state), page.texts(f"job.{job.state}"), class_=f"cl-state cl-is-{state}")
+    is_missed = job.returncode == GoalError.exit_code
+    state = "missed" if is_missed else _STATES.get(job.state, "missing")
+    word = page.texts("state.missed" if is_missed else f"job.{job.state}")
+    pill = tag("span", page.icon(state), word, class_=f"cl-state cl-is-{state}")
     took = ""
     if job.started_at is not None:
         took = duration((job.ended_at or time.time()) - job.started_at)

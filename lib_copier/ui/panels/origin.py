@@ -18,7 +18,7 @@ from lib_copier.ui.picture import figure
 
 _WORDS = {"prompt", "negative_prompt"}
 _CAPTION = {"caption_source", "caption"}
-_OWN_PLACE = _WORDS | _CAPTION | {"source", "file"}
+_OWN_PLACE = _WORDS | _CAPTION | {"source", "file", "accept_copier"}
 _MOST_TAGS = 4
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lib_copier.goals import SliderGoal, number
 from lib_copier.html import Html, join, tag
 from lib_copier.steps.publish import published_name
 from lib_copier.svg import Line, chart
@@ -13,9 +14,21 @@ from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import Strip, scrub
-from lib_copier.ui.verdict import number, slider_doubts
+from lib_copier.ui.remedies import ways_on
 
 _STRIPS_SHOWN = 8
+_FEWEST_PICTURES = 3
+"""On fewer, a rank correlation of 1 comes about by chance."""
+_WEAKEST = 0.1
+"""Share of the edit below which a slider changes nothing to speak of; ranks of so little are noise."""
+
+
+_NUMBERS = (
+    ("rank_correlation", "preview.correlation", "{:.2f}"),
+    ("strength", "preview.strength", "{:.2f} ×"),
+    ("leak", "preview.leak", "{:.2f}"),
+)
+"""What is shown of a sweep: its entry, the text's key, and how it is written."""
 
 
 def render(page: Page) -> Html:
@@ -25,7 +38,8 @@ def render(page: Page) -> Html:
     shown = (
         join(
             _slider(page, steps[0], report),
-            _numbers(page, report),
+            _numbers(page, steps[0], report),
+            ways_on(page, steps),
             _curve(page, report),
             _sheet(page, steps[0], report),
         )
@@ -72,22 +86,26 @@ def _slider(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:
     return scrub(strips, weights, name=f"scrub-{step_id}", label=page.texts("preview.weight"), start=1.0)
 
 
-def _numbers(page: Page, report: Mapping[str, Any]) -> Html:
-    rows = []
+def doubts_of(report: Mapping[str, Any]) -> dict[str, str]:
+    """Why a sweep's rank correlation says little: the keys of texts with their values."""
+    found = {}
+    strength, rows = number(report.get("strength")), report.get("pictures")
+    if strength is not None and abs(strength) < _WEAKEST:
+        found["preview.too_weak"] = f"{strength:.2f}"
+    if isinstance(rows, list) and len(rows) < _FEWEST_PICTURES:
+        found["preview.too_few"] = str(len(rows))
+    return found
 
-    doubts = slider_doubts(report)
 
-    def add(key: str, text: str, shape: str, is_good: Any, *, says_nothing: bool = False) -> None:
+def _numbers(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:
+    rows, doubts, goal = [], doubts_of(report), page.opened.states[step_id].step.goal
+    silent = {"rank_correlation"} if doubts else set()
+    silent |= {"leak"} if "preview.too_weak" in doubts else set()
+    for key, text, shape in _NUMBERS:
         value = number(report.get(key))
         if value is not None:
-            verdict = "" if says_nothing else "good" if is_good(value) else "poor"
-            rows.append((text, shape.format(value), verdict))
-
-    add("rank_correlation", "preview.correlation", "{:.2f}", lambda value: value >= 0.9,
-        says_nothing=bool(doubts))  # fmt: skip
-    add("strength", "preview.strength", "{:.2f} ×", lambda value: 0.5 <= value <= 1.5)
-    add("leak", "preview.leak", "{:.2f}", lambda value: value <= 0.25,
-        says_nothing="preview.too_weak" in doubts)  # fmt: skip
+            is_poor = isinstance(goal, SliderGoal) and goal.shortfall(key, report)
+            rows.append((text, shape.format(value), "" if key in silent else "poor" if is_poor else "good"))
     span = report.get("range")
     if isinstance(span, list) and len(span) == 2:
         rows.append(("preview.range", f"{span[0]:g} … {span[1]:g}", ""))

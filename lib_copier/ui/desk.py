@@ -20,6 +20,7 @@ from lib_copier.steps.parts import RESULT
 from lib_copier.steps.project import Project
 from lib_copier.ui.phrases import Place, place_of
 from lib_copier.ui.progress import Progress, progress_of
+from lib_copier.ui.view import panel_of
 
 _LARGEST_REPORT = 8 << 20
 
@@ -159,6 +160,14 @@ class Desk:
     def missed(self) -> StepStatus | None:
         """The first step that missed its goal; None where none did, or all are accepted."""
         return next((status for status in self.states.values() if status.state == "missed"), None)
+
+    @property
+    def missed_place(self) -> Place:
+        """Where on the page one chooses how to go on from it."""
+        kind, *names = self.missed.id.split("/") if self.missed else ("check",)
+        origin = {"origin": names[0]} if names and kind != "sweep" else {}
+        edit = {"edit": names[-1]} if names and kind != "check" else {}
+        return Place(panel_of(kind), **origin, **edit)
 
     def made(self, step_id: str) -> Made | None:
         """How a step was made, the last time; None where it never was."""

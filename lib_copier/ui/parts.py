@@ -16,7 +16,7 @@ from lib_copier.ui.phrases import Place
 from lib_copier.ui.picture import figure, gallery
 from lib_copier.ui.progress import Progress, last_lines
 from lib_copier.ui.texts import Texts
-from lib_copier.ui.view import PANELS, panel_of
+from lib_copier.ui.view import PANELS
 
 _SAMPLES_SHOWN = 6
 _LONGEST_FAULT = 300
@@ -52,6 +52,12 @@ def way_to(place: Place, text: str, *, css: str) -> Html:
         data_go_edit=place.edit or None,
         data_go_field=place.key or None,
     )
+
+
+def to_missed(page: Page) -> Html:
+    """The way to the first step that missed its goal."""
+    place = page.opened.missed_place
+    return way_to(place, page.texts(f"{place.panel}.title"), css="cl-button cl-primary")
 
 
 def projects_link(page: Page) -> Html:
@@ -132,17 +138,9 @@ def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "", main: H
     made: list[Html] = []
     following = PANELS[PANELS.index(panel) + 1]
     state = page.state(step_ids)
-    go_on = (
-        None
-        if following == "jobs"
-        else tag(
-            "button",
-            texts("next", title=texts(f"{following}.title")),
-            type="button",
-            class_="cl-button cl-primary" if state == "done" else "cl-button",
-            data_go_panel=following,
-        )
-    )
+    css = "cl-button cl-primary" if state == "done" else "cl-button"
+    title = texts("next", title=texts(f"{following}.title"))
+    go_on = None if following == "jobs" else way_to(Place(following), title, css=css)
     if not step_ids:
         return tag("div", go_on, class_="cl-actions")
     if page.opened.is_busy:
@@ -157,14 +155,6 @@ def run_buttons(page: Page, step_ids: Sequence[str], *, label: str = "", main: H
         word = label or texts("run.this")
         made.append(button(word, "run", is_primary=True, id_=element_id("generate")))
     return tag("div", made, go_on, class_="cl-actions")
-
-
-def to_missed(page: Page) -> Html | None:
-    """The way to the first step that missed its goal."""
-    if page.opened.missed is None:
-        return None
-    panel = panel_of(page.opened.missed.step.kind)
-    return button(page.texts(f"{panel}.title"), is_primary=True, go_panel=panel)
 
 
 def gpu_note(page: Page) -> Html:

@@ -44,7 +44,7 @@ def _reading(page: Page) -> list[Html]:
     ]
 
 
-def _work(page: Page) -> tuple[Html | None, Html | None]:
+def _work(page: Page) -> tuple[Html, Html | None]:
     """The button for what is left, and what has to be known before it is pressed."""
     texts, opened = page.texts, page.opened
     if opened.faults:

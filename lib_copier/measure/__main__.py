@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
@@ -34,6 +35,7 @@ from lib_copier.image.files import crop_to_multiple, read_picture
 from lib_copier.job import Entries, Job, read_job
 from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
+from lib_copier.measure.floor import write_random_like
 from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
 from lib_copier.measure.report_page import write_report
 from lib_copier.measure.sweep import sweep
@@ -78,17 +80,20 @@ def run_sweep(job: Job) -> dict[str, Any]:
         )
     requests = job_pictures(job, pairs[0][0])
     checkpoint = open_checkpoint(job)
-    return sweep(
-        open_generator(checkpoint),
-        lora=Path(job["lora"]),
-        weights=job["weights"],
-        requests=requests,
-        edit=Edit(read_chain(job["chain"]), pairs),
-        output=Path(job["output"]),
-        progress=_tell,
-        through_vae=partial(round_trip, checkpoint.vae),
-        plain=plain,
-    )
+    edit = Edit(read_chain(job["chain"]), pairs)
+    with TemporaryDirectory() as scratch:
+        return sweep(
+            open_generator(checkpoint),
+            lora=Path(job["lora"]),
+            weights=job["weights"],
+            requests=requests,
+            edit=edit,
+            output=Path(job["output"]),
+            progress=_tell,
+            through_vae=partial(round_trip, checkpoint.vae),
+            plain=plain,
+            random_lora=write_random_like(Path(job["lora"]), Path(scratch)) if edit.chain else None,
+        )
 
 
 def run_vae_survival(job: Job) -> dict[str, Any]:

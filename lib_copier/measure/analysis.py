@@ -1,4 +1,4 @@
-"""From a sweep's pictures to its numbers: effect, rank correlation, strength, leak, sign, safe range."""
+"""From a sweep's pictures to its numbers: effect, rank correlation, strength, leak, side effects, range."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lib_copier.image.effect import Chain
 from lib_copier.image.effects import apply_chain
 from lib_copier.measure.direction import Gauge, gauge_for
 from lib_copier.measure.leak import fitted_teacher, leak, mean_picture, small
+from lib_copier.measure.side_effects import side_effects
 
 LEAK_BOUND = SliderGoal.leak
 """Weights whose pictures leak more than this are not recommended."""
@@ -36,6 +37,7 @@ def analyse(
     weights: Sequence[float],
     edit: Edit,
     through_vae: Callable[[Image.Image], Image.Image] | None = None,
+    random: Sequence[Image.Image] = (),
 ) -> dict[str, Any]:
     """All numbers of a sweep. `weights` rise and contain 0 and 1.
 
@@ -46,6 +48,7 @@ def analyse(
     (`measure.leak`), the worst teacher's where there are several. With `through_vae` (a picture's VAE
     round trip) ``strength_vae`` compares with the direct edit as the VAE can show it: no LoRA can do more.
     ``sign`` is +1 where a positive weight adds the edit. ``range`` is the recommended one.
+    ``fidelity``, ``rest`` and what stands with them: see `measure.side_effects`; `random` as there.
     """
     at_zero, at_one = weights.index(0.0), weights.index(1.0)
     plain = [row[at_zero] for row in pictures]
@@ -60,10 +63,13 @@ def analyse(
     low, high, reason = recommended_range(weights, effect, leak_by_weight)
     # The slope, not the value at 1 alone: an effect may be symmetric by accident at one weight.
     slope = float(np.polyfit([weights[i] for i in within], effect[within], 1)[0])
+    kept: list[tuple[Image.Image, Image.Image]] = []
     strength_vae = None
     if through_vae is not None and edit.chain:
-        kept = _effects_through_vae(gauge, plain, edit.chain, through_vae)
-        strength_vae = round(_ratio(float(effect[at_one]), kept), 4)
+        kept = [(through_vae(one), through_vae(apply_chain(one, edit.chain))) for one in plain]
+        shown = float(np.mean([gauge.measure(after) - gauge.measure(before) for before, after in kept]))
+        strength_vae = round(_ratio(float(effect[at_one]), shown), 4)
+    beside, beside_by_picture = side_effects(pictures, weights, edit, kept=kept, random=random)
     return {
         "attribute": {"name": gauge.name, "label": gauge.label, "unit": gauge.unit},
         "weights": list(weights),
@@ -80,11 +86,13 @@ def analyse(
         "sign": int(np.sign(slope)),
         "range": [low, high],
         "range_reason": reason,
+        **beside,
         "per_picture": {
             "effect": [_rounded(row) for row in effects],
             "direct_effect": _rounded(direct),
             "leak": [_rounded(row) for row in leaks],
             "rank_correlation": _rounded(ranks),
+            **beside_by_picture,
         },
     }
 
@@ -121,20 +129,6 @@ def _direct_effects(
     if not chain:
         return np.ones(len(plain))
     return np.array([gauge.measure(apply_chain(picture, chain)) for picture in plain]) - values
-
-
-def _effects_through_vae(
-    gauge: Gauge,
-    plain: Sequence[Image.Image],
-    chain: Chain,
-    through_vae: Callable[[Image.Image], Image.Image],
-) -> float:
-    """Mean direct effect where picture and edited picture both go through the VAE."""
-    changes = [
-        gauge.measure(through_vae(apply_chain(picture, chain))) - gauge.measure(through_vae(picture))
-        for picture in plain
-    ]
-    return float(np.mean(changes))
 
 
 def _leaks(pictures: Grid, at_zero: int, edit: Edit) -> np.ndarray:

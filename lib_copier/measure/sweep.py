@@ -11,6 +11,7 @@ from PIL import Image
 from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
 from lib_copier.measure.analysis import Edit, analyse
+from lib_copier.measure.floor import FLOOR_PICTURES
 from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked, with_lora
 from lib_copier.measure.sheet import contact_sheet
 from lib_copier.pictures import PictureRequest, sweep_picture
@@ -32,6 +33,7 @@ def sweep(
     progress: Progress,
     through_vae: Callable[[Image.Image], Image.Image] | None = None,
     plain: Sequence[Image.Image] = (),
+    random_lora: Path | None = None,
 ) -> dict[str, Any]:
     """Generate the pictures of `requests` with the LoRA at every weight, write them and measure them.
 
@@ -39,10 +41,13 @@ def sweep(
     picture, for chains), ``sheet.png``. The result holds what `analysis.analyse` gives, and ``pictures``
     (rows of file names by prompt, then weight), ``direct`` (file names), ``prompts``, ``sheet``.
     `plain` are the pictures at weight 0, by prompt, where another sweep of the same prompts has made them.
+    With `random_lora` the first few are made with it too, as a floor (`measure.floor`); they are not kept.
     """
     steps = complete_weights(weights)
     wanted = [weight for weight in steps if weight or not plain]
     asked = [with_lora(request, lora, weight) for request in requests for weight in wanted]
+    if random_lora is not None:
+        asked += [with_lora(request, random_lora, 1.0) for request in requests[:FLOOR_PICTURES]]
     made = iter(maker.generate(asked, on_progress=progress, on_step=stop_when_asked()))
     rows = range(len(requests))
     grid = [[next(made) if weight in wanted else plain[row] for weight in steps] for row in rows]
@@ -64,7 +69,7 @@ def sweep(
     )
     write_png(sheet, output / "sheet.png")
     return {
-        **analyse(grid, steps, edit, through_vae),
+        **analyse(grid, steps, edit, through_vae, list(made)),
         "prompts": [{"prompt": request.prompt, "seed": request.seed} for request in requests],
         "pictures": names,
         "direct": direct,

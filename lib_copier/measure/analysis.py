@@ -63,12 +63,9 @@ def analyse(
     low, high, reason = recommended_range(weights, effect, leak_by_weight)
     # The slope, not the value at 1 alone: an effect may be symmetric by accident at one weight.
     slope = float(np.polyfit([weights[i] for i in within], effect[within], 1)[0])
-    kept: list[tuple[Image.Image, Image.Image]] = []
-    strength_vae = None
-    if through_vae is not None and edit.chain:
-        kept = [(through_vae(one), through_vae(apply_chain(one, edit.chain))) for one in plain]
-        shown = float(np.mean([gauge.measure(after) - gauge.measure(before) for before, after in kept]))
-        strength_vae = round(_ratio(float(effect[at_one]), shown), 4)
+    kept = _kept_by_vae(plain, edit.chain, through_vae)
+    shown = [gauge.measure(after) - gauge.measure(before) for before, after in kept]
+    strength_vae = round(_ratio(float(effect[at_one]), float(np.mean(shown))), 4) if shown else None
     beside, beside_by_picture = side_effects(pictures, weights, edit, kept=kept, random=random)
     return {
         "attribute": {"name": gauge.name, "label": gauge.label, "unit": gauge.unit},
@@ -129,6 +126,15 @@ def _direct_effects(
     if not chain:
         return np.ones(len(plain))
     return np.array([gauge.measure(apply_chain(picture, chain)) for picture in plain]) - values
+
+
+def _kept_by_vae(
+    plain: Sequence[Image.Image], chain: Chain, through_vae: Callable[[Image.Image], Image.Image] | None
+) -> list[tuple[Image.Image, Image.Image]]:
+    """Each picture and its edited copy after the VAE; nothing where there is no VAE or no chain."""
+    if through_vae is None or not chain:
+        return []
+    return [(through_vae(picture), through_vae(apply_chain(picture, chain))) for picture in plain]
 
 
 def _leaks(pictures: Grid, at_zero: int, edit: Edit) -> np.ndarray:

@@ -25,10 +25,10 @@ def random_like(adapter: Adapter, seed: int = 0) -> Lora:
             continue
         up, down = layer.factors()
         size = abs(layer.scale) * product_norm(up, down)
-        up, down = random.standard_normal(up.shape), random.standard_normal(down.shape)
-        share = (size / product_norm(up, down)) ** 0.5
+        new_up, new_down = (np.asarray(random.standard_normal(part.shape)) for part in (up, down))
+        share = (size / product_norm(new_up, new_down)) ** 0.5
         layers[name] = layer_from_factors(
-            share * up, share * down, layer.weight_shape, alpha=float(down.shape[0])
+            share * new_up, share * new_down, layer.weight_shape, alpha=float(len(down))
         )
     return Lora(layers, {}, adapter.family)
 

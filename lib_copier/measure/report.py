@@ -39,6 +39,16 @@ NUMBERS = (
     "range",
     "range_reason",
     "attribute",
+    "fidelity",
+    "fidelity_worst",
+    "fidelity_lab",
+    "fidelity_by_weight",
+    "rest",
+    "rest_worst",
+    "rest_lab",
+    "rest_by_weight",
+    "structure",
+    "floors",
 )
 """What report.json takes over from a sweep; outsiders read the first six."""
 
@@ -53,6 +63,12 @@ class Sweep:
     def path(self, name: str) -> Path:
         """A picture of the sweep by the name its result gives."""
         return self.folder / name
+
+    @property
+    def order(self) -> list[int]:
+        """Its unseen pictures by number, those with the largest side effects first."""
+        found = self.result.get("worst_first")
+        return list(range(len(self.result["pictures"]))) if found is None else list(found)
 
 
 @dataclass(frozen=True)

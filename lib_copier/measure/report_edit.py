@@ -15,7 +15,7 @@ from lib_copier.measure.report import EditReport, Report, Sweep
 from lib_copier.measure.report_charts import Curve, effect_chart, leak_bars
 
 ROWS = 4
-"""Unseen pictures shown for every edit; all are measured."""
+"""Unseen pictures shown for every edit, those with the largest side effects; all are measured."""
 LARGEST = 512
 
 
@@ -53,12 +53,14 @@ def _method_block(edit: EditReport) -> Html:
     chips = [
         ("rank correlation", f"{found['rank_correlation']:.2f}"),
         ("strength at 1", f"{found['strength']:.2f}"),
+        ("fidelity", of_worst(found, "fidelity", ".2f")),
+        ("rest", of_worst(found, "rest", ".1f")),
         ("sign", signed(float(found["sign"]))),
         ("use within", weight_range(found)),
     ]
     ordinary = None
     if edit.control:
-        rows = _strip(edit.control, 1, f"{edit.label}, ordinary training")
+        rows = _strip(edit.control, edit.sweep.order[:1], f"{edit.label}, ordinary training")
         summary = tag("summary", "The same picture, trained the ordinary way (control)")
         ordinary = tag("details", summary, tag("div", rows, class_="wide"), open=True)
     return tag(
@@ -67,22 +69,51 @@ def _method_block(edit: EditReport) -> Html:
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in chips], class_="chips"),
         tag("p", f"Below its goal: {'; '.join(edit.below)}.", class_="below") if edit.below else None,
         leak_bars(found["leak"], control),
-        tag("p", f"Range: {found['range_reason']}.", class_="quiet"),
-        tag("div", _strip(edit.sweep, ROWS, edit.label), class_="wide", id=f"strip-{element_of(edit)}"),
+        tag("p", f"Range: {found['range_reason']}. {_floors(found)}", class_="quiet"),
+        tag(
+            "div",
+            _strip(edit.sweep, edit.sweep.order[:ROWS], edit.label),
+            class_="wide",
+            id=f"strip-{element_of(edit)}",
+        ),
         ordinary,
         class_="method",
         id=element_of(edit),
     )
 
 
-def _strip(sweep: Sweep, rows: int, label: str) -> Html:
-    """Unseen pictures by weight; last, the edit applied to the weight-0 picture itself."""
+def of_worst(found: Mapping[str, Any], name: str, shape: str) -> str:
+    """A number's median and its worst picture's; a dash where it could not be told."""
+    if found.get(name) is None:
+        return "–"
+    worst = found.get(f"{name}_worst")
+    return f"{found[name]:{shape}}" + ("" if worst is None else f" (worst {worst:{shape}})")
+
+
+def _floors(found: Mapping[str, Any]) -> str:
+    """What fidelity and rest are where nothing could be better, and where nothing was learned."""
+    named = (("vae", "the edit as the VAE shows it"), ("random", "a random LoRA of the same norms"))
+    floors = found.get("floors") or {}
+    said = [
+        f"{label} has fidelity {floor['fidelity']:.2f} and rest {floor['rest']:.1f}"
+        for name, label in named
+        if (floor := floors.get(name)) and None not in floor.values()
+    ]
+    return f"For comparison: {'; '.join(said)}." if said else ""
+
+
+def _strip(sweep: Sweep, rows: Sequence[int], label: str) -> Html:
+    """Unseen pictures by weight; then the edit applied to the weight-0 picture itself, and what differs."""
     result = sweep.result
+    rests = result["per_picture"].get("rest")
+    at_one = result["weights"].index(1.0)
     direct = result.get("direct") or []
     head = [tag("th", signed(weight)) for weight in result["weights"]]
     head += [tag("th", "edit itself", class_="direct")] if direct else []
+    head += [tag("th", "rest at 1")] if rests else []
     body = []
-    for number, names in enumerate(result["pictures"][:rows]):
+    for number in rows:
+        names = result["pictures"][number]
         prompt = str(result["prompts"][number]["prompt"])
         cells = [
             tag("td", picture(sweep.path(name), f"{label} at {weight:g}: {prompt}"))
@@ -91,6 +122,8 @@ def _strip(sweep: Sweep, rows: int, label: str) -> Html:
         if direct:
             shown = picture(sweep.path(direct[number]), f"{label} applied to: {prompt}")
             cells.append(tag("td", shown, class_="direct"))
+        if rests:
+            cells.append(tag("td", f"{rests[number][at_one]:.1f}"))
         body.append(tag("tr", cells, title=prompt))
     return tag("table", tag("thead", tag("tr", head)), tag("tbody", body), class_="strip")
 
@@ -130,7 +163,8 @@ def scrubber(edit: EditReport) -> Html:
     """A range that fades through the first strip's pictures (by the page's script)."""
     weights = edit.sweep.result["weights"]
     start = weights.index(1.0)
-    still = picture(edit.sweep.path(edit.sweep.result["pictures"][0][start]), f"{edit.label} at weight 1")
+    first = edit.sweep.result["pictures"][edit.sweep.order[0]]
+    still = picture(edit.sweep.path(first[start]), f"{edit.label} at weight 1")
     limits = {"min": f"{weights[0]:g}", "max": f"{weights[-1]:g}", "step": "0.05", "value": "1"}
     caption = tag("figcaption", f"{edit.label} on a picture it never saw, weight ", tag("output", "+1"))
     return tag(

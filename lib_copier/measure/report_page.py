@@ -11,7 +11,15 @@ from lib_copier.disk import write_json, write_text
 from lib_copier.html import Html, duration, join, tag
 from lib_copier.measure.report import EditReport, Report, read_report, report_numbers
 from lib_copier.measure.report_charts import time_bars
-from lib_copier.measure.report_edit import edit_section, element_of, figure, picture, scrubber, weight_range
+from lib_copier.measure.report_edit import (
+    edit_section,
+    element_of,
+    figure,
+    of_worst,
+    picture,
+    scrubber,
+    weight_range,
+)
 
 TEMPLATE = Path(__file__).with_name("report_template.html")
 
@@ -95,6 +103,8 @@ def _numbers(report: Report) -> Html | None:
         "Strength at 1",
         "Leak",
         "Leak, ordinary",
+        "Fidelity",
+        "Rest",
         "Sign",
         "Use within",
     )
@@ -108,6 +118,8 @@ def _numbers(report: Report) -> Html | None:
             f"{found['strength']:.2f}",
             f"{found['leak']:.2f}",
             "–" if control is None else f"{control:.2f}",
+            of_worst(found, "fidelity", ".2f"),
+            of_worst(found, "rest", ".1f"),
             {1: "plus adds it", -1: "plus removes it"}.get(found["sign"], "no effect"),
             weight_range(found),
         )
@@ -118,7 +130,10 @@ def _numbers(report: Report) -> Html | None:
     table = tag("table", tag("thead", tag("tr", [tag("th", head) for head in heads])), tag("tbody", rows))
     told = (
         "Measured on pictures no training saw. Strength 1 is the edit itself; leak 0 is none, 1 is the "
-        "training picture; ordinary is a LoRA trained on the edited picture alone."
+        "training picture; ordinary is a LoRA trained on the edited picture alone. Fidelity is the cosine of "
+        "the picture’s change and the edit’s own: 1 is the edit and nothing else; the rest is what lies "
+        "between them, in levels of 255. Both are medians at weight 1, beside the worst picture’s; the worst "
+        "pictures are shown first."
     )
     return tag(
         "section", tag("h2", "In numbers"), tag("div", table, class_="wide"), tag("p", told, class_="quiet")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -154,10 +156,41 @@ def test_json_has_the_keys_that_outsiders_read(job):
     assert first["weights"] == [-1, -0.5, 0, 0.5, 1] and len(first["effect"]) == 5
     assert first["lora"] == "loras/contrast.safetensors"
     assert first["control_leak"] == pytest.approx(0.5, abs=0.05) and abs(first["leak"]) < 0.02
-    assert numbers["methods"]["B"]["contrast"]["strength"] == pytest.approx(0.7, abs=0.03)
-    assert first["below"] == [] and len(numbers["methods"]["B"]["contrast"]["below"]) == 1
+    assert first["fidelity"] > 0.99 and first["rest"] < 0.5 and first["floors"]["random"] is None
+    weaker = numbers["methods"]["B"]["contrast"]
+    assert weaker["fidelity"] > 0.99 and weaker["rest"] > 3.0
+    assert weaker["strength"] == pytest.approx(0.7, abs=0.03)
+    assert first["below"] == [] and len(weaker["below"]) == 1
     assert numbers["seconds"]["total"] == 640.0 and numbers["checkpoint"]["sha256"] == "ab" * 32
     assert numbers["pairs"] == 3
+
+
+def test_the_pictures_with_the_largest_side_effects_come_first(job, tmp_path):
+    first, *others = job["edits"]
+    folder = Path(first["sweep"])
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    for number, prompt in enumerate(result["prompts"]):
+        prompt["prompt"] = f"picture {number}"
+    result["worst_first"] = [2, 0, 1]
+    save(shutil.copytree(folder, tmp_path / "sweep"), result)
+    edits = [{**first, "sweep": str(tmp_path / "sweep")}, *others]
+    report = write_report({**job, "output": str(tmp_path / "out"), "edits": edits})
+    text = Path(report["html"]).read_text("utf-8")
+    places = [text.index(f'<tr title="picture {number}"') for number in (2, 0, 1)]
+    assert places == sorted(places)
+
+
+def test_a_sweep_of_an_earlier_version_has_no_side_effects_to_tell(job, tmp_path):
+    folder = Path(job["edits"][1]["sweep"])
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    told = ("fidelity", "rest", "floors", "structure", "worst_first")
+    kept = {name: value for name, value in result.items() if not name.startswith(told)}
+    kept["per_picture"] = {name: rows for name, rows in result["per_picture"].items() if name not in told}
+    save(shutil.copytree(folder, tmp_path / "sweep"), kept)
+    edits = [{"method": "A", "name": "contrast", "sweep": str(tmp_path / "sweep")}]
+    found = write_report({"output": str(tmp_path / "out"), "edits": edits})
+    assert found["report"]["methods"]["A"]["contrast"]["fidelity"] is None
+    Page().feed(Path(found["html"]).read_text("utf-8"))
 
 
 def test_a_report_of_little(job, tmp_path):

@@ -1,7 +1,7 @@
 """Where a parameter lives: rules between diffusers' names and the keys of a single-file checkpoint.
 
-Pure string rules for the U-Net, the VAE and the text encoders. No list of layers is kept, so any
-number of levels works; only "two layers a level" is assumed, which holds for SD1, SD2 and SDXL.
+Each layout's rules stand once, as beginnings of names, and are turned round for the way back. Up to eight
+levels of two layers each are assumed, which holds for SD1, SD2 and SDXL.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lib_copier.families import Family
 from lib_copier.keys import UNET_PREFIX, VAE_PREFIX
@@ -47,7 +48,40 @@ _RESNET = {
     "out_layers.3": "conv2",
     "skip_connection": "conv_shortcut",
 }
-_MIDDLE = {"0": "resnets.0", "1": "attentions.0", "2": "resnets.1"}
+_MOST_LEVELS = 8
+_Heads = dict[str, str]
+"""How names begin in one layout -> in the other; what follows is the same."""
+
+
+@lru_cache(maxsize=8)
+def _unet_heads(separator: str) -> _Heads:
+    """Beginnings of a U-Net's names, original -> diffusers."""
+
+    def resnet(original: str, diffusers: str) -> _Heads:
+        return {f"{original}.{old}": f"{diffusers}.{new}" for old, new in _RESNET.items()}
+
+    heads = dict(_UNET_TOP)
+    for child, resnet_of_two in (("0", 0), ("2", 1)):
+        heads |= resnet(f"middle_block.{child}", f"mid_block.resnets.{resnet_of_two}")
+    heads["middle_block.1"] = "mid_block.attentions.0"
+    for level in range(_MOST_LEVELS):
+        down, up = f"down_blocks.{level}", f"up_blocks.{level}"
+        sides = [
+            ("input", down, _STRIDE * level + 1, LAYERS_PER_LEVEL),
+            ("output", up, _STRIDE * level, _STRIDE),
+        ]
+        for side, blocks, first, count in sides:
+            for layer in range(count):
+                block = f"{side}_blocks.{first + layer}"
+                heads |= resnet(f"{block}.0", f"{blocks}.resnets.{layer}")
+                heads[f"{block}.1"] = f"{blocks}.attentions.{layer}"
+        heads[f"input_blocks.{_STRIDE * (level + 1)}.0.op"] = f"{down}.downsamplers.0.conv"
+        # An upsampler stands behind its level's attention, or in its place.
+        for child in "12":
+            heads[f"output_blocks.{_STRIDE * level + LAYERS_PER_LEVEL}.{child}.conv"] = (
+                f"{up}.upsamplers.0.conv"
+            )
+    return {old.replace(".", separator): new.replace(".", separator) for old, new in heads.items()}
 
 
 def unet_diffusers_name(original: str, separator: str = ".") -> str | None:
@@ -55,30 +89,7 @@ def unet_diffusers_name(original: str, separator: str = ".") -> str | None:
 
     With separator "_" the names are those that kohya's LoRA layers carry.
     """
-    s = separator
-    top = _swap_head(original, _UNET_TOP, s)
-    if top is not None:
-        return top
-    e = re.escape(s)
-    middle = re.fullmatch(rf"middle_block{e}([012]){e}(.+)", original)
-    if middle:
-        rest = _swap_head(middle[2], _RESNET, s) if middle[1] != "1" else middle[2]
-        return None if rest is None else s.join(("mid_block", _MIDDLE[middle[1]].replace(".", s), rest))
-    block = re.fullmatch(rf"(input|output)_blocks{e}(\d+){e}([012]){e}(.+)", original)
-    if block is None:
-        return None
-    side, index, child, rest = block[1], int(block[2]), block[3], block[4]
-    level, layer = divmod(index - 1 if side == "input" else index, _STRIDE)
-    head = f"{'down' if side == 'input' else 'up'}_blocks{s}{level}{s}"
-    if side == "input" and layer == LAYERS_PER_LEVEL:
-        tail = _swap_head(rest, {"op": "conv"}, s)
-        return None if tail is None else f"{head}downsamplers{s}0{s}{tail}"
-    if child == "0":
-        tail = _swap_head(rest, _RESNET, s)
-        return None if tail is None else f"{head}resnets{s}{layer}{s}{tail}"
-    if side == "output" and re.match(rf"conv({e}|$)", rest):
-        return f"{head}upsamplers{s}0{s}{rest}"
-    return f"{head}attentions{s}{layer}{s}{rest}"
+    return _swap_head(original, _unet_heads(separator), separator)
 
 
 def unet_original_name(diffusers: str, attention_levels: Collection[int], separator: str = ".") -> str | None:
@@ -87,81 +98,63 @@ def unet_original_name(diffusers: str, attention_levels: Collection[int], separa
     `attention_levels`: the up levels that have attention. The upsampler of a level stands behind
     it, as child 2, and is child 1 where there is none.
     """
-    s = separator
-    top = _swap_head(diffusers, {new: old for old, new in _UNET_TOP.items()}, s)
-    if top is not None:
-        return top
-    back = {new: old for old, new in _RESNET.items()}
-    e = re.escape(s)
-    middle = re.fullmatch(rf"mid_block{e}(resnets{e}[01]|attentions{e}0){e}(.+)", diffusers)
-    if middle:
-        child = {name.replace(".", s): child for child, name in _MIDDLE.items()}[middle[1]]
-        rest = _swap_head(middle[2], back, s) if child != "1" else middle[2]
-        return None if rest is None else s.join(("middle_block", child, rest))
-    block = re.fullmatch(
-        rf"(down|up)_blocks{e}(\d+){e}(resnets|attentions|downsamplers|upsamplers){e}(\d+){e}(.+)", diffusers
-    )
-    if block is None:
-        return None
-    side, level, kind, layer, rest = block[1], int(block[2]), block[3], int(block[4]), block[5]
-    blocks = "input_blocks" if side == "down" else "output_blocks"
-    index = _STRIDE * level + layer + (1 if side == "down" else 0)
-    if kind == "downsamplers":
-        tail = _swap_head(rest, {"conv": "op"}, s)
-        return None if tail is None else s.join((blocks, str(_STRIDE * (level + 1)), "0", tail))
-    if kind == "upsamplers":
-        child = "2" if level in attention_levels else "1"
-        return s.join((blocks, str(_STRIDE * level + LAYERS_PER_LEVEL), child, rest))
-    if kind == "attentions":
-        return s.join((blocks, str(index), "1", rest))
-    tail = _swap_head(rest, back, s)
-    return None if tail is None else s.join((blocks, str(index), "0", tail))
+    return _swap_head(diffusers, _unet_back(frozenset(attention_levels), separator), separator)
 
 
-def _swap_head(name: str, table: dict[str, str], separator: str) -> str | None:
-    """Replace the beginning of `name` by the table, at a separator or at the end; None: no match."""
-    for old, new in table.items():
-        head = old.replace(".", separator)
-        if name == head or name.startswith(head + separator):
-            return new.replace(".", separator) + name[len(head) :]
+@lru_cache(maxsize=8)
+def _unet_back(attention_levels: frozenset[int], separator: str) -> _Heads:
+    back = {new: old for old, new in _unet_heads(separator).items()}
+    for level in set(range(_MOST_LEVELS)) - attention_levels:
+        block = f"output_blocks.{_STRIDE * level + LAYERS_PER_LEVEL}.1.conv"
+        back[f"up_blocks.{level}.upsamplers.0.conv".replace(".", separator)] = block.replace(".", separator)
+    return back
+
+
+def _swap_head(name: str, heads: _Heads, separator: str = ".") -> str | None:
+    """The name with its longest known beginning (whole words of it) swapped; None where none is known."""
+    end = len(name)
+    while end > 0:
+        if name[:end] in heads:
+            return heads[name[:end]] + name[end:]
+        end = name.rfind(separator, 0, end)
     return None
 
 
 _VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 
 
+@lru_cache(maxsize=8)
+def _vae_heads(level_count: int) -> _Heads:
+    """Beginnings of a VAE's names, original -> diffusers; the decoder counts its levels backwards."""
+    heads = {}
+    for side in ("encoder", "decoder"):
+        blocks = {f"{side}.mid.block_{n + 1}": f"{side}.mid_block.resnets.{n}" for n in (0, 1)}
+        heads[f"{side}.norm_out"] = f"{side}.conv_norm_out"
+        for old, new in _VAE_ATTENTION.items():
+            heads[f"{side}.mid.attn_1.{old}"] = f"{side}.mid_block.attentions.0.{new}"
+        for level in range(level_count):
+            old, new = (
+                (f"encoder.down.{level}", f"encoder.down_blocks.{level}")
+                if side == "encoder"
+                else (f"decoder.up.{level}", f"decoder.up_blocks.{level_count - 1 - level}")
+            )
+            sampler = "downsample" if side == "encoder" else "upsample"
+            heads[f"{old}.{sampler}"] = f"{new}.{sampler}rs.0"
+            blocks |= {f"{old}.block.{n}": f"{new}.resnets.{n}" for n in range(_STRIDE)}
+        heads |= blocks
+        heads |= {f"{old}.nin_shortcut": f"{new}.conv_shortcut" for old, new in blocks.items()}
+    return heads
+
+
 def vae_diffusers_name(original: str, level_count: int) -> str:
-    """The diffusers name of a VAE key without its prefix; the decoder counts its levels backwards."""
-    name = original.replace("nin_shortcut", "conv_shortcut").replace("norm_out", "conv_norm_out")
-    name = re.sub(r"\.mid\.block_([12])\.", lambda m: f".mid_block.resnets.{int(m[1]) - 1}.", name)
-    attention = re.fullmatch(r"(.*)\.mid\.attn_1\.(\w+)\.(weight|bias)", name)
-    if attention:
-        inner = _VAE_ATTENTION.get(attention[2], attention[2])
-        return f"{attention[1]}.mid_block.attentions.0.{inner}.{attention[3]}"
-    name = re.sub(r"encoder\.down\.(\d+)\.block\.", r"encoder.down_blocks.\1.resnets.", name)
-    name = re.sub(r"encoder\.down\.(\d+)\.downsample\.", r"encoder.down_blocks.\1.downsamplers.0.", name)
-
-    def up(match: re.Match[str]) -> str:
-        kind = {"block": "resnets", "upsample": "upsamplers.0"}[match[2]]
-        return f"decoder.up_blocks.{level_count - 1 - int(match[1])}.{kind}."
-
-    return re.sub(r"decoder\.up\.(\d+)\.(block|upsample)\.", up, name)
+    """The diffusers name of a VAE key without its prefix."""
+    return _swap_head(original, _vae_heads(level_count)) or original
 
 
 def vae_original_name(diffusers: str, level_count: int) -> str:
     """The single-file key (without prefix) of a VAE's diffusers name."""
-    name = diffusers.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
-    name = re.sub(r"\.mid_block\.resnets\.([01])\.", lambda m: f".mid.block_{int(m[1]) + 1}.", name)
-    for old, new in _VAE_ATTENTION.items():
-        name = name.replace(f".mid_block.attentions.0.{new}.", f".mid.attn_1.{old}.")
-    name = re.sub(r"encoder\.down_blocks\.(\d+)\.resnets\.", r"encoder.down.\1.block.", name)
-    name = re.sub(r"encoder\.down_blocks\.(\d+)\.downsamplers\.0\.", r"encoder.down.\1.downsample.", name)
-
-    def up(match: re.Match[str]) -> str:
-        kind = {"resnets": "block", "upsamplers.0": "upsample"}[match[2]]
-        return f"decoder.up.{level_count - 1 - int(match[1])}.{kind}."
-
-    return re.sub(r"decoder\.up_blocks\.(\d+)\.(resnets|upsamplers\.0)\.", up, name)
+    back = {new: old for old, new in _vae_heads(level_count).items()}
+    return _swap_head(diffusers, back) or diffusers
 
 
 _OPEN_CLIP_TOP = {
@@ -195,24 +188,19 @@ def open_clip_slots(key: str, prefix: str = "") -> dict[str, Slot]:
     joined = re.fullmatch(r"attn\.in_proj_(weight|bias)", block[2])
     if joined:
         return {f"{head}self_attn.{n}_proj.{joined[1]}": Slot(full, third) for third, n in enumerate("qkv")}
-    tail = _swap_head(block[2], _OPEN_CLIP_BLOCK, ".")
+    tail = _swap_head(block[2], _OPEN_CLIP_BLOCK)
     return {} if tail is None else {head + tail: Slot(full)}
 
 
-def _open_clip_slot_for(name: str, prefix: str) -> Slot | None:
-    """The OpenCLIP place of one of transformers' CLIP parameter names."""
-    for key, clip_name in _OPEN_CLIP_TOP.items():
-        if name == clip_name:
-            return Slot(prefix + key, is_transposed=key == "text_projection")
-    layer = re.fullmatch(r"text_model\.encoder\.layers\.(\d+)\.(.+)", name)
-    if layer is None:
-        return None
-    head = f"{prefix}transformer.resblocks.{layer[1]}."
-    joined = re.fullmatch(r"self_attn\.([qkv])_proj\.(weight|bias)", layer[2])
-    if joined:
-        return Slot(f"{head}attn.in_proj_{joined[2]}", "qkv".index(joined[1]))
-    tail = _swap_head(layer[2], {new: old for old, new in _OPEN_CLIP_BLOCK.items()}, ".")
-    return None if tail is None else Slot(head + tail)
+def _open_clip_back(names: Iterable[str], prefix: str) -> dict[str, Slot]:
+    """The OpenCLIP places of transformers' CLIP parameter names, for as many layers as the names have."""
+    layers = {
+        found[1] for name in names if (found := re.match(r"text_model\.encoder\.layers\.(\d+)\.", name))
+    }
+    tails = [f"{old}.{kind}" for old in _OPEN_CLIP_BLOCK for kind in ("weight", "bias")]
+    tails += ["attn.in_proj_weight", "attn.in_proj_bias"]
+    keys = [*_OPEN_CLIP_TOP, *(f"transformer.resblocks.{n}.{tail}" for n in layers for tail in tails)]
+    return {name: slot for key in keys for name, slot in open_clip_slots(key, prefix).items()}
 
 
 def slots_in_file(keys: Iterable[str], family: Family) -> dict[str, dict[str, Slot]]:
@@ -269,9 +257,9 @@ def slots_for(part: str, names: Iterable[str], family: Family) -> dict[str, Slot
         slots = {name: Slot(VAE_PREFIX + vae_original_name(name, count)) for name in known}
     else:
         encoder = next(encoder for encoder in family.text_encoders if encoder.part == part)
+        back = _open_clip_back(known, encoder.key_prefix) if encoder.is_open_clip else {}
         for name in known:
-            plain = Slot(encoder.key_prefix + name)
-            slots[name] = _open_clip_slot_for(name, encoder.key_prefix) if encoder.is_open_clip else plain
+            slots[name] = back.get(name) if encoder.is_open_clip else Slot(encoder.key_prefix + name)
     lost = [name for name, slot in slots.items() if slot is None]
     if lost:
         raise KeyError(f"no place in a single file for {', '.join(lost[:5])}")

@@ -98,6 +98,8 @@ class Wizard:
             "text": message,
             **({"cause": cause} if cause else {}),
         }
+        # Asked before the page is drawn: what ends in between is drawn by the next look, not by none.
+        state = self._state(page)
         html = {name: guarded(page, draw) for name, draw in _REGIONS.items()}
         stamp = hashlib.sha256(json.dumps(html).encode()).hexdigest()[:16]
         return json.dumps(
@@ -105,7 +107,7 @@ class Wizard:
                 "view": page.view.to_json(),
                 "stamp": stamp,
                 "html": {} if stamp == have and not is_error else html,
-                **self._state(page),
+                **state,
                 "notice": notice if message else None,
                 "field": outcome.field,
                 "top": outcome.is_at_top and outcome.view is not None,

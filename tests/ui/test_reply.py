@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lib_copier.html import Html
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.ui import reply
 from lib_copier.ui.acts import ACTS
 from lib_copier.ui.view import PANELS
 from tests.ui.conftest import make_project
@@ -335,3 +337,17 @@ def test_a_failure_of_the_hosts_work_is_told_until_it_is_seen(ask, view, door):
         assert not answer["active"]
     assert ask("seen", view)["failure"] == ""
     assert ask("poll", view)["failure"] == ""
+
+
+def test_what_ends_while_the_page_is_drawn_is_looked_at_again(ask, door, monkeypatch):
+    """A page that shows work under way asks again, also where the work ended in that moment."""
+    queue = door.wizard().workshop.queue
+    job = queue.submit("built-in", "Set up", ("run.py", "setup"), needs_gpu=False)
+
+    def ends(page):
+        queue.changed(job, state="done")
+        return Html("under way")
+
+    monkeypatch.setitem(reply._REGIONS, "panel", ends)
+    assert ask("poll")["active"]
+    assert not ask("poll")["active"]

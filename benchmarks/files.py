@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.shapes import Sizes, checkpoint_shapes, lora_shapes
-from lib_copier.disk import replacing
+from lib_copier.files.disk import replacing
 from lib_copier.lora.extract import Target, find_targets
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.layer import Layer, Lora, layer_from_factors

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shapes import Sizes, checkpoint_shapes
-from lib_copier.families import SD1
+from lib_copier.model_file.families import SD1
 
 _LAYER = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
 _DIFFUSERS = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"

@@ -12,7 +12,7 @@ from benchmarks import fuzz_changes as changes
 from benchmarks import fuzz_files as files
 from benchmarks import fuzz_texts as texts
 from benchmarks.fuzz_reader import Reader, write_file, written
-from lib_copier.disk import parse_json
+from lib_copier.files.disk import parse_json
 
 
 def recipe(folder: Path) -> Reader:
@@ -91,8 +91,8 @@ def events(folder: Path) -> Reader:
     """A run's events, as the page and the terminal read them, and lines of a child."""
 
     def read(path: Path) -> None:
-        from lib_copier import events as lines
         from lib_copier.app.progress import sentence_of, tail_of
+        from lib_copier.border import events as lines
         from lib_copier.graph.events import read_events
         from lib_copier.ui.progress import gather
 

@@ -10,7 +10,7 @@ from benchmarks import fuzz_files as files
 from benchmarks import fuzz_projects as projects
 from benchmarks import fuzz_texts as texts
 from benchmarks.fuzz_reader import Reader, write_file, written
-from lib_copier.disk import parse_json
+from lib_copier.files.disk import parse_json
 
 
 def lora(folder: Path) -> Reader:
@@ -43,9 +43,9 @@ def peft_folder(folder: Path) -> Reader:
 
 def checkpoint(folder: Path) -> Reader:
     def read(path: Path) -> None:
-        from lib_copier.checkpoint import known_facts
-        from lib_copier.lora.header import read_header
         from lib_copier.lora.inspect import describe_checkpoint
+        from lib_copier.model_file.checkpoint import known_facts
+        from lib_copier.model_file.header import read_header
         from lib_copier.models.checkpoint import load_checkpoint
 
         known_facts(path)
@@ -60,7 +60,7 @@ def checkpoint_notes(folder: Path) -> Reader:
     """What lies beside a checkpoint: its yaml, and what suits it."""
 
     def read(path: Path) -> None:
-        from lib_copier.checkpoint import facts_of
+        from lib_copier.model_file.checkpoint import facts_of
         from lib_copier.recipe.suggested import suggested_values
 
         write_file(folder / "x.safetensors", files.checkpoint())
@@ -73,8 +73,8 @@ def checkpoint_notes(folder: Path) -> Reader:
 
 def pickled(folder: Path) -> Reader:
     def read(path: Path) -> None:
-        from lib_copier.checkpoint import known_facts
         from lib_copier.lora.source import open_checkpoint
+        from lib_copier.model_file.checkpoint import known_facts
 
         known_facts(path)
         file = open_checkpoint(path)
@@ -118,9 +118,9 @@ def measure_job(folder: Path) -> Reader:
 
 def picture_job(folder: Path) -> Reader:
     def read(path: Path) -> None:
+        from lib_copier.border.job import read_job
         from lib_copier.image.__main__ import KINDS
         from lib_copier.image.effects import read_chain
-        from lib_copier.job import read_job
 
         read_chain(read_job(path, KINDS).get("chain", []))
 

@@ -149,7 +149,7 @@ def requests() -> bytes:
 
 def read_requests(found: Any) -> None:
     """The requests of a list, checked together; anything but a list of objects is one bad request."""
-    from lib_copier.pictures import PictureRequest, check_requests
+    from lib_copier.txt2img.pictures import PictureRequest, check_requests
 
     values = found if isinstance(found, list) else [found]
     check_requests(
@@ -187,7 +187,7 @@ def prompts() -> list[bytes]:
 
 def read_prompt(text: str) -> None:
     """All that is read from a prompt: phrases, tags, faults, a caption, infotext."""
-    from lib_copier import infotext, prompt
+    from lib_copier.txt2img import infotext, prompt
 
     prompt.parse_prompt(text)
     prompt.networks(text)

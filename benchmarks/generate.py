@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lib_copier import edge, events
+from lib_copier import edge
+from lib_copier.border import events
 from lib_copier.errors import ChildError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +86,7 @@ def _cases(asked: argparse.Namespace, scratch: Path) -> list[Case]:
     """The demo checkpoint, and random weights of SD1.5's size, each with a random LoRA."""
     import torch
 
-    from lib_copier.families import SD1
+    from lib_copier.model_file.families import SD1
     from lib_copier.models.tiny import random_checkpoint
 
     is_gpu = torch.cuda.is_available() and asked.device != "cpu"

@@ -82,7 +82,7 @@ def _step(options: argparse.Namespace, family_name: str, size: int, dtype: Any, 
     """A training step of the U-Net alone, the U-Net, and a batch."""
     import torch
 
-    from lib_copier.families import FAMILIES, SDXL
+    from lib_copier.model_file.families import FAMILIES, SDXL
     from lib_copier.models.checkpoint import Checkpoint
     from lib_copier.models.noise import NoiseSchedule
     from lib_copier.models.tiny import REAL, random_modules

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.lora import parser, run_table
 from benchmarks.measured import Measured, flush_disks, measure, ours
 from benchmarks.shapes import SD15, SDXL_BASE
-from lib_copier.lora.header import read_header
+from lib_copier.model_file.header import read_header
 
 RANK = 64
 

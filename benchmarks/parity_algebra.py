@@ -16,7 +16,7 @@ from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.task import Command, Engine, MergeTask, ResizeTask, SvdMergeTask, Task
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.layer import Layer, Lora
-from lib_copier.training import WeightedLora
+from lib_copier.settings.training import WeightedLora
 
 RANK, ALPHA, NEW_RANK = 64, 32.0, 8
 FRO_KEPT = 0.9

@@ -15,10 +15,10 @@ from lib_copier.engines.listening import Watch
 from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.task import Engine
+from lib_copier.settings.training import TrainTask
 from lib_copier.train.config import parse_config
 from lib_copier.train.feed import Feed
 from lib_copier.train.prepare import prepare
-from lib_copier.training import TrainTask
 
 _DRAWS = 32
 _SEED = 987_654

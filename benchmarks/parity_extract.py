@@ -15,7 +15,7 @@ from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.task import Engine, ExtractTask, MergeTask
 from lib_copier.lora.file import read_lora
-from lib_copier.training import WeightedLora
+from lib_copier.settings.training import WeightedLora
 
 RANK = 16
 

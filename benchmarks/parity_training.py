@@ -20,11 +20,11 @@ from lib_copier.engines.process import run_command
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.layer import Layer, Lora
+from lib_copier.settings.training import Picture, TrainTask
 from lib_copier.train.config import parse_config
 from lib_copier.train.feed import Feed
 from lib_copier.train.inject import LoraNetwork
 from lib_copier.train.prepare import prepare
-from lib_copier.training import Picture, TrainTask
 
 _REPLAY = Path(__file__).with_name("replay.py")
 _UP_DEVIATION = 0.01

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib_copier.families import SD1, SD2, SDXL, Family
 from lib_copier.lora.layout import slots_for
 from lib_copier.lora.names import is_conv_target, is_default_target, lora_slots
+from lib_copier.model_file.families import SD1, SD2, SDXL, Family
 
 Shape = tuple[int, ...]
 

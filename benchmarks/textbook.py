@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from lib_copier.families import detect_family
 from lib_copier.lora.file import read_lora
 from lib_copier.lora.names import is_default_target, lora_slots
+from lib_copier.model_file.families import detect_family
 
 
 def truncate(dense: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:

@@ -77,7 +77,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _random_checkpoint(folder: Path, family: str) -> Path:
-    from lib_copier.families import SD1, SD2, SDXL
+    from lib_copier.model_file.families import SD1, SD2, SDXL
     from lib_copier.models.tiny import random_checkpoint
 
     families = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL}

@@ -28,8 +28,8 @@ from train_unet import build_text_encoder, build_unet, text_width_of, train_unet
 from train_vae import SCALING, psnr, train_vae
 from widen import widen_text_encoder, widen_unet
 
-from lib_copier.checkpoint import PREDICTIONS, SUGGESTED_KEY
-from lib_copier.families import SD1
+from lib_copier.model_file.checkpoint import PREDICTIONS, SUGGESTED_KEY
+from lib_copier.model_file.families import SD1
 from lib_copier.models.checkpoint import Checkpoint, load_checkpoint
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.save import save_checkpoint

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from lib_copier import events
+from lib_copier.border import events
 from lib_copier.errors import CancelledError, CopierError, InputError
 
 

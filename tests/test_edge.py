@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_copier import edge, events
+from lib_copier import edge
+from lib_copier.border import events
 from lib_copier.environment.pins import ROOT
 from lib_copier.errors import CancelledError, ChildError, CopierError, FaultsError, InputError
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from lib_copier.app import progress
 from lib_copier.app.demo_report import write_report
-from lib_copier.disk import read_json
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.engines.workers import Workers
 from lib_copier.errors import InputError
-from lib_copier.html import duration
-from lib_copier.option import Value
+from lib_copier.files.disk import read_json
+from lib_copier.markup.html import duration
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.presets import apply_preset, first_values
+from lib_copier.settings.option import Value
 from lib_copier.steps.project import Project
 
 EDITS: Mapping[str, str] = {

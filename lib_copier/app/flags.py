@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from lib_copier.option import Option
 from lib_copier.recipe.options import GROUPS, OPTIONS, meant
+from lib_copier.settings.option import Option
 
 _PREFIX = "option "
 

@@ -10,7 +10,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from lib_copier.html import Child, Html, join, tag
+from lib_copier.markup.html import Child, Html, join, tag
 from lib_copier.ui.texts import Texts
 
 Scope = MutableMapping[str, Any]

@@ -15,7 +15,7 @@ from lib_copier.graph.folders import Folders
 from lib_copier.graph.queue import QUEUED, Job, Queue
 from lib_copier.graph.running import DISCARD, SAVE, running
 from lib_copier.host.a1111 import FOLDER_NAME
-from lib_copier.html import duration
+from lib_copier.markup.html import duration
 from lib_copier.ui.workshop import QUEUE_FOLDER
 
 

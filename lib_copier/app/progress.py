@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from lib_copier.graph.events import Listener
-from lib_copier.html import duration
+from lib_copier.markup.html import duration
 
 _PLAIN_SHARE = 0.1
 """Plain lines tell of progress once in every tenth of a step."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from lib_copier.app import progress
 from lib_copier.app.flags import add_option_flags, given_values, parse_with_hints
-from lib_copier.disk import read_json
 from lib_copier.errors import CopierError, InputError
+from lib_copier.files.disk import read_json
 from lib_copier.graph.runner import Report
 from lib_copier.graph.status import DONE
 from lib_copier.recipe.options import OPTIONS

@@ -12,9 +12,9 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from lib_copier.app.guard import whole_page
-from lib_copier.disk import parse_json
 from lib_copier.errors import InputError
-from lib_copier.html import tag
+from lib_copier.files.disk import parse_json
+from lib_copier.markup.html import tag
 from lib_copier.ui.door import ROUTE, Door, skeleton
 from lib_copier.ui.request import LONGEST_REQUEST
 

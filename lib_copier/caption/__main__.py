@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib_copier import edge, events
+from lib_copier import edge
+from lib_copier.border import events
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
 
     from lib_copier.caption import tagger
-    from lib_copier.disk import write_bytes
+    from lib_copier.files.disk import write_bytes
     from lib_copier.image.files import read_picture
 
     picture = read_picture(arguments.picture).image

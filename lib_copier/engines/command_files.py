@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lib_copier.disk import copy_file, move, write_text
 from lib_copier.engines.task import Command
 from lib_copier.errors import ChildError, InputError
-from lib_copier.lora.header import read_header, replace_metadata
+from lib_copier.files.disk import copy_file, move, write_text
+from lib_copier.model_file.header import read_header, replace_metadata
 
 _PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lib_copier.engines.locate import OFFLINE, child_environment, python, root
 from lib_copier.engines.task import Command, ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask, Task
-from lib_copier.training import TrainTask, WeightedLora
+from lib_copier.settings.training import TrainTask, WeightedLora
 
 RESULTS_VERSION = "1"
 """Part of every key: raised when the same task begins to give another result."""

@@ -6,8 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from lib_copier.child import run_logged
-from lib_copier.disk import write_text
+from lib_copier.border.child import run_logged
 from lib_copier.engines import vendor
 from lib_copier.engines.sd_scripts.checkout import MERGE, PYTHON_VARIABLE
 from lib_copier.engines.state import GROUP, EngineState, Places, engine_state, requirements_of
@@ -18,7 +17,8 @@ from lib_copier.environment.make import Wanted, make_environment
 from lib_copier.environment.report import Report
 from lib_copier.environment.torch_build import look_at_machine
 from lib_copier.errors import ChildError, CopierError, InputError
-from lib_copier.lock import locked
+from lib_copier.files.disk import write_text
+from lib_copier.files.lock import locked
 
 _START_SECONDS = 300.0
 """A first start compiles thousands of files, on a slow disk too."""

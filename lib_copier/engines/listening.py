@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from lib_copier import events
-from lib_copier.disk import write_json
+from lib_copier.border import events
 from lib_copier.engines.command_files import NewPictures
 from lib_copier.engines.progress import event_of
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import end_group
 from lib_copier.errors import CancelledError, CopierError
+from lib_copier.files.disk import write_json
 
 SILENCE_SECONDS = 180.0
 LAST_LINES = 30

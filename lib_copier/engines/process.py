@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib_copier.child import start_options
+from lib_copier.border.child import start_options
 from lib_copier.engines.advice import advice_for, ending
 from lib_copier.engines.command_files import collect, prepare
 from lib_copier.engines.listening import Follower, Streams, Watch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lib_copier import events
+from lib_copier.border import events
 
 _BAR = re.compile(
     r"^(?P<what>[^|%\r\n]{0,60}?):?\s*(?P<percent>\d{1,3})%\|[^|]*\|\s*"

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import found_object, write_json
 from lib_copier.engines import vendor
 from lib_copier.engines.locate import root
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, PYTHON_VARIABLE, SCRIPTS
 from lib_copier.environment.pins import requirement_lines
 from lib_copier.environment.stamp import is_current, python_of
 from lib_copier.errors import InputError
-from lib_copier.lock import is_locked
+from lib_copier.files.disk import found_object, write_json
+from lib_copier.files.lock import is_locked
 
 GROUP = "sd-scripts"
 MISSING, MAKING, READY, BROKEN = "missing", "making", "ready", "broken"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lib_copier.training import TrainTask, WeightedLora
+from lib_copier.settings.training import TrainTask, WeightedLora
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lib_copier.child import start_options
+from lib_copier.border.child import start_options
 from lib_copier.engines.sd_scripts.checkout import SCRIPTS, Checkout
 from lib_copier.errors import ChildError, CopierError, InputError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
-from lib_copier.child import start_options
+from lib_copier.border.child import start_options
 from lib_copier.environment.interpreter import Inside
 from lib_copier.environment.layer import find_host
 from lib_copier.environment.make import Wanted

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_copier.child import run_logged, start_options
-from lib_copier.disk import parse_json
+from lib_copier.border.child import run_logged, start_options
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import minor, python_of
 from lib_copier.errors import ChildError, CopierError
-from lib_copier.names import require_room
+from lib_copier.files.disk import parse_json
+from lib_copier.files.names import require_room
 
 _TRIED = ("3.13", "3.12", "3.11", "3.10")
 """Versions that the packages were tried with, the newest first."""

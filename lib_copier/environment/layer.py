@@ -9,9 +9,9 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import NamedTuple
 
-from lib_copier.disk import write_text
 from lib_copier.environment.pins import package_name
 from lib_copier.errors import InputError
+from lib_copier.files.disk import write_text
 
 PATH_FILE = "borrowed_torch.pth"
 _BOUND = re.compile(

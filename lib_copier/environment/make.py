@@ -16,7 +16,7 @@ from lib_copier.environment.pip import PipResult, run_pip
 from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import Stamp, is_current, read_stamp, write_stamp
 from lib_copier.errors import ChildError
-from lib_copier.lock import locked
+from lib_copier.files.lock import locked
 
 
 @dataclass(frozen=True)

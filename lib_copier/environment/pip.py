@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lib_copier.child import heard_options
+from lib_copier.border.child import heard_options
 from lib_copier.environment.report import Report
 
 _NETWORK = re.compile(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lib_copier.disk import found_object, write_json
+from lib_copier.files.disk import found_object, write_json
 
 FORMAT = 1
 NAME = "copier-lora.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lib_copier import __version__, commands
-from lib_copier.child import start_options
+from lib_copier.border.child import start_options
 from lib_copier.environment.pins import ROOT, read_pins
 from lib_copier.environment.stamp import is_current, minor, python_of, read_stamp
 from lib_copier.environment.torch_build import GIGABYTES

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lib_copier.child import start_options
+from lib_copier.border.child import start_options
 
 PYTORCH_INDEX = "https://download.pytorch.org/whl"
 GIVEN = "COPIER_LORA_TORCH"

@@ -17,7 +17,7 @@ from lib_copier.generate.shelf import LoraShelf
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.device import is_out_of_memory
 from lib_copier.models.latents import decode_latents, to_images
-from lib_copier.pictures import PictureRequest, check_requests
+from lib_copier.txt2img.pictures import PictureRequest, check_requests
 
 Progress = Callable[[int, int], None]
 

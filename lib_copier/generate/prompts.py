@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from lib_copier.families import SDXL
 from lib_copier.generate.shelf import LoraShelf
+from lib_copier.model_file.families import SDXL
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.text import PromptEmbedding, encode_prompts, stack
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 _TEXTS_KEPT = 512
 

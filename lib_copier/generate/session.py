@@ -14,10 +14,10 @@ import torch
 from lib_copier.errors import InputError
 from lib_copier.generate.generator import Generator, Progress
 from lib_copier.image.files import write_png
-from lib_copier.infotext import PNG_KEY, write_infotext
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.device import choose_device, choose_dtype
-from lib_copier.pictures import PictureRequest, check_requests
+from lib_copier.txt2img.infotext import PNG_KEY, write_infotext
+from lib_copier.txt2img.pictures import PictureRequest, check_requests
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from lib_copier.lora.file import read_lora
-from lib_copier.lora.header import model_hash
 from lib_copier.lora.layer import Lora
 from lib_copier.lora.match import plan_merge
 from lib_copier.lora.peft import adapter_file
 from lib_copier.lora.source import open_checkpoint
+from lib_copier.model_file.header import model_hash
 from lib_copier.models.attach import LiveLora, matched, text_modules, unet_modules
 from lib_copier.models.checkpoint import Checkpoint
 

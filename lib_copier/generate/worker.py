@@ -26,11 +26,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from lib_copier import events
-from lib_copier.disk import found_object
+from lib_copier.border import events
 from lib_copier.errors import CancelledError, CopierError, InputError
+from lib_copier.files.disk import found_object
 from lib_copier.generate.session import ModelChoice, Session, peak_memory
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 _PARENT_CHECK_SECONDS = 1.0
 _GRACE_SECONDS = 5.0

@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from lib_copier.disk import write_text
 from lib_copier.engines.command_files import prepare
 from lib_copier.engines.process import shown
 from lib_copier.engines.task import Command
 from lib_copier.errors import InputError
+from lib_copier.files.disk import write_text
 from lib_copier.graph.folders import Folders
 from lib_copier.graph.status import StepStatus, workplace
 

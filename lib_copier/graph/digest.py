@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from lib_copier.disk import found_object, write_json
 from lib_copier.errors import CopierError
+from lib_copier.files.disk import found_object, write_json
 
 _CHUNK = 1 << 22
 

@@ -22,9 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lib_copier import events
-from lib_copier.disk import append_line, json_text, read_lines
+from lib_copier.border import events
 from lib_copier.errors import CopierError
+from lib_copier.files.disk import append_line, json_text, read_lines
 
 Listener = Callable[[dict[str, Any]], None]
 

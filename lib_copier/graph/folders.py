@@ -10,7 +10,7 @@ from typing import Any
 
 from lib_copier.engines.locate import python, root
 from lib_copier.errors import InputError
-from lib_copier.names import checked_name, require_room
+from lib_copier.files.names import checked_name, require_room
 
 LONGEST_INSIDE = 120
 """Characters of a path within a project whose things have names of usual lengths."""

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from lib_copier.lock import is_locked, locked
+from lib_copier.files.lock import is_locked, locked
 
 
 class Gate:

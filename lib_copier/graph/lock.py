@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib_copier.disk import found_object, has_types, write_json
-from lib_copier.lock import HeldError, locked
+from lib_copier.files.disk import found_object, has_types, write_json
+from lib_copier.files.lock import HeldError, locked
 
 if TYPE_CHECKING:
     import psutil

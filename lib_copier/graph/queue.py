@@ -19,14 +19,14 @@ from types import NoneType
 from typing import Any, Protocol
 from uuid import uuid4
 
-from lib_copier.child import start_options
-from lib_copier.disk import found_object, has_types, write_json
+from lib_copier.border.child import start_options
 from lib_copier.engines.locate import child_environment, python, root
 from lib_copier.errors import InputError
+from lib_copier.files.disk import found_object, has_types, write_json
+from lib_copier.files.lock import locked
 from lib_copier.graph.gate import Gate
 from lib_copier.graph.lock import holder
 from lib_copier.graph.running import DISCARD, ask_to_stop, withdraw
-from lib_copier.lock import locked
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 _STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lib_copier.disk import found_object, has_types, write_json
 from lib_copier.engines.tree import end_processes, find_marked
+from lib_copier.files.disk import found_object, has_types, write_json
 from lib_copier.graph.lock import identity, living, this_process
 from lib_copier.graph.step import is_inside
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from lib_copier.disk import flush_file, found_object, has_types, move, write_json
+from lib_copier.files.disk import flush_file, found_object, has_types, move, write_json
 from lib_copier.graph.digest import FileDigests, sha256_of
 from lib_copier.graph.step import Output, Step, is_inside
 from lib_copier.graph.verify import output_fault

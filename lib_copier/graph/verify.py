@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib_copier.disk import read_json
 from lib_copier.errors import CopierError
+from lib_copier.files.disk import read_json
 
 
 def output_fault(path: Path, kind: str) -> str:
@@ -27,7 +27,7 @@ def output_fault(path: Path, kind: str) -> str:
 
 
 def _checkpoint_fault(path: Path) -> str:
-    from lib_copier.lora.header import read_header
+    from lib_copier.model_file.header import read_header
 
     try:
         header = read_header(path)
@@ -37,7 +37,7 @@ def _checkpoint_fault(path: Path) -> str:
 
 
 def _lora_fault(path: Path) -> str:
-    from lib_copier.lora.header import read_header
+    from lib_copier.model_file.header import read_header
 
     fault = _checkpoint_fault(path)
     if fault:

@@ -12,10 +12,10 @@ from lib_copier.engines.process import run_command
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import end_tree
 from lib_copier.errors import CancelledError, ChildError, CopierError
+from lib_copier.files.lock import HeldError
 from lib_copier.graph.lock import held, identity, living
 from lib_copier.graph.queue import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Queue
 from lib_copier.graph.running import SAVE, wanted_stop, withdraw
-from lib_copier.lock import HeldError
 
 LINGER_SECONDS = 3.0
 """How long an idle worker waits for another job: a page often submits several in a row."""

@@ -24,8 +24,8 @@ from lib_copier.host.base import (
     has_module,
     is_hidden_path,
 )
-from lib_copier.infotext import PNG_KEY
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.infotext import PNG_KEY
+from lib_copier.txt2img.pictures import PictureRequest
 
 Result = TypeVar("Result")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lib_copier.errors import CancelledError, CopierError, InputError
 from lib_copier.host.base import Generated
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 
 def option(name: str, default: Any) -> Any:

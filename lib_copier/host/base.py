@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from lib_copier.disk import found_object
 from lib_copier.errors import InputError
+from lib_copier.files.disk import found_object
 from lib_copier.image.files import read_picture
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lib_copier.errors import InputError
 from lib_copier.host.base import Checkpoint, Generated, HostInfo, ReceivedPicture
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 CHECKPOINT_SUFFIXES = frozenset({".safetensors", ".ckpt"})
 

@@ -23,11 +23,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib_copier import edge, events
+from lib_copier import edge
+from lib_copier.border import events
+from lib_copier.border.job import Entries, Job, read_job
 from lib_copier.errors import InputError
 from lib_copier.image import files, pair
 from lib_copier.image.effects import apply_chain, read_chain
-from lib_copier.job import Entries, Job, read_job
 
 
 def edit(job: Job) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from lib_copier.disk import write_bytes
 from lib_copier.errors import InputError
+from lib_copier.files.disk import write_bytes
 from lib_copier.image.colour import claims_of, to_srgb
 
 MAX_PIXELS = 4096 * 4096

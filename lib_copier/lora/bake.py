@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lib_copier.disk import replacing
 from lib_copier.errors import CopierError, InputError
+from lib_copier.files.disk import replacing
 from lib_copier.lora.approximate import Term
 from lib_copier.lora.combine import Progress
 from lib_copier.lora.device import CPU, Device
-from lib_copier.lora.header import TensorInfo
 from lib_copier.lora.layer import Layer
 from lib_copier.lora.layout import Slot
 from lib_copier.lora.match import Plan, weight_at
@@ -26,6 +25,7 @@ from lib_copier.lora.precision import FLOATS, Array, as_float32, is_finite, save
 from lib_copier.lora.quantised import FP8
 from lib_copier.lora.report import LayerResult, Report
 from lib_copier.lora.stream import TensorSource, TensorWriter
+from lib_copier.model_file.header import TensorInfo
 
 # A run of rows is worked on while it is in the processor's cache.
 _CHUNK_ELEMENTS = 1 << 18

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lib_copier.disk import parse_json
 from lib_copier.errors import InputError
+from lib_copier.files.disk import parse_json
 from lib_copier.lora.combine import LayerWeight
 
 # Blocks in the order of a full list: text encoder, 12 input blocks, the middle, 12 output blocks.

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from lib_copier.checkpoint import facts_from
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.families import SD2, SDXL, Family
 from lib_copier.lora.bake import merge_into_checkpoint
 from lib_copier.lora.blockweight import layer_weights
 from lib_copier.lora.combine import combine
@@ -17,7 +15,6 @@ from lib_copier.lora.console import Console
 from lib_copier.lora.device import choose_device
 from lib_copier.lora.extract import extract
 from lib_copier.lora.file import check_output_name, read_adapter, write_lora
-from lib_copier.lora.header import same_file
 from lib_copier.lora.layer import Lora
 from lib_copier.lora.match import plan_merge, weights_for
 from lib_copier.lora.metadata import (
@@ -34,6 +31,9 @@ from lib_copier.lora.rank import RankPolicy
 from lib_copier.lora.report import Report, plot_energy
 from lib_copier.lora.resize import resize
 from lib_copier.lora.source import open_checkpoint
+from lib_copier.model_file.checkpoint import facts_from
+from lib_copier.model_file.families import SD2, SDXL, Family
+from lib_copier.model_file.header import same_file
 
 
 def merge(arguments: argparse.Namespace, console: Console) -> int:

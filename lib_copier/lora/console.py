@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib_copier import events
+from lib_copier.border import events
 
 
 @dataclass

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lib_copier.errors import InputError
-from lib_copier.families import SD1, Family, Shape, detect_lora_family
 from lib_copier.lora.names import canonical_name, kohya_name
+from lib_copier.model_file.families import SD1, Family, Shape, detect_lora_family
 
 # What may end a key, and the role that its tensor has in its layer. PEFT may put the adapter's name behind.
 _DEFAULT = r"(?:\.default(?:_0)?)?"

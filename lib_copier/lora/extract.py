@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.families import Family, detect_family
 from lib_copier.lora.approximate import dense_layer
 from lib_copier.lora.combine import Progress
 from lib_copier.lora.device import CPU, Device
@@ -22,6 +21,7 @@ from lib_copier.lora.rank import RankPolicy
 from lib_copier.lora.report import LayerResult, Report
 from lib_copier.lora.rounding import Rounding, rounding_of
 from lib_copier.lora.stream import TensorSource
+from lib_copier.model_file.families import Family, detect_family
 
 _CHUNK_ROWS_ELEMENTS = 1 << 20
 

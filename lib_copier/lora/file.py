@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lib_copier.disk import replacing
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.families import SD1
+from lib_copier.files.disk import replacing
 from lib_copier.lora.adapters import Full
 from lib_copier.lora.dialect import KeyTable, sort_keys
-from lib_copier.lora.header import Header, legacy_hash, model_hash, read_header
 from lib_copier.lora.kinds import changes_of, kind_name, layer_faults
 from lib_copier.lora.layer import Adapter, Layer, Lora, WeightChange
 from lib_copier.lora.metadata import with_hashes, with_network
@@ -21,6 +19,8 @@ from lib_copier.lora.names import kernel_of
 from lib_copier.lora.peft import adapter_file, read_settings, scale_of
 from lib_copier.lora.precision import Array, dtype_name, is_finite, save_dtype, stored_as
 from lib_copier.lora.stream import TensorFile, TensorWriter
+from lib_copier.model_file.families import SD1
+from lib_copier.model_file.header import Header, legacy_hash, model_hash, read_header
 
 __all__ = ["Layer", "Lora", "read_adapter", "read_lora", "write_lora"]
 

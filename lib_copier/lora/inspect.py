@@ -11,15 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from lib_copier.checkpoint import facts_from
-from lib_copier.disk import parse_json
 from lib_copier.errors import CopierError, FaultsError, InputError
-from lib_copier.keys import UNET_PREFIX, known_names
+from lib_copier.files.disk import parse_json
 from lib_copier.lora.adapters import Dora
 from lib_copier.lora.console import Console
 from lib_copier.lora.dialect import holds_adapter
 from lib_copier.lora.file import read_adapter, stored_hashes_fit
-from lib_copier.lora.header import Header, read_header
 from lib_copier.lora.layer import Adapter, Layer, WeightChange
 from lib_copier.lora.lowrank import product_energy
 from lib_copier.lora.metadata import ERROR_KEY, RECIPE_KEY
@@ -27,6 +24,9 @@ from lib_copier.lora.parallel import in_parallel
 from lib_copier.lora.peft import adapter_file
 from lib_copier.lora.precision import is_finite
 from lib_copier.lora.source import PICKLE_SUFFIXES, open_checkpoint
+from lib_copier.model_file.checkpoint import facts_from
+from lib_copier.model_file.header import Header, read_header
+from lib_copier.model_file.keys import UNET_PREFIX, known_names
 
 _RUN_ELEMENTS = 1 << 20
 _TOLD_METADATA = (

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib_copier.families import Shape
 from lib_copier.lora.adapters import Dora, Full, Ia3, full, glora, loha, lokr
-from lib_copier.lora.header import TensorInfo
 from lib_copier.lora.layer import Layer, WeightChange
 from lib_copier.lora.precision import FLOATS, Array
+from lib_copier.model_file.families import Shape
+from lib_copier.model_file.header import TensorInfo
 
 _SHARED = frozenset({"alpha", "dora_scale", "magnitude", "diff_b"})
 # No weight of any model that is read is near this size: what claims it is broken.

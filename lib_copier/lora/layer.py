@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lib_copier.families import Family
 from lib_copier.lora.precision import Array, as_float32, as_float64
+from lib_copier.model_file.families import Family
 
 
 class WeightChange(ABC):

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lib_copier.families import Family
-from lib_copier.keys import UNET_PREFIX, VAE_PREFIX
+from lib_copier.model_file.families import Family
+from lib_copier.model_file.keys import UNET_PREFIX, VAE_PREFIX
 
 LAYERS_PER_LEVEL = 2
 _STRIDE = LAYERS_PER_LEVEL + 1

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.families import Family, detect_family
 from lib_copier.lora.approximate import Term
 from lib_copier.lora.layer import Adapter
 from lib_copier.lora.layout import Slot
 from lib_copier.lora.names import canonical_name, lora_slots
 from lib_copier.lora.precision import Array, as_float32
 from lib_copier.lora.stream import TensorSource
+from lib_copier.model_file.families import Family, detect_family
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier import __version__
-from lib_copier.checkpoint import PREDICTION_KEY
-from lib_copier.disk import found_object
-from lib_copier.families import SD2, SDXL, Family
-from lib_copier.lora.header import laid_out, legacy_window, old_webui_hash
+from lib_copier.files.disk import found_object
 from lib_copier.lora.layer import Adapter, Layer
 from lib_copier.lora.precision import Array, dtype_name
+from lib_copier.model_file.checkpoint import PREDICTION_KEY
+from lib_copier.model_file.families import SD2, SDXL, Family
+from lib_copier.model_file.header import laid_out, legacy_window, old_webui_hash
 
 RECIPE_KEY = "copier_lora_recipe"
 ERROR_KEY = "copier_lora_error"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lib_copier.families import SD1, SDXL, Family
-from lib_copier.keys import known_names
 from lib_copier.lora.layout import Slot, slots_in_file, unet_diffusers_name, unet_original_name
+from lib_copier.model_file.families import SD1, SDXL, Family
+from lib_copier.model_file.keys import known_names
 
 UNET_PREFIX = "lora_unet_"
 

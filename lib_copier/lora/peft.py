@@ -11,8 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import parse_json, read_json
 from lib_copier.errors import InputError
+from lib_copier.files.disk import parse_json, read_json
 from lib_copier.lora.metadata import SETTINGS_KEY
 
 WEIGHTS_NAME, CONFIG_NAME = "adapter_model.safetensors", "adapter_config.json"

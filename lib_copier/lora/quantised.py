@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from lib_copier.errors import InputError
-from lib_copier.lora.header import Header, TensorInfo
 from lib_copier.lora.precision import Array, as_float32
 from lib_copier.lora.stream import TensorSource
+from lib_copier.model_file.header import Header, TensorInfo
 
 FP8 = ("F8_E4M3", "F8_E5M2")
 # ComfyUI's older and newer spelling of the scale of `….weight`.

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from lib_copier.lora.header import TensorInfo
 from lib_copier.lora.precision import Array, as_float32, stored_as
+from lib_copier.model_file.header import TensorInfo
 
 # Largest relative error of rounding to nearest (half a unit in the last place), and the largest absolute one
 # among numbers too small for the type's full precision.

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.lora.header import Header, laid_out
 from lib_copier.lora.precision import Array, numpy_dtype
 from lib_copier.lora.quantised import dequantised
 from lib_copier.lora.stream import TensorFile, TensorSource
+from lib_copier.model_file.header import Header, laid_out
 
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
 _MOST_PLACEHOLDERS = 200

@@ -17,8 +17,8 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from lib_copier.errors import CopierError
-from lib_copier.lora.header import Header, header_bytes, laid_out, read_header
 from lib_copier.lora.precision import Array, dtype_name, numpy_dtype
+from lib_copier.model_file.header import Header, header_bytes, laid_out, read_header
 
 
 class TensorSource(Protocol):

@@ -27,12 +27,13 @@ from typing import Any
 
 from PIL import Image
 
-from lib_copier import edge, events
-from lib_copier.disk import is_there, write_json
+from lib_copier import edge
+from lib_copier.border import events
+from lib_copier.border.job import Entries, Job, read_job
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.files.disk import is_there, write_json
 from lib_copier.image.effects import read_chain
 from lib_copier.image.files import crop_to_multiple, read_picture
-from lib_copier.job import Entries, Job, read_job
 from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.floor import write_random_like

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lib_copier.goals import SliderGoal
 from lib_copier.image.effect import Chain
 from lib_copier.image.effects import apply_chain
 from lib_copier.measure.direction import Gauge, gauge_for
 from lib_copier.measure.leak import fitted_teacher, leak, mean_picture, small
 from lib_copier.measure.side_effects import side_effects
+from lib_copier.settings.goals import SliderGoal
 
 LEAK_BOUND = SliderGoal.leak
 """Weights whose pictures leak more than this are not recommended."""

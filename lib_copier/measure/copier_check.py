@@ -12,7 +12,7 @@ from lib_copier.image.files import write_png
 from lib_copier.image.similarity import similarity, summary
 from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked
 from lib_copier.measure.sheet import contact_sheet
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 
 def check_copier(

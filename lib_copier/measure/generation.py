@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PIL import Image
 
 from lib_copier.errors import CancelledError
-from lib_copier.pictures import LoraUse, PictureRequest, check_requests
+from lib_copier.txt2img.pictures import LoraUse, PictureRequest, check_requests
 
 if TYPE_CHECKING:
     from lib_copier.models.checkpoint import Checkpoint

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import found_object
 from lib_copier.errors import FaultsError
+from lib_copier.files.disk import found_object
 
 NUMBERS = (
     "rank_correlation",

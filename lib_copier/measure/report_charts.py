@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib_copier.html import Html, duration, signed, tag
-from lib_copier.svg import Axis, Line, Tick, chart
+from lib_copier.markup.html import Html, duration, signed, tag
+from lib_copier.markup.svg import Axis, Line, Tick, chart
 
 _SIZE = (420.0, 260.0)
 _MOST = 4.0

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from lib_copier.html import Html, signed, tag
 from lib_copier.image.files import encoded, read_picture
+from lib_copier.markup.html import Html, signed, tag
 from lib_copier.measure.report import EditReport, Report, Sweep
 from lib_copier.measure.report_charts import Curve, effect_chart, leak_bars
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lib_copier.disk import write_json, write_text
-from lib_copier.html import Html, duration, join, tag
+from lib_copier.files.disk import write_json, write_text
+from lib_copier.markup.html import Html, duration, join, tag
 from lib_copier.measure.report import EditReport, Report, read_report, report_numbers
 from lib_copier.measure.report_charts import time_bars
 from lib_copier.measure.report_edit import (

@@ -14,7 +14,7 @@ from lib_copier.measure.analysis import Edit, analyse
 from lib_copier.measure.floor import FLOOR_PICTURES
 from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked, with_lora
 from lib_copier.measure.sheet import contact_sheet
-from lib_copier.pictures import PictureRequest, sweep_picture
+from lib_copier.txt2img.pictures import PictureRequest, sweep_picture
 
 
 def complete_weights(weights: Sequence[float]) -> list[float]:

@@ -10,8 +10,8 @@ from types import TracebackType
 
 import torch
 
-from lib_copier.families import detect_family
-from lib_copier.keys import UNET_PREFIX, VAE_PREFIX
+from lib_copier.model_file.families import detect_family
+from lib_copier.model_file.keys import UNET_PREFIX, VAE_PREFIX
 from lib_copier.models.source import ModelFile
 
 Tensors = dict[str, torch.Tensor]

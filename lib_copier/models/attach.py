@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib_copier.errors import InputError
-from lib_copier.families import Family
 from lib_copier.lora.layer import Layer, Lora
 from lib_copier.lora.names import canonical_name, is_conv_target, is_default_target, kohya_name
+from lib_copier.model_file.families import Family
 from lib_copier.models.checkpoint import Checkpoint
 
 Weighted = nn.Linear | nn.Conv2d

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from lib_copier import events
+from lib_copier.border import events
 from lib_copier.errors import InputError
-from lib_copier.families import SD2, SDXL, Family
-from lib_copier.keys import VAE_PREFIX
 from lib_copier.lora.layout import open_clip_slots
+from lib_copier.model_file.families import SD2, SDXL, Family
+from lib_copier.model_file.keys import VAE_PREFIX
 from lib_copier.models import sizes
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from lib_copier.checkpoint import facts_from, told_by_user
 from lib_copier.errors import InputError
-from lib_copier.families import Family
-from lib_copier.keys import VAE_PREFIX
-from lib_copier.lora.header import file_sha256
+from lib_copier.model_file.checkpoint import facts_from, told_by_user
+from lib_copier.model_file.families import Family
+from lib_copier.model_file.header import file_sha256
+from lib_copier.model_file.keys import VAE_PREFIX
 from lib_copier.models.ahead import WeightReader
 from lib_copier.models.build import VAE_PARTS, Placement, build_text_encoders, build_unet, build_vae
 from lib_copier.models.noise import NoiseSchedule

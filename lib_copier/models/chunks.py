@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lib_copier.models.tokenizer import CHUNK_TOKENS
-from lib_copier.prompt import Phrase
+from lib_copier.txt2img.prompt import Phrase
 
 _BACKTRACK = 20
 """A chunk that fills up gives what follows its last comma to the next one, if that is at most this much."""

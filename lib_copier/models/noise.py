@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from lib_copier.checkpoint import PREDICTIONS
+from lib_copier.model_file.checkpoint import PREDICTIONS
 
 TRAIN_STEPS = 1000
 BETA_START = 0.00085

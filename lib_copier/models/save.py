@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lib_copier.disk import replacing
-from lib_copier.families import Family
-from lib_copier.lora.header import header_bytes, laid_out
+from lib_copier.files.disk import replacing
 from lib_copier.lora.layout import Slot, slots_for
+from lib_copier.model_file.families import Family
+from lib_copier.model_file.header import header_bytes, laid_out
 
 _DTYPE_NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.families import SDXL, Family
-from lib_copier.keys import UNET_PREFIX
+from lib_copier.model_file.families import SDXL, Family
+from lib_copier.model_file.keys import UNET_PREFIX
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -9,10 +9,10 @@ from types import TracebackType
 import torch
 
 from lib_copier.errors import InputError
-from lib_copier.keys import known_names
 from lib_copier.lora.precision import Array, dtype_name, is_finite
 from lib_copier.lora.source import PICKLE_SUFFIXES, not_finite, open_checkpoint
 from lib_copier.lora.stream import TensorSource
+from lib_copier.model_file.keys import known_names
 
 _TORCH_DTYPES = {
     "F64": torch.float64,

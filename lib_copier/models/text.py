@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from lib_copier.families import SD1, SDXL
+from lib_copier.model_file.families import SD1, SDXL
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.chunks import Chunk, split_chunks
 from lib_copier.models.tokenizer import CHUNK_TOKENS
-from lib_copier.prompt import Phrase, parse_prompt
+from lib_copier.txt2img.prompt import Phrase, parse_prompt
 
 _FRAMED = CHUNK_TOKENS + 2
 

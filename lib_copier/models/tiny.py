@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib_copier.families import SD2, SDXL, Family
 from lib_copier.lora.layer import Layer, Lora
+from lib_copier.model_file.families import SD2, SDXL, Family
 from lib_copier.models.attach import lora_targets
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.save import joined_shape, original_keys, write_tensors

@@ -7,7 +7,7 @@ from functools import lru_cache
 import ftfy
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from lib_copier import vocabulary
+from lib_copier.txt2img import vocabulary
 
 START_ID = 49406
 END_ID = 49407

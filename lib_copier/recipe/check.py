@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib_copier.disk import is_there
-from lib_copier.names import name_fault
-from lib_copier.option import Option, Value, split_weighted
-from lib_copier.pictures import PictureRequest
+from lib_copier.files.disk import is_there
+from lib_copier.files.names import name_fault
 from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.recipe.options import OPTIONS
-from lib_copier.training import setting_faults
+from lib_copier.settings.option import Option, Value, split_weighted
+from lib_copier.settings.training import setting_faults
+from lib_copier.txt2img.pictures import PictureRequest
 
 
 def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
-from lib_copier.disk import json_text, parse_json
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.names import name_fault
-from lib_copier.option import Value
+from lib_copier.files.disk import json_text, parse_json
+from lib_copier.files.names import name_fault
 from lib_copier.recipe.model import SCHEMA, Edit, Effect, Origin, Recipe, settings_of
 from lib_copier.recipe.options import GROUPS, OPTIONS
+from lib_copier.settings.option import Value
 
 _MOST_ITEMS = 1000
 _PATH_KEYS = tuple(key for key, one in OPTIONS.items() if one.kind == "path" and one.scope != "origin")

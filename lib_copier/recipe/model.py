@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from lib_copier.option import Value
 from lib_copier.recipe.options import OPTIONS, defaults
+from lib_copier.settings.option import Value
 
 SCHEMA = 1
 

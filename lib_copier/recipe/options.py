@@ -8,10 +8,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from lib_copier import pictures
-from lib_copier.goals import CopierGoal, SliderGoal, SurvivalGoal
-from lib_copier.option import Option, Value
-from lib_copier.training import SETTINGS, STEP_SETTINGS
+from lib_copier.settings.goals import CopierGoal, SliderGoal, SurvivalGoal
+from lib_copier.settings.option import Option, Value
+from lib_copier.settings.training import SETTINGS, STEP_SETTINGS
+from lib_copier.txt2img import pictures
 
 STEP_ENGINES = ("project", "embedded", "sd-scripts")
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from lib_copier.checkpoint import known_facts
 from lib_copier.errors import InputError
-from lib_copier.families import SDXL
-from lib_copier.option import Value
+from lib_copier.model_file.checkpoint import known_facts
+from lib_copier.model_file.families import SDXL
 from lib_copier.recipe.model import Edit, Recipe, settings_of
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.suggested import PRESET_KEY, suggested_values
+from lib_copier.settings.option import Value
 
 _RATED_WIDTH = 320
 

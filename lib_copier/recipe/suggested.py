@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lib_copier.checkpoint import CheckpointFacts
-from lib_copier.option import Value
+from lib_copier.model_file.checkpoint import CheckpointFacts
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.settings.option import Value
 
 PRESET_KEY = "preset"
 _GROUPS = frozenset({"origin", "copier", "edit_lora", "merge", "resize", "check", "sweep"})

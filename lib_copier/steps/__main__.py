@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib_copier.border.events import emit
 from lib_copier.edge import end_with_children, guard
 from lib_copier.errors import InputError
-from lib_copier.events import emit
 from lib_copier.graph.running import wanted_stop
 from lib_copier.steps.project import Project
 

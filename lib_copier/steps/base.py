@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Step, StepInput, Workplace
-from lib_copier.option import split_weighted
 from lib_copier.recipe.model import Recipe
+from lib_copier.settings.option import split_weighted
 from lib_copier.steps import training
 from lib_copier.steps.folder import pictures_in
 from lib_copier.steps.parts import Model, checkpoint_model, model_file

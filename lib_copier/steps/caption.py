@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lib_copier.disk import write_text
 from lib_copier.engines.choose import engine_named
 from lib_copier.engines.task import Command, TagTask
+from lib_copier.files.disk import write_text
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
-from lib_copier.prompt import caption_at_its_word, caption_of
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.parts import CAPTION, PICTURE, engine_for, fixed
+from lib_copier.txt2img.prompt import caption_at_its_word, caption_of
 
 
 def step(recipe: Recipe, origin: Origin) -> Step:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from lib_copier.errors import FaultsError
-from lib_copier.names import name_fault, normal_name
-from lib_copier.option import Value
-from lib_copier.pictures import RANDOM_SEED, drawn_seed
+from lib_copier.files.names import name_fault, normal_name
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.options import OPTIONS, meant
 from lib_copier.recipe.presets import PRESETS, apply_preset
+from lib_copier.settings.option import Value
+from lib_copier.txt2img.pictures import RANDOM_SEED, drawn_seed
 
 
 def all_changed(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:

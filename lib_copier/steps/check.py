@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
-from lib_copier.goals import CopierGoal
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Origin, Recipe
+from lib_copier.settings.goals import CopierGoal
 from lib_copier.steps.judging import judged_pictures, judging_params
 from lib_copier.steps.parts import PICTURE, RESULT, Model, device_of, model_job, prompt_loras
 

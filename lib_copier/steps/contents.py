@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import is_there
 from lib_copier.errors import CopierError, InputError
-from lib_copier.option import split_weighted
+from lib_copier.files.disk import is_there
 from lib_copier.recipe.model import Recipe
+from lib_copier.settings.option import split_weighted
 from lib_copier.steps.folder import pictures_in
 
 _MULTIPLE = 8
@@ -100,7 +100,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def _lora(path: Path) -> None:
-    from lib_copier.lora.header import read_header
+    from lib_copier.model_file.header import read_header
 
     if not read_header(path).tensors:
         raise InputError(f"{path} holds no tensors.")

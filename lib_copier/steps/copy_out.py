@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from lib_copier.disk import copy_file, found_object, write_json
 from lib_copier.errors import InputError
+from lib_copier.files.disk import copy_file, found_object, write_json
 from lib_copier.graph.digest import sha256_of
 
 MEMORY = "published.json"

@@ -6,8 +6,8 @@ import codecs
 from pathlib import Path
 
 from lib_copier.errors import InputError
-from lib_copier.prompt import caption_at_its_word
-from lib_copier.training import Picture
+from lib_copier.settings.training import Picture
+from lib_copier.txt2img.prompt import caption_at_its_word
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 CAPTION_SUFFIXES = (".txt", ".caption")

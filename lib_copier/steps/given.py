@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 
-from lib_copier.disk import found_object
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import CopierError
+from lib_copier.files.disk import found_object
 from lib_copier.graph.folders import Folders
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.status import DONE

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib_copier.disk import copy_file, is_there
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.files.disk import copy_file, is_there
 from lib_copier.graph.digest import sha256_of
-from lib_copier.option import Value, split_weighted
-from lib_copier.pictures import lora_in
-from lib_copier.prompt import networks
 from lib_copier.recipe.model import Recipe
+from lib_copier.settings.option import Value, split_weighted
 from lib_copier.steps.contents import file_fault
 from lib_copier.steps.style_folder import STYLE, files_to_take
+from lib_copier.txt2img.pictures import lora_in
+from lib_copier.txt2img.prompt import networks
 
 PICTURES = "pictures"
 LORAS = "loras"

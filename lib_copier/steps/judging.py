@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from lib_copier.graph.step import Workplace
-from lib_copier.pictures import SETTINGS
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.parts import Model, fixed, picture_request
 from lib_copier.steps.prompts import pairs
+from lib_copier.txt2img.pictures import SETTINGS
 
 _SAMPLING = [name for name in SETTINGS if name not in ("prompt", "seed", "width", "height")]
 

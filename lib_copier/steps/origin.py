@@ -5,9 +5,9 @@ from __future__ import annotations
 from lib_copier.engines.embedded import module_command
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
-from lib_copier.pictures import SETTINGS
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.parts import PICTURE, Model, device_of, fixed, picture_request, prompt_loras
+from lib_copier.txt2img.pictures import SETTINGS
 
 
 def step(recipe: Recipe, origin: Origin, model: Model) -> Step:

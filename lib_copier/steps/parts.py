@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lib_copier.checkpoint import known_facts
 from lib_copier.engines.choose import choose_engine, engine_named
 from lib_copier.engines.task import Command, MergeTask, Task
 from lib_copier.errors import InputError
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
-from lib_copier.pictures import PictureRequest
-from lib_copier.prompt import networks
+from lib_copier.model_file.checkpoint import known_facts
 from lib_copier.recipe.model import Edit, Recipe
-from lib_copier.training import WeightedLora
+from lib_copier.settings.training import WeightedLora
+from lib_copier.txt2img.pictures import PictureRequest
+from lib_copier.txt2img.prompt import networks
 
 LORA = "lora.safetensors"
 CHECKPOINT = "model.safetensors"

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import move, parse_json, read_json, write_json
 from lib_copier.engines.choose import engine_version
 from lib_copier.engines.workers import Workers
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.files.disk import move, parse_json, read_json, write_json
+from lib_copier.files.lock import locked
+from lib_copier.files.names import normal_name
 from lib_copier.graph.by_hand import lay_out
 from lib_copier.graph.events import Listener
 from lib_copier.graph.folders import free_place
@@ -25,8 +27,6 @@ from lib_copier.graph.lock import held
 from lib_copier.graph.runner import Report, Runner
 from lib_copier.graph.running import DISCARD, ask_to_stop
 from lib_copier.graph.step import StepInput
-from lib_copier.lock import locked
-from lib_copier.names import normal_name
 from lib_copier.recipe.document import from_document, from_elsewhere, readable_document
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.change import all_changed
@@ -99,7 +99,7 @@ class Project(ProjectView):
         InputError
             Where the file carries no recipe.
         """
-        from lib_copier.lora.header import read_header
+        from lib_copier.model_file.header import read_header
 
         text = read_header(lora).metadata.get(RECIPE_KEY)
         if not text:

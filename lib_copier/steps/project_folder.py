@@ -6,11 +6,11 @@ import secrets
 import shutil
 from pathlib import Path
 
-from lib_copier.disk import move
 from lib_copier.errors import InputError
+from lib_copier.files.disk import move
+from lib_copier.files.names import checked_name, normal_name, require_room
 from lib_copier.graph.folders import LONGEST_INSIDE, Folders
 from lib_copier.graph.lock import held
-from lib_copier.names import checked_name, normal_name, require_room
 from lib_copier.steps.project import PROJECT_FILE, Project
 
 _TRASH = ".trash"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lib_copier.disk import write_json
+from lib_copier.files.disk import write_json
+from lib_copier.files.names import normal_name
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
-from lib_copier.lora.header import read_header, replace_metadata
-from lib_copier.names import normal_name
+from lib_copier.model_file.header import read_header, replace_metadata
 from lib_copier.recipe.document import document_digest, shareable
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.recipe.options import OPTIONS, group

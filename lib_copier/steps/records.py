@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.graph.step import Workplace
-from lib_copier.lora.header import read_header, replace_metadata
+from lib_copier.model_file.header import read_header, replace_metadata
 from lib_copier.steps.parts import LORA
 
 VOLATILE = frozenset(

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lib_copier.goals import SliderGoal, number
 from lib_copier.graph.status import StepStatus
 from lib_copier.recipe.model import Edit, Effect, Recipe
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.settings.goals import SliderGoal, number
 
 LONGER, CHANGE, ACCEPT = "longer", "change", "accept"
 _LONGER = 1.5

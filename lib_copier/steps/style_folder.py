@@ -7,11 +7,11 @@ import os
 import shutil
 from pathlib import Path
 
-from lib_copier.disk import copy_file, move
 from lib_copier.errors import InputError
+from lib_copier.files.disk import copy_file, move
+from lib_copier.files.lock import locked
 from lib_copier.graph.digest import sha256_of
 from lib_copier.graph.folders import Folders
-from lib_copier.lock import locked
 from lib_copier.steps.folder import CAPTION_SUFFIXES, SUFFIXES, read_caption
 
 STYLE = "style"

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
-from lib_copier.goals import SliderGoal
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
-from lib_copier.pictures import sweep_picture
 from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.settings.goals import SliderGoal
 from lib_copier.steps.edit import chain_of
 from lib_copier.steps.judging import judged_pictures, judging_params
 from lib_copier.steps.parts import (
@@ -24,6 +23,7 @@ from lib_copier.steps.parts import (
     model_job,
     prompt_loras,
 )
+from lib_copier.txt2img.pictures import sweep_picture
 
 
 def step(

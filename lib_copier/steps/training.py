@@ -15,6 +15,7 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Action, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Origin, Recipe
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.settings.training import Picture, TrainTask, Turn, can_go_on
 from lib_copier.steps.folder import read_caption
 from lib_copier.steps.parts import (
     CAPTION,
@@ -31,7 +32,6 @@ from lib_copier.steps.parts import (
 )
 from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS
 from lib_copier.steps.records import forget_time
-from lib_copier.training import Picture, TrainTask, Turn, can_go_on
 
 _TASK_FIELDS = frozenset(field.name for field in fields(TrainTask))
 METRICS = "metrics.jsonl"

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib_copier import edge, events
+from lib_copier import edge
+from lib_copier.border import events
 from lib_copier.errors import CopierError, InputError
 from lib_copier.models.threads import prepare_environment, settle_threads
 from lib_copier.train.config import RULES, read_config

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import has_types, is_there, read_json
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.option import Option
-from lib_copier.prompt import caption_at_its_word
+from lib_copier.files.disk import has_types, is_there, read_json
+from lib_copier.settings.option import Option
+from lib_copier.settings.training import SETTINGS, Picture, TrainTask, Turn, WeightedLora, setting_faults
 from lib_copier.train.optimizer import missing_package
-from lib_copier.training import SETTINGS, Picture, TrainTask, Turn, WeightedLora, setting_faults
+from lib_copier.txt2img.prompt import caption_at_its_word
 
 Rule = Callable[[Any], Any]
 """Takes a JSON value; returns the typed value or raises ValueError with the reason, in words."""

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib_copier.disk import found_object
+from lib_copier.files.disk import found_object
 
 CONTROL_VARIABLE = "COPIER_LORA_CONTROL"
 

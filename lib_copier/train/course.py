@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from lib_copier.errors import CopierError
+from lib_copier.settings.training import BELOW_CEILING, Turn
 from lib_copier.train.average import RunningMean
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.goal import CopyGoal, EditGoal, Goal, HeldLoss
@@ -18,7 +19,6 @@ from lib_copier.train.prepare import Prepared
 from lib_copier.train.progress import Progress
 from lib_copier.train.rate import search
 from lib_copier.train.steer import Decision, Steering
-from lib_copier.training import BELOW_CEILING, Turn
 
 _RISE = 10
 """Steps over which the rate rises after a turn: the optimiser's memory begins anew there."""

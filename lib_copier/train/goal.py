@@ -12,13 +12,13 @@ import torch
 
 from lib_copier.errors import CopierError
 from lib_copier.image.similarity import psnr
+from lib_copier.settings.training import BELOW_CEILING
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.draw import stream
 from lib_copier.train.feed import Feed
 from lib_copier.train.inject import LoraNetwork
 from lib_copier.train.prepare import Prepared
 from lib_copier.train.preview import Painter
-from lib_copier.training import BELOW_CEILING
 
 _HELD_BATCHES = 2
 _EDIT_GOAL = 15.0

@@ -15,6 +15,7 @@ import torch
 from lib_copier.errors import CancelledError, CopierError
 from lib_copier.image.files import write_png
 from lib_copier.models.latents import to_images
+from lib_copier.settings.training import can_go_on
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.control import StopRequests
 from lib_copier.train.course import PlainCourse, SteeredCourse
@@ -29,7 +30,6 @@ from lib_copier.train.readback import FinishedStep, Readback
 from lib_copier.train.state import StateKeeper, restore
 from lib_copier.train.steer import Decision
 from lib_copier.train.step import StepResult
-from lib_copier.training import can_go_on
 
 LAST_GOOD = "last-good.safetensors"
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.errors import InputError
-from lib_copier.optimizers import OPTIMIZERS, optimizer_arguments
+from lib_copier.settings.optimizers import OPTIMIZERS, optimizer_arguments
 
 if TYPE_CHECKING:
     import torch

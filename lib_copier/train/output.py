@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 
 from lib_copier.lora.file import write_lora
-from lib_copier.lora.header import old_webui_hash
 from lib_copier.lora.layer import Layer, Lora
 from lib_copier.lora.metadata import family_notes, model_spec
+from lib_copier.model_file.header import old_webui_hash
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.inject import LoraNetwork

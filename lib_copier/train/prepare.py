@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch.utils.checkpoint import checkpoint as recompute
 
-from lib_copier.checkpoint import facts_of
 from lib_copier.lora.file import read_lora
 from lib_copier.lora.names import UNET_PREFIX
+from lib_copier.model_file.checkpoint import facts_of
 from lib_copier.models.ahead import WeightReader
 from lib_copier.models.attach import bake, lora_targets
 from lib_copier.models.checkpoint import PARTS, Checkpoint, load_checkpoint, part_dtypes

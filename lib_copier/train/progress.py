@@ -7,8 +7,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any, TextIO
 
-from lib_copier import events
-from lib_copier.disk import found_object, json_text, write_bytes
+from lib_copier.border import events
+from lib_copier.files.disk import found_object, json_text, write_bytes
 
 _SECONDS_BETWEEN_EVENTS = 0.2
 _SECONDS_BETWEEN_METRIC_WRITES = 2.0

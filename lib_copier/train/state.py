@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from lib_copier.disk import replacing
+from lib_copier.files.disk import replacing
+from lib_copier.settings.training import can_go_on
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.step import TrainingStep
-from lib_copier.training import can_go_on
 
 _VERSION = 2
 _FILES = ("state.pt", "state.previous.pt")

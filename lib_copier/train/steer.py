@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from lib_copier.training import Turn
+from lib_copier.settings.training import Turn
 
 Decision = Literal["on", "back", "reached", "spent", "stale"]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib_copier.disk import found_object
+from lib_copier.files.disk import found_object
 from lib_copier.graph.by_hand import laid_out
 from lib_copier.graph.folders import Folders, with_folders
 from lib_copier.graph.queue import Job, Queue

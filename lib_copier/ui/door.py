@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.host.base import Host
-from lib_copier.html import Html, tag
+from lib_copier.markup.html import Html, tag
 from lib_copier.ui.notice import TITLE
 from lib_copier.ui.picture import PictureRoutes
 from lib_copier.ui.request import UPLOAD_LIMIT

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from lib_copier.html import Html, element_id, join, tag
-from lib_copier.optimizers import OPTIMIZERS
-from lib_copier.option import LISTS, Option, Value
+from lib_copier.markup.html import Html, element_id, join, tag
+from lib_copier.settings.optimizers import OPTIMIZERS
+from lib_copier.settings.option import LISTS, Option, Value
 
 if TYPE_CHECKING:
     from lib_copier.ui.texts import Texts

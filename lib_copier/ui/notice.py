@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib_copier.html import join, tag
+from lib_copier.markup.html import join, tag
 
 TITLE = "Copier LoRA"
 TAB_ID = "copier_lora_tab"

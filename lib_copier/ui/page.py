@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lib_copier.host.base import Host
 from lib_copier.host.hold import GpuHold
-from lib_copier.html import Html, tag
-from lib_copier.option import Option, Value
+from lib_copier.markup.html import Html, tag
 from lib_copier.recipe.model import Edit, Effect, Origin
 from lib_copier.recipe.options import OPTIONS, group
+from lib_copier.settings.option import Option, Value
 from lib_copier.ui import form
 from lib_copier.ui.desk import Desk
 from lib_copier.ui.picture import PictureRoutes

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from lib_copier.errors import CopierError
 from lib_copier.host.hold import FREEING, RESTORING
-from lib_copier.html import Html, duration, element_id, join, tag
+from lib_copier.markup.html import Html, duration, element_id, join, tag
+from lib_copier.markup.svg import Line, chart, smoothed
 from lib_copier.recipe.model import Edit, Origin
-from lib_copier.svg import Line, chart, smoothed
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
 from lib_copier.ui.phrases import Place

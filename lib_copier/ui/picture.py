@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from lib_copier.html import Html, tag
+from lib_copier.markup.html import Html, tag
 
 
 @dataclass(frozen=True)

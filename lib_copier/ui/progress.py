@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.graph.events import read_events
-from lib_copier.svg import Point
+from lib_copier.markup.svg import Point
 
 _LOG_LINES = 200
 _LOG_BYTES = 40_000

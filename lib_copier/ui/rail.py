@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lib_copier.errors import GoalError
 from lib_copier.graph.status import StepStatus
-from lib_copier.html import Html, join, tag
+from lib_copier.markup.html import Html, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
 from lib_copier.ui.view import PANELS, WITHOUT_PROJECT

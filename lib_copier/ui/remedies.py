@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lib_copier.graph.status import StepStatus
-from lib_copier.html import Html, join, tag
+from lib_copier.markup.html import Html, join, tag
 from lib_copier.recipe.model import Effect
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.steps.remedies import Remedy, remedies

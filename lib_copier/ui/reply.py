@@ -11,7 +11,7 @@ from typing import Any
 from lib_copier.errors import InputError
 from lib_copier.host.base import Host
 from lib_copier.host.hold import GpuHold
-from lib_copier.html import Html
+from lib_copier.markup.html import Html
 from lib_copier.ui.acts import ACTS
 from lib_copier.ui.acts import origin as origin_acts
 from lib_copier.ui.acts import run as run_acts

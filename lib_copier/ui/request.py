@@ -7,8 +7,8 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from lib_copier.disk import parse_json
 from lib_copier.errors import InputError
+from lib_copier.files.disk import parse_json
 
 Details = Mapping[str, Any]
 

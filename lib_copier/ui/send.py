@@ -48,7 +48,7 @@ class Sender:
         """Inside our own page: a click sends the shown picture to the origin panel."""
         import gradio as gr
 
-        from lib_copier.html import element_id
+        from lib_copier.markup.html import element_id
         from lib_copier.ui import compat
 
         for tab, source in self.sources.items():
@@ -71,7 +71,7 @@ class Sender:
 def _button(tab: str) -> Any:
     import gradio as gr
 
-    from lib_copier.html import element_id
+    from lib_copier.markup.html import element_id
 
     button: Any = gr.Button("🖨", elem_id=element_id(tab, "send"), elem_classes=["tool"])
     button.do_not_save_to_config = True

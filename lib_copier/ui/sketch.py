@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_copier.html import Html, tag
+from lib_copier.markup.html import Html, tag
 
 
 def _box(x: int, label: str, *, is_strong: bool = False) -> list[Html]:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from lib_copier.host.base import Host
-from lib_copier.html import element_id
+from lib_copier.markup.html import element_id
 from lib_copier.ui import compat
 from lib_copier.ui.door import API_NAME, ROUTE, Door, skeleton
 from lib_copier.ui.ending import tell_at_interrupt

@@ -7,11 +7,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib_copier.disk import read_json
+from lib_copier.files.disk import read_json
 
 if TYPE_CHECKING:
     from lib_copier.errors import CopierError
-    from lib_copier.option import Option
+    from lib_copier.settings.option import Option
     from lib_copier.ui.phrases import Phrases
 
 LANGUAGES = ("en", "ja")

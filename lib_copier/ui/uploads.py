@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_copier.errors import InputError
-from lib_copier.infotext import PNG_KEY
 from lib_copier.steps.intake import PICTURES
 from lib_copier.steps.project import Project
+from lib_copier.txt2img.infotext import PNG_KEY
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import CopierError, InputError
+from lib_copier.files.names import checked_name, name_fault
 from lib_copier.graph.queue import GpuOwner, Queue
 from lib_copier.graph.readings import Readings
-from lib_copier.names import checked_name, name_fault
 from lib_copier.steps.project import PROJECT_FILE, Project
 from lib_copier.ui.desk import Desk
 from lib_copier.ui.tasks import Tasks

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from lib_copier import events
-from lib_copier.disk import found_object, has_types
+from lib_copier.border import events
+from lib_copier.files.disk import found_object, has_types
 
 _PARENT_LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 5.0

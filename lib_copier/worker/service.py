@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from lib_copier import events
+from lib_copier.border import events
 from lib_copier.edge import guard
 from lib_copier.errors import InputError
 from lib_copier.worker.inbox import Free, Inbox, Job

@@ -6,7 +6,7 @@ import pytest
 import torch
 from widen import widen_text_encoder, widen_unet
 
-from lib_copier.families import SD1
+from lib_copier.model_file.families import SD1
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.tiny import random_checkpoint
 

@@ -29,7 +29,7 @@ def test_a_missing_source_is_named(tmp_path: Path) -> None:
 
 
 def test_results_are_moved_and_completed(tmp_path: Path) -> None:
-    from lib_copier.lora.header import read_header
+    from lib_copier.model_file.header import read_header
 
     made, wanted = tmp_path / "made.safetensors", tmp_path / "out" / "wanted.safetensors"
     made.write_bytes(EMPTY)

@@ -13,7 +13,7 @@ from lib_copier.engines.choose import engine_named
 from lib_copier.engines.embedded import EmbeddedEngine, job_command
 from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask
 from lib_copier.errors import InputError
-from lib_copier.training import Picture, TrainTask, WeightedLora
+from lib_copier.settings.training import Picture, TrainTask, WeightedLora
 
 HERE = Path("/x")
 TWO = (WeightedLora(HERE / "a b.safetensors"), WeightedLora(HERE / "c", -0.5))

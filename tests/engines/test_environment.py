@@ -19,7 +19,7 @@ from lib_copier.environment.report import Report
 from lib_copier.environment.stamp import Stamp, python_of, write_stamp
 from lib_copier.environment.start import WHEELS
 from lib_copier.errors import ChildError, CopierError, InputError
-from lib_copier.lock import locked
+from lib_copier.files.lock import locked
 
 PINS = ("diffusers[torch]==0.32.1", "bitsandbytes")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lib_copier.families import FAMILIES
 from lib_copier.generate.generator import Generator
 from lib_copier.lora.file import write_lora
+from lib_copier.model_file.families import FAMILIES
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.tiny import random_checkpoint, random_lora
 

@@ -9,7 +9,7 @@ import torch
 from lib_copier.generate.generator import Generator
 from lib_copier.generate.session import ModelChoice, Session
 from lib_copier.models.checkpoint import load_checkpoint
-from lib_copier.pictures import LoraUse, PictureRequest
+from lib_copier.txt2img.pictures import LoraUse, PictureRequest
 
 pytestmark = [
     pytest.mark.gpu,

@@ -11,14 +11,14 @@ import torch
 from diffusers import EulerDiscreteScheduler
 
 from lib_copier.errors import CancelledError, CopierError, FaultsError, InputError
-from lib_copier.families import FAMILIES
 from lib_copier.generate.generator import Generator
 from lib_copier.lora.file import read_lora
+from lib_copier.model_file.families import FAMILIES
 from lib_copier.models.attach import bake
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.latents import decode_latents
 from lib_copier.models.text import encode_prompts
-from lib_copier.pictures import SAMPLERS, LoraUse, PictureRequest
+from lib_copier.txt2img.pictures import SAMPLERS, LoraUse, PictureRequest
 
 BASE = PictureRequest(prompt="a red cat", width=64, height=64, steps=3, seed=7, sampler="Euler")
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from lib_copier.edge import guard
 from lib_copier.errors import InputError
 from lib_copier.generate.__main__ import main
-from lib_copier.lora.header import read_header
+from lib_copier.model_file.header import read_header
 
 SMALL = ("--width=64", "--height=64", "--steps=1", "--device=cpu")
 

@@ -19,7 +19,7 @@ from lib_copier.generate.samplers import (
     uniform_levels,
 )
 from lib_copier.models.noise import NoiseSchedule
-from lib_copier.pictures import SAMPLERS
+from lib_copier.txt2img.pictures import SAMPLERS
 
 SETTINGS = {
     "beta_start": 0.00085,

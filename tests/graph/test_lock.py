@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lib_copier.files.lock import HeldError
 from lib_copier.graph.lock import held, holder, identity, living, this_process
-from lib_copier.lock import HeldError
 
 
 def test_a_held_lock_says_by_whom(tmp_path) -> None:

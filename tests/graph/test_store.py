@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lib_copier import disk
 from lib_copier.errors import ChildError, InputError
+from lib_copier.files import disk
 from lib_copier.graph import store
 from lib_copier.graph.step import Output
 from lib_copier.graph.store import Store

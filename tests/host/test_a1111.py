@@ -11,7 +11,7 @@ from PIL import Image
 
 from lib_copier.errors import CancelledError, CopierError, InputError
 from lib_copier.host.detect import webui_host
-from lib_copier.pictures import LoraUse, PictureRequest
+from lib_copier.txt2img.pictures import LoraUse, PictureRequest
 
 KINDS = ("a1111", "reforge", "forge")
 

@@ -9,7 +9,7 @@ import pytest
 from lib_copier.errors import InputError
 from lib_copier.host.base import is_hidden_path
 from lib_copier.host.standalone import StandaloneHost
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 
 def test_checkpoints_are_found_in_order(tmp_path: Path):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lib_copier import edge, events
+from lib_copier import edge
+from lib_copier.border import events
 from lib_copier.image.__main__ import main
 from lib_copier.image.effect import EffectUse
 from lib_copier.image.effects import apply_chain

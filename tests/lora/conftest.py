@@ -11,10 +11,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from benchmarks.shapes import Sizes, checkpoint_shapes, lora_shapes
-from lib_copier.families import SD1, SD2, SDXL
 from lib_copier.lora.layer import Layer, Lora, layer_from_factors
 from lib_copier.lora.precision import dtype_name
 from lib_copier.lora.stream import TensorWriter
+from lib_copier.model_file.families import SD1, SD2, SDXL
 
 TINY = {
     "sd1": Sizes(SD1, (16, 24), (1, 0), 20, ((20, 2),)),

@@ -10,11 +10,11 @@ from safetensors.numpy import load_file
 
 from lib_copier.errors import CopierError, FaultsError, InputError
 from lib_copier.lora.bake import merge_into_checkpoint
-from lib_copier.lora.header import read_header
 from lib_copier.lora.layer import Lora
 from lib_copier.lora.match import plan_merge
 from lib_copier.lora.names import lora_slots
 from lib_copier.lora.stream import TensorFile
+from lib_copier.model_file.header import read_header
 
 
 def expected_weights(before, loras, family):

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from lib_copier.checkpoint import facts_of
 from lib_copier.lora.file import read_lora, write_lora
-from lib_copier.lora.header import file_sha256, read_header
+from lib_copier.model_file.checkpoint import facts_of
+from lib_copier.model_file.header import file_sha256, read_header
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from safetensors.numpy import save_file
 
 from benchmarks.shapes import SD15, SD21, SDXL_BASE, checkpoint_shapes, lora_shapes
 from lib_copier.errors import InputError
-from lib_copier.families import SD1, SD2, SDXL
 from lib_copier.lora.dialect import holds_adapter, layer_name, parse_key, sort_keys
 from lib_copier.lora.file import read_lora
+from lib_copier.model_file.families import SD1, SD2, SDXL
 
 TEXT = "encoder.layers.0.self_attn.q_proj"
 

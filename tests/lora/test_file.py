@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.families import SDXL
 from lib_copier.lora.file import read_lora, write_lora
-from lib_copier.lora.header import legacy_hash, model_hash, read_header
 from lib_copier.lora.layer import Layer, Lora
+from lib_copier.model_file.families import SDXL
+from lib_copier.model_file.header import legacy_hash, model_hash, read_header
 
 NAME = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
 

@@ -7,9 +7,9 @@ import hashlib
 import pytest
 
 from benchmarks.shapes import SD15, SD21, SDXL_BASE, checkpoint_shapes, lora_shapes
-from lib_copier.families import SDXL
 from lib_copier.lora.layout import slots_for, slots_in_file, unet_diffusers_name
 from lib_copier.lora.names import canonical_name, kohya_name, lora_slots
+from lib_copier.model_file.families import SDXL
 
 # Digests of tables that were read from real files: a real SD1.5 checkpoint, and LoRAs that
 # sd-scripts wrote (names and weight shapes, one a line, sorted).

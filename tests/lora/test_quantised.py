@@ -10,12 +10,12 @@ from safetensors.numpy import load_file
 from lib_copier.errors import InputError
 from lib_copier.lora.bake import merge_into_checkpoint
 from lib_copier.lora.extract import extract
-from lib_copier.lora.header import read_header
 from lib_copier.lora.match import plan_merge
 from lib_copier.lora.quantised import dequantise
 from lib_copier.lora.rank import RankPolicy
 from lib_copier.lora.source import open_checkpoint
 from lib_copier.lora.stream import TensorFile
+from lib_copier.model_file.header import read_header
 from tests.lora.conftest import save_tensors
 
 SPELLINGS = {

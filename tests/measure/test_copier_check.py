@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 
 from lib_copier.image.similarity import SAME_DB, similarity
 from lib_copier.measure.copier_check import check_copier
-from lib_copier.pictures import LoraUse, PictureRequest
+from lib_copier.txt2img.pictures import LoraUse, PictureRequest
 
 
 def test_copier_check(scene, known_maker, tmp_path):

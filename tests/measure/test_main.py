@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from lib_copier import edge, events
+from lib_copier import edge
+from lib_copier.border import events
 from lib_copier.measure.__main__ import JOBS, main
 
 
@@ -51,7 +52,7 @@ def test_bad_jobs_name_all_faults(tmp_path, capsys, job, words):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """A tiny SD1-layout checkpoint with random weights."""
-    from lib_copier.families import SD1
+    from lib_copier.model_file.families import SD1
     from lib_copier.models.tiny import random_checkpoint
 
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"

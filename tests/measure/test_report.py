@@ -18,7 +18,7 @@ from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.report_charts import Curve, effect_chart
 from lib_copier.measure.report_page import write_report
 from lib_copier.measure.sweep import sweep
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 VOID = {"meta", "img", "input", "br", "path", "circle", "polyline", "link", "hr"}
 

@@ -13,7 +13,7 @@ from lib_copier.image.effect import EffectUse
 from lib_copier.image.effects import apply_chain
 from lib_copier.measure.analysis import Edit, analyse, recommended_range
 from lib_copier.measure.sweep import complete_weights, sweep
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.pictures import PictureRequest
 
 WEIGHTS = [-1.0, -0.5, 0.0, 0.5, 1.0]
 CONTRAST = (EffectUse("contrast", 1.0, {"amount": 0.3}),)

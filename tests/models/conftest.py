@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_copier.families import FAMILIES
+from lib_copier.model_file.families import FAMILIES
 from lib_copier.models.checkpoint import Checkpoint, load_checkpoint
 from lib_copier.models.tiny import random_checkpoint
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lib_copier.errors import InputError
-from lib_copier.keys import UNET_PREFIX
+from lib_copier.model_file.keys import UNET_PREFIX
 from lib_copier.models.ahead import WeightReader
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.source import ModelFile

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_copier.errors import InputError
-from lib_copier.families import FAMILIES
 from lib_copier.lora.layer import Layer, Lora
+from lib_copier.model_file.families import FAMILIES
 from lib_copier.models.attach import LiveLora, bake, lora_targets, text_modules, unet_modules
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.text import encode_prompts

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from lib_copier.errors import InputError
-from lib_copier.families import FAMILIES, SD1
 from lib_copier.lora.inspect import find_all_faults
+from lib_copier.model_file.families import FAMILIES, SD1
 from lib_copier.models import checkpoint as module
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.tiny import ModelSize, _Text, random_checkpoint

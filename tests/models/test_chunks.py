@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib_copier.models.chunks import split_chunks
-from lib_copier.prompt import Phrase, parse_prompt
+from lib_copier.txt2img.prompt import Phrase, parse_prompt
 
 COMMA = 267
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from lib_copier.errors import InputError
-from lib_copier.families import FAMILIES, SDXL, detect_family
-from lib_copier.keys import UNET_PREFIX, averaged_name, known_names
+from lib_copier.model_file.families import FAMILIES, SDXL, detect_family
+from lib_copier.model_file.keys import UNET_PREFIX, averaged_name, known_names
 from lib_copier.models import sizes
 from lib_copier.models.build import Placement, build_text_encoders, build_unet, build_vae
 from lib_copier.models.checkpoint import load_checkpoint

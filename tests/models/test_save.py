@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib_copier.families import FAMILIES
-from lib_copier.lora.header import read_header
+from lib_copier.model_file.families import FAMILIES
+from lib_copier.model_file.header import read_header
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.save import save_checkpoint, write_tensors
 

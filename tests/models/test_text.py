@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_copier.families import FAMILIES
+from lib_copier.model_file.families import FAMILIES
 from lib_copier.models.text import caption_ids, encode_ids, encode_prompts, stack
 from lib_copier.models.tokenizer import END_ID, START_ID
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from lib_copier.models.tokenizer import END_ID, START_ID, PromptTokenizer
-from lib_copier.vocabulary import merges, words
+from lib_copier.txt2img.vocabulary import merges, words
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.families import SD1, SDXL
+from lib_copier.model_file.families import SD1, SDXL
 from lib_copier.models.tiny import random_checkpoint
-from lib_copier.option import Option
 from lib_copier.recipe.check import faults
 from lib_copier.recipe.document import digest, from_document, migrate, read_document, shareable, to_document
 from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.options import GROUPS, OPTIONS, defaults
 from lib_copier.recipe.presets import PRESETS, apply_preset, preset_values
+from lib_copier.settings.option import Option
 
 FAMILIES = {"sd1": SD1, "sdxl": SDXL}
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from lib_copier.checkpoint import SUGGESTED_KEY, facts_of
 from lib_copier.engines.locate import demo_checkpoint, root
-from lib_copier.lora.header import read_header
+from lib_copier.model_file.checkpoint import SUGGESTED_KEY, facts_of
+from lib_copier.model_file.header import read_header
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import first_values, suggested_preset
 from lib_copier.recipe.suggested import suggested_values

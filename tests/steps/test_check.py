@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib_copier.goals import CopierGoal
+from lib_copier.settings.goals import CopierGoal
 from lib_copier.steps.plan import plan
 from lib_copier.steps.prompts import PROMPTS
 from tests.steps.looks import job_of, others

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lib_copier.pictures import SETTINGS
 from lib_copier.recipe.model import Edit, settings_of
 from lib_copier.steps.judging import judging_params
 from lib_copier.steps.parts import checkpoint_model
 from lib_copier.steps.plan import plan
+from lib_copier.txt2img.pictures import SETTINGS
 from tests.steps.looks import job_of
 
 

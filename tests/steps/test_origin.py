@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from lib_copier.pictures import SETTINGS
 from lib_copier.steps.plan import plan
+from lib_copier.txt2img.pictures import SETTINGS
 from tests.steps.looks import flags_of, others, words_of
 
 

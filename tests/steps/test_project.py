@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lib_copier.errors import CancelledError, ChildError, FaultsError, InputError
+from lib_copier.files.lock import HeldError
 from lib_copier.graph.folders import LONGEST_INSIDE
-from lib_copier.lock import HeldError
 from lib_copier.steps.project import Project
 from tests.steps.looks import published, states
 

@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from lib_copier.errors import InputError
+from lib_copier.files.lock import HeldError
 from lib_copier.graph.folders import Folders
 from lib_copier.graph.lock import held
-from lib_copier.lock import HeldError
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps import project_folder
 from lib_copier.steps.project import Project

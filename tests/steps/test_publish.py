@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.lora.header import read_header
+from lib_copier.model_file.header import read_header
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.project import Project
 from lib_copier.steps.publish import RECIPE_KEY

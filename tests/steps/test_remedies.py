@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lib_copier.errors import GoalError
-from lib_copier.goals import CopierGoal, SliderGoal, SurvivalGoal
 from lib_copier.graph.store import Store
+from lib_copier.settings.goals import CopierGoal, SliderGoal, SurvivalGoal
 from lib_copier.steps import remedies
 from lib_copier.steps.plan import plan
 from lib_copier.steps.project import Project

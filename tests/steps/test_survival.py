@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_copier.goals import SurvivalGoal
+from lib_copier.settings.goals import SurvivalGoal
 from lib_copier.steps.plan import plan
 from tests.steps.looks import job_of, others
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_copier.families import SD1, SD2, SDXL
+from lib_copier.model_file.families import SD1, SD2, SDXL
 from lib_copier.models.tiny import TINY, random_checkpoint
 from lib_copier.train.config import TrainConfig, parse_config
 from lib_copier.train.control import StopRequests

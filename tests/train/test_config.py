@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lib_copier.errors import FaultsError, InputError
+from lib_copier.settings.training import Picture, TrainTask
 from lib_copier.train.config import RULES, TrainConfig, parse_config, read_config
-from lib_copier.training import Picture, TrainTask
 
 
 @pytest.fixture

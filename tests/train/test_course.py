@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from lib_copier.errors import CancelledError, CopierError
+from lib_copier.settings.training import Turn
 from lib_copier.train import course, goal
 from lib_copier.train.goal import CopyGoal, Sight
-from lib_copier.training import Turn
 from tests.train.outcomes import StopAt, are_equal, tensors
 
 SEARCH = 45

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from lib_copier.image.similarity import psnr
+from lib_copier.settings.training import BELOW_CEILING
 from lib_copier.train.goal import CopyGoal, EditGoal, HeldLoss
 from lib_copier.train.inject import LoraNetwork
 from lib_copier.train.prepare import prepare
-from lib_copier.training import BELOW_CEILING
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import torch
 
 from lib_copier.errors import CancelledError, InputError
 from lib_copier.lora.file import read_lora
-from lib_copier.lora.header import read_header
+from lib_copier.model_file.header import read_header
 from lib_copier.train import loop
 from lib_copier.train.feed import Feed
 from lib_copier.train.graph import RecordedStep

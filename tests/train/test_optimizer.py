@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lib_copier.errors import InputError
-from lib_copier.optimizers import OPTIMIZERS
+from lib_copier.settings.optimizers import OPTIMIZERS
 from lib_copier.train.optimizer import (
     averaged,
     lr_factor,

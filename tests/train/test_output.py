@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lib_copier.lora.header import read_header
+from lib_copier.model_file.header import read_header
 
 
 def test_the_metadata_is_that_of_sd_scripts(make_config, run):

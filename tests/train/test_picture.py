@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from lib_copier.errors import InputError
+from lib_copier.settings.training import Picture
 from lib_copier.train.picture import load_picture
-from lib_copier.training import Picture
 
 
 def load(path, **fields):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from lib_copier.models.noise import NoiseSchedule
+from lib_copier.settings.training import UNSEEN
 from lib_copier.train.prepare import prepare
 from lib_copier.train.preview import Painter
-from lib_copier.training import UNSEEN
 
 
 def test_pictures_depend_on_the_prompt_s_place_and_the_seed(make_config):

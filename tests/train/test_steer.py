@@ -8,8 +8,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib_copier.settings.training import Turn
 from lib_copier.train.steer import Steering
-from lib_copier.training import Turn
 
 GOAL = 28.0
 

@@ -34,7 +34,7 @@ def chromium(browsing: Any) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights, small enough to train in seconds."""
-    from lib_copier.families import SD1
+    from lib_copier.model_file.families import SD1
     from lib_copier.models.tiny import random_checkpoint
 
     return random_checkpoint(tmp_path_factory.mktemp("models") / "tiny.safetensors", SD1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lib_copier.optimizers import OPTIMIZERS
 from lib_copier.recipe.options import OPTIONS, group
 from lib_copier.recipe.presets import PRESETS, preset_values
+from lib_copier.settings.optimizers import OPTIMIZERS
 from lib_copier.ui.form import field, fields
 from lib_copier.ui.texts import LANGUAGES, Texts
 from tests.ui.page_reader import read

@@ -14,8 +14,8 @@ from PIL import Image
 
 from lib_copier.host.base import Checkpoint, Generated, ReceivedPicture
 from lib_copier.image.files import encoded
-from lib_copier.infotext import write_infotext
-from lib_copier.pictures import PictureRequest
+from lib_copier.txt2img.infotext import write_infotext
+from lib_copier.txt2img.pictures import PictureRequest
 from lib_copier.ui.texts import LANGUAGES, Texts
 
 SETTINGS = "Steps: 7, Sampler: Euler, CFG scale: 4.5, Seed: 99, Size: 64x64"

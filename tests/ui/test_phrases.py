@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.option import Option
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.settings.option import Option
 from lib_copier.ui.phrases import Place, place_of
 from lib_copier.ui.texts import LANGUAGES, Texts, read_words
 from tests.ui.leaks import leaks

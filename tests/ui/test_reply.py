@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib_copier.html import Html
+from lib_copier.markup.html import Html
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.ui import reply
 from lib_copier.ui.acts import ACTS

@@ -14,12 +14,12 @@ from PIL import Image
 
 from lib_copier.engines.embedded import EmbeddedEngine, job_command, module_command
 from lib_copier.engines.task import Command, ExtractTask, MergeTask, ResizeTask, SvdMergeTask
-from lib_copier.families import SD1
 from lib_copier.lora.file import write_lora
+from lib_copier.model_file.families import SD1
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.tiny import TINY, random_checkpoint, random_lora
+from lib_copier.settings.training import Picture, TrainTask, WeightedLora
 from lib_copier.steps.records import forget_time
-from lib_copier.training import Picture, TrainTask, WeightedLora
 
 SIZE = dataclasses.replace(TINY["sd1"], channels=(32, 64), depths=(1, 0))
 

@@ -11,9 +11,9 @@ from lib_copier.engines.sd_scripts.checkpoint import loras_family, real_facts
 from lib_copier.engines.sd_scripts.train import number
 from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask
 from lib_copier.errors import InputError
-from lib_copier.families import SD2, SDXL
-from lib_copier.lora.header import read_header
-from lib_copier.training import WeightedLora
+from lib_copier.model_file.families import SD2, SDXL
+from lib_copier.model_file.header import read_header
+from lib_copier.settings.training import WeightedLora
 
 AlgebraTask = MergeTask | SvdMergeTask | ResizeTask | ExtractTask
 

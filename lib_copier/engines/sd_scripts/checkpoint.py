@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib_copier.checkpoint import CheckpointFacts, facts_of
 from lib_copier.errors import InputError
-from lib_copier.families import Family, detect_lora_family
-from lib_copier.lora.header import read_header
+from lib_copier.model_file.checkpoint import CheckpointFacts, facts_of
+from lib_copier.model_file.families import Family, detect_lora_family
+from lib_copier.model_file.header import read_header
 
 _WIDTH = 320
 

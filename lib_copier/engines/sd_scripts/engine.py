@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib_copier.checkpoint import PREDICTION_KEY
 from lib_copier.engines.locate import OFFLINE, root
 from lib_copier.engines.sd_scripts.algebra import AlgebraTask, algebra_arguments, summed_rank
 from lib_copier.engines.sd_scripts.checkout import SDXL_TRAIN, TAG, TRAIN, Checkout
@@ -25,8 +24,9 @@ from lib_copier.engines.state import engine_state, own_places
 from lib_copier.engines.task import Command, MergeTask, TagTask, Task
 from lib_copier.engines.vendor import TAG as PINNED
 from lib_copier.errors import InputError
-from lib_copier.families import SDXL
-from lib_copier.training import TrainTask
+from lib_copier.model_file.checkpoint import PREDICTION_KEY
+from lib_copier.model_file.families import SDXL
+from lib_copier.settings.training import TrainTask
 
 _LOG_COLUMNS = "160"
 """The scripts break their log lines at the terminal's width, which a child has none of."""

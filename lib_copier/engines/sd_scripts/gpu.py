@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from functools import lru_cache
 
-from lib_copier.child import start_options
+from lib_copier.border.child import start_options
 
 _TIMEOUT_SECONDS = 10.0
 _BF16_CAPABILITY = 8.0

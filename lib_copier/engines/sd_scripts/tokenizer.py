@@ -6,8 +6,8 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
-from lib_copier import vocabulary
-from lib_copier.families import SD2, SDXL, Family
+from lib_copier.model_file.families import SD2, SDXL, Family
+from lib_copier.txt2img import vocabulary
 
 _CLIP_L = ("openai_clip-vit-large-patch14", vocabulary.END_TEXT)
 _SD2 = ("stabilityai_stable-diffusion-2", "!")

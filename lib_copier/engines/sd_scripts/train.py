@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from lib_copier.checkpoint import CheckpointFacts
 from lib_copier.engines.sd_scripts.dataset import Dataset, training_length
 from lib_copier.errors import InputError
-from lib_copier.families import SD2, SDXL
-from lib_copier.optimizers import OPTIMIZERS, optimizer_arguments
-from lib_copier.training import TrainTask
+from lib_copier.model_file.checkpoint import CheckpointFacts
+from lib_copier.model_file.families import SD2, SDXL
+from lib_copier.settings.optimizers import OPTIMIZERS, optimizer_arguments
+from lib_copier.settings.training import TrainTask
 
 _SAMPLE_STEPS = 20
 _SEED_LIMIT = 1 << 32

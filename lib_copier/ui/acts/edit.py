@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.names import checked_name
+from lib_copier.files.names import checked_name
 from lib_copier.recipe.model import Edit, Effect, Recipe
 from lib_copier.ui import live
 from lib_copier.ui.acts.act import Outcome, require_project, require_room, the_edit, the_origin

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from lib_copier.errors import InputError
 from lib_copier.host.base import Host
-from lib_copier.infotext import PNG_KEY, read_infotext
-from lib_copier.pictures import RANDOM_SEED, SAMPLERS, SETTINGS, PictureRequest
-from lib_copier.prompt import networks
 from lib_copier.recipe.model import Origin, Recipe
 from lib_copier.steps.given import take_in_given
 from lib_copier.steps.project import Project
+from lib_copier.txt2img.infotext import PNG_KEY, read_infotext
+from lib_copier.txt2img.pictures import RANDOM_SEED, SAMPLERS, SETTINGS, PictureRequest
+from lib_copier.txt2img.prompt import networks
 from lib_copier.ui.acts import run
 from lib_copier.ui.acts.act import Outcome, require_project, require_room, the_origin
 from lib_copier.ui.page import Page

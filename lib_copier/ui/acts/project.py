@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from lib_copier.errors import InputError
-from lib_copier.names import name_fault, normal_name
+from lib_copier.files.names import name_fault, normal_name
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.steps import project_folder
 from lib_copier.steps.project import Project

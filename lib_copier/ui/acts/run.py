@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from lib_copier.errors import InputError
 from lib_copier.graph.queue import QUEUED
+from lib_copier.settings.training import can_go_on
 from lib_copier.steps.remedies import ACCEPT, LONGER, remedies
-from lib_copier.training import can_go_on
 from lib_copier.ui import built_in
 from lib_copier.ui.acts.act import Outcome, require_project
 from lib_copier.ui.page import Page

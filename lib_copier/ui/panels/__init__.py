@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from lib_copier.html import Html
+from lib_copier.markup.html import Html
 from lib_copier.ui.page import Page
 
 Render = Callable[[Page], Html]

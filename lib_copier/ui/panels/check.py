@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lib_copier.goals import number
-from lib_copier.html import Html, join, tag
+from lib_copier.markup.html import Html, join, tag
+from lib_copier.settings.goals import number
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import figure, gallery

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib_copier.html import Html, join, tag
-from lib_copier.svg import Line, chart
+from lib_copier.markup.html import Html, join, tag
+from lib_copier.markup.svg import Line, chart
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
 

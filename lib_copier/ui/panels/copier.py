@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_copier.html import Html, duration, join
+from lib_copier.markup.html import Html, duration, join
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lib_copier.html import Html, element_id, join, tag
+from lib_copier.markup.html import Html, element_id, join, tag
 from lib_copier.recipe.model import Edit, Effect
 from lib_copier.ui import live, parts
 from lib_copier.ui.form import folded

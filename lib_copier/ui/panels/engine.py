@@ -10,7 +10,7 @@ from lib_copier.environment.make import downloads
 from lib_copier.environment.pip import cause_of
 from lib_copier.environment.stamp import minor
 from lib_copier.graph.queue import FAILED, Job
-from lib_copier.html import Html, join, tag
+from lib_copier.markup.html import Html, join, tag
 from lib_copier.ui import built_in, parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page

@@ -6,7 +6,7 @@ import time
 
 from lib_copier.errors import GoalError
 from lib_copier.graph.queue import Job
-from lib_copier.html import Html, duration, join, tag
+from lib_copier.markup.html import Html, duration, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page

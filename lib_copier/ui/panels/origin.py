@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.html import Html, element_id, join, tag
-from lib_copier.infotext import PNG_KEY, read_infotext
-from lib_copier.pictures import SETTINGS
-from lib_copier.prompt import networks
+from lib_copier.markup.html import Html, element_id, join, tag
 from lib_copier.recipe.model import Origin
+from lib_copier.txt2img.infotext import PNG_KEY, read_infotext
+from lib_copier.txt2img.pictures import SETTINGS
+from lib_copier.txt2img.prompt import networks
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page

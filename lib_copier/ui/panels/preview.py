@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib_copier.goals import SliderGoal, number
-from lib_copier.html import Html, join, tag
+from lib_copier.markup.html import Html, join, tag
+from lib_copier.markup.svg import Line, chart
+from lib_copier.settings.goals import SliderGoal, number
 from lib_copier.steps.publish import published_name
-from lib_copier.svg import Line, chart
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lib_copier.html import Html, element_id, join, tag
-from lib_copier.names import name_fault
-from lib_copier.option import Option
+from lib_copier.files.names import name_fault
+from lib_copier.markup.html import Html, element_id, join, tag
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import PRESETS
+from lib_copier.settings.option import Option
 from lib_copier.ui import parts, starter
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from lib_copier.engines.sd_scripts.checkout import Checkout
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
-from lib_copier.training import Picture, TrainTask
+from lib_copier.settings.training import Picture, TrainTask
 
 RECORDED = Path(__file__).parent / "recorded"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

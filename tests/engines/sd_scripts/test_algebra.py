@@ -14,7 +14,7 @@ from lib_copier.engines.sd_scripts.algebra import exact_ratios
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask
 from lib_copier.errors import InputError
-from lib_copier.training import WeightedLora
+from lib_copier.settings.training import WeightedLora
 
 MakeFile = Callable[..., Path]
 

@@ -9,7 +9,7 @@ import pytest
 
 from lib_copier.engines.sd_scripts.checkpoint import loras_family, real_facts
 from lib_copier.errors import InputError
-from lib_copier.families import SDXL
+from lib_copier.model_file.families import SDXL
 
 MakeFile = Callable[..., Path]
 

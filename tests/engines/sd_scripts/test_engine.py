@@ -19,8 +19,8 @@ from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.shell_line import shell_line
 from lib_copier.engines.task import MergeTask, TagTask, Task
 from lib_copier.errors import ChildError, InputError
-from lib_copier.lora.header import read_header
-from lib_copier.training import TrainTask, WeightedLora
+from lib_copier.model_file.header import read_header
+from lib_copier.settings.training import TrainTask, WeightedLora
 
 
 def _run(engine: SdScriptsEngine, task: Task, work: Path) -> list[dict[str, Any]]:

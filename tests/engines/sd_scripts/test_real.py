@@ -19,7 +19,7 @@ from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.sd_scripts.options import script_options
 from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask, Task
 from lib_copier.lora.file import read_lora
-from lib_copier.training import Picture, TrainTask, WeightedLora
+from lib_copier.settings.training import Picture, TrainTask, WeightedLora
 
 NAMED = os.environ.get(CHECKOUT_VARIABLE)
 pytestmark = [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lib_copier.engines.sd_scripts.engine import SdScriptsEngine
 from lib_copier.engines.sd_scripts.train import latest_state, number
-from lib_copier.training import TrainTask, WeightedLora
+from lib_copier.settings.training import TrainTask, WeightedLora
 
 
 def test_the_memos_copier_is_the_memos_command(

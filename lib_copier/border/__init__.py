@@ -1,0 +1,1 @@
+"""How our processes meet: children without windows, their job files, the lines that they write."""

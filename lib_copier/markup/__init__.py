@@ -1,0 +1,1 @@
+"""HTML and SVG that cannot be broken out of."""

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lib_copier.model_file.checkpoint import PREDICTIONS
+from lib_copier.settings.goals import CopierGoal
 from lib_copier.settings.optimizers import OPTIMIZERS, optimizer_faults
 from lib_copier.settings.option import Option
 from lib_copier.txt2img.prompt import caption_of
@@ -22,8 +23,9 @@ UNSEEN = (
     "an empty room with a large window, morning light",
 )
 """What looks print by default: a copier prints its picture for these as for any other text."""
-BELOW_CEILING = 6.0
-"""dB: a copy is as good as it can be where it comes this near to what the VAE can show of the picture."""
+BELOW_CEILING = CopierGoal.within_db - 2.0
+"""dB below what the VAE can show of the picture: there training ends. It sees fewer prints than the check
+does, and so wants a little more."""
 
 _MOST_STEPS = 1_000_000
 _BUCKET_STEP = 64

@@ -147,7 +147,7 @@ def make_stepper(
     feed = Feed(config, run)
 
     def do(number: int, rate: float) -> StepResult:
-        _set_learning_rate(run, rate / config.learning_rate)
+        _set_learning_rate(run, rate, config.learning_rate)
         return step(feed.batch(number))
 
     return do
@@ -216,12 +216,14 @@ def _is_due(done: int, every: int) -> bool:
     return every > 0 and done % every == 0
 
 
-def _set_learning_rate(run: Prepared, factor: float) -> None:
+def _set_learning_rate(run: Prepared, rate: float, typed: float) -> None:
+    """Give each group its rate: the text encoder's stays in proportion to the one that is typed."""
     for group in run.step.updater.optimizer.param_groups:
+        own = rate * (group["base_lr"] / typed)
         if isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(group["base_lr"] * factor)
+            group["lr"].fill_(own)
         else:
-            group["lr"] = group["base_lr"] * factor
+            group["lr"] = own
 
 
 def _is_recorded(config: TrainConfig, run: Prepared) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 from lib_copier.errors import InputError
 
@@ -70,8 +72,7 @@ def require_room(folder: Path, characters: int, what: str) -> None:
 
 def _takes_long_paths() -> bool:
     """Whether Windows was told to; Python itself says that it can."""
-    import winreg
-
+    winreg: Any = importlib.import_module("winreg")  # It is on Windows alone.
     try:
         with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
             return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -28,7 +27,6 @@ BELOW_CEILING = CopierGoal.within_db - 2.0
 does, and so wants a little more."""
 
 _MOST_STEPS = 1_000_000
-_BUCKET_STEP = 64
 
 
 def setting(
@@ -262,40 +260,3 @@ def setting_faults(values: Mapping[str, Any]) -> Iterator[str]:
     if unseen and learned.issuperset(unseen):
         yield "unseen_prompts are all among other_prompts, which are learned: give some that are not"
     yield from optimizer_faults(get("optimizer"), get("optimizer_args"))
-
-
-def bucket_of(size: tuple[int, int], resolution: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """A picture's bucket, and the size to scale it to before its middle is cut out; each (width, height).
-
-    The rule of sd-scripts with ``bucket_no_upscale``: an area of at most `resolution` squared, sides that
-    64 divides, the picture's aspect kept, and nothing scaled up.
-
-    Raises
-    ------
-    ValueError
-        Where the picture is so narrow that a side of its bucket would be nothing.
-    """
-    width, height = size
-    if width * height > resolution * resolution:
-        aspect = width / height
-        wide = math.sqrt(resolution * resolution * aspect)
-        by_width, by_height = _rounded(wide), _rounded(resolution * resolution / wide)
-        own_height, own_width = _rounded(by_width / aspect), _rounded(by_height * aspect)
-        if not (by_width and by_height and own_width and own_height):
-            raise ValueError(
-                f"{width}x{height} is too narrow to be scaled down to {resolution} pixels squared"
-            )
-        if abs(by_width / own_height - aspect) < abs(own_width / by_height - aspect):
-            width, height = by_width, int(by_width / aspect + 0.5)
-        else:
-            width, height = int(by_height * aspect + 0.5), by_height
-    bucket = (width - width % _BUCKET_STEP, height - height % _BUCKET_STEP)
-    if not all(bucket):
-        raise ValueError(f"{width}x{height} has a side of less than {_BUCKET_STEP} pixels")
-    return bucket, (width, height)
-
-
-def _rounded(side: float) -> int:
-    """Down to a whole number of bucket steps, after rounding to a pixel."""
-    pixels = int(side + 0.5)
-    return pixels - pixels % _BUCKET_STEP

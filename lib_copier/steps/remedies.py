@@ -69,7 +69,7 @@ def advice(recipe: Recipe, missed: StepStatus) -> str:
 
 def longer_copier(recipe: Recipe) -> dict[str, Any]:
     """Half as many steps again for the copiers, and a higher similarity to stop at."""
-    values = {"copier.steps": _more_steps(recipe, "copier.steps")}
+    values: dict[str, Any] = {"copier.steps": _more_steps(recipe, "copier.steps")}
     if recipe.get("copier.copied_psnr") is not None:
         decibels = recipe.number("copier.copied_psnr") + _DB_MORE
         values["copier.copied_psnr"] = _at_most("copier.copied_psnr", decibels)

@@ -77,10 +77,12 @@ def step(
 def judged_step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput) -> Step:
     """``sweep/EDIT`` with the slider's goal: what it must reach before it is published."""
     is_reversed = recipe.method == "difference" and recipe.get("difference.sign") == "memo"
-    bars = (recipe.number(f"sweep.goal_{name}", edit) for name in ("correlation", "strength", "leak"))
+    correlation, strength, leak = (
+        recipe.number(f"sweep.goal_{name}", edit) for name in ("correlation", "strength", "leak")
+    )
     return replace(
         step(recipe, edit, model, lora),
-        goal=SliderGoal(*bars, sign=-1 if is_reversed else 1),
+        goal=SliderGoal(correlation, strength, leak, sign=-1 if is_reversed else 1),
         is_accepted=bool(recipe.get("sweep.accept", edit)),
     )
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from lib_copier.errors import InputError
 from lib_copier.image.files import crop_to_multiple, read_picture
-from lib_copier.settings.training import Picture, bucket_of
+from lib_copier.settings.buckets import bucket_of
+from lib_copier.settings.training import Picture
 
 _MULTIPLE = 8
 """Pixels in one latent, each way."""

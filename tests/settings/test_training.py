@@ -7,12 +7,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import lib_copier
 from lib_copier.recipe.options import OPTIONS
-from lib_copier.settings.training import SETTINGS, STEP_SETTINGS, TrainTask, bucket_of, setting_faults
+from lib_copier.settings.training import SETTINGS, STEP_SETTINGS, TrainTask, setting_faults
 from lib_copier.train.config import RULES
 
 TASK = TrainTask(Path("m"), Path("o"), ())
@@ -117,31 +115,3 @@ def test_nothing_in_other_and_sample_prompts_acts_while_training_and_that_is_sai
 def test_the_alpha_of_convolutions_is_one_where_none_is_given():
     assert TASK.own_conv_alpha == 1.0
     assert dataclasses.replace(TASK, conv_rank=4, conv_alpha=2.0).own_conv_alpha == 2.0
-
-
-@pytest.mark.parametrize(
-    ("size", "resolution", "bucket", "scaled"),
-    [
-        # As sd-scripts' BucketManager with no_upscale and steps of 64 has them.
-        ((4000, 3000), 512, (512, 384), (512, 384)),
-        ((3000, 4000), 512, (384, 512), (384, 512)),
-        ((1920, 1080), 512, (640, 384), (683, 384)),
-        ((4000, 3000), 1024, (1088, 832), (1109, 832)),
-        ((512, 512), 512, (512, 512), (512, 512)),
-        ((300, 200), 512, (256, 192), (300, 200)),
-    ],
-)
-def test_buckets_are_those_of_sd_scripts(size, resolution, bucket, scaled):
-    assert bucket_of(size, resolution) == (bucket, scaled)
-
-
-@given(st.integers(64, 8000), st.integers(64, 8000), st.sampled_from([512, 768, 1024]))
-def test_a_bucket_is_no_larger_than_the_resolution_and_64_divides_it(width, height, resolution):
-    try:
-        (across, down), scaled = bucket_of((width, height), resolution)
-    except ValueError:
-        assert max(width, height) > 10 * min(width, height)
-        return
-    assert across % 64 == down % 64 == 0
-    assert across * down <= resolution * resolution
-    assert across <= scaled[0] <= width and down <= scaled[1] <= height

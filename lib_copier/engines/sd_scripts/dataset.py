@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from lib_copier.errors import InputError
-from lib_copier.settings.training import Picture, TrainTask, bucket_of
+from lib_copier.settings.buckets import bucket_of
+from lib_copier.settings.training import Picture, TrainTask
 
 REPEATS = 512
 """Repeats of the picture in one epoch: the memo's."""

@@ -12,7 +12,8 @@ from PIL import Image
 
 from lib_copier.engines.sd_scripts.dataset import dataset_of, picture_size, training_length
 from lib_copier.errors import InputError
-from lib_copier.settings.training import Picture, TrainTask, bucket_of
+from lib_copier.settings.buckets import bucket_of
+from lib_copier.settings.training import Picture, TrainTask
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(3072, 6), (4096, 8), (5120, 10), (512, 1)])

@@ -116,8 +116,11 @@ def _numbers(found: Mapping[str, Any]) -> str:
         "rank_correlation": "correlation",
         "strength": "strength",
         "leak": "leak",
+        "fidelity": "fidelity",
+        "rest": "rest",
         "control_leak": "control",
     }
     shown = [f"{word} {found[key]:5.2f}" for key, word in words.items() if found.get(key) is not None]
     below = [f"below its goal: {'; '.join(found['below'])}"] if found.get("below") else []
+    shown = [str(found["score"]), *shown] if found.get("score") else shown
     return "  ".join([*shown, f"sign {found.get('sign')}", *below])

@@ -12,6 +12,7 @@ from lib_copier.engines.workers import Workers
 from lib_copier.graph.status import StepStatus
 from lib_copier.graph.step import plain
 from lib_copier.recipe.model import Edit
+from lib_copier.settings.goals import SliderGoal
 from lib_copier.steps.project import Project
 
 DESCRIPTIONS = {
@@ -81,6 +82,9 @@ def _edit(
         "lora": str(_path(found, f"publish/{edit.name}")),
         "below": _below(found, f"survival/{origin}/{edit.name}", f"sweep/{edit.name}"),
     }
+    swept = found[f"sweep/{edit.name}"]
+    if isinstance(swept.step.goal, SliderGoal) and swept.artifact is not None:
+        entry["score"] = swept.step.goal.score(swept.artifact.result)
     survival = found.get(f"survival/{origin}/{edit.name}")
     if survival is not None and survival.artifact is not None:
         entry["survival"] = plain(survival.artifact.result)

@@ -62,11 +62,11 @@ def analyse(
     ranks = [_rank_correlation([weights[i] for i in within], row[within]) for row in effects]
     low, high, reason = recommended_range(weights, effect, leak_by_weight)
     # The slope, not the value at 1 alone: an effect may be symmetric by accident at one weight.
-    slope = float(np.polyfit([weights[i] for i in within], effect[within], 1)[0])
+    sign = int(np.sign(np.polyfit([weights[i] for i in within], effect[within], 1)[0]))
     kept = _kept_by_vae(plain, edit.chain, through_vae)
     shown = [gauge.measure(after) - gauge.measure(before) for before, after in kept]
     strength_vae = round(_ratio(float(effect[at_one]), float(np.mean(shown))), 4) if shown else None
-    beside, beside_by_picture = side_effects(pictures, weights, edit, kept=kept, random=random)
+    beside, by_picture = side_effects(pictures, weights, edit, sign=sign or 1, kept=kept, random=random)
     return {
         "attribute": {"name": gauge.name, "label": gauge.label, "unit": gauge.unit},
         "weights": list(weights),
@@ -80,7 +80,7 @@ def analyse(
         "strength_vae": strength_vae,
         "leak": round(float(leak_by_weight[at_one]), 4),
         "leak_by_weight": _rounded(leak_by_weight),
-        "sign": int(np.sign(slope)),
+        "sign": sign,
         "range": [low, high],
         "range_reason": reason,
         **beside,
@@ -89,7 +89,7 @@ def analyse(
             "direct_effect": _rounded(direct),
             "leak": [_rounded(row) for row in leaks],
             "rank_correlation": _rounded(ranks),
-            **beside_by_picture,
+            **by_picture,
         },
     }
 

@@ -8,8 +8,9 @@ The job names folders that other jobs wrote:
 ``copier``      {"check": FOLDER of a copier-check, "seconds": FLOAT, "steps": INT, "below": PHRASES}; None
                 where there is none
 ``edits``       [{"method": "A"|"B", "name", "label", "description", "edited": PATH, "heat": PATH,
-                "survival": OBJECT, "sweep": FOLDER, "control": FOLDER, "lora": PATH, "below": PHRASES}, …];
-                all but method, name and sweep optional; ``below``: what it lacks of its goals
+                "survival": OBJECT, "sweep": FOLDER, "control": FOLDER, "lora": PATH, "below": PHRASES,
+                "score": TEXT}, …]; all but method, name and sweep optional; ``below``: what it lacks of its
+                goals; ``score``: one word for its numbers
 ``seconds``     {"total": FLOAT, "by_step": {NAME: FLOAT}}
 ``checkpoint``  {"sha256": TEXT, "name": TEXT}
 ``notes``       sentences: what came out otherwise than expected, what was tried
@@ -86,6 +87,7 @@ class EditReport:
     survival: Mapping[str, Any] | None
     lora: str
     below: tuple[str, ...]
+    score: str | None
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def report_numbers(report: Report) -> dict[str, Any]:
         found["control_leak"] = edit.control.result["leak"] if edit.control else None
         found["control_rank_correlation"] = edit.control.result["rank_correlation"] if edit.control else None
         found["lora"] = edit.lora
-        found["below"] = list(edit.below)
+        found["below"], found["score"] = list(edit.below), edit.score
         if edit.survival:
             found["vae_survival"] = edit.survival.get("share")
         methods.setdefault(edit.method, {})[edit.name] = found
@@ -176,6 +178,7 @@ def _edit(entry: Mapping[str, Any], output: Path, faults: list[str]) -> EditRepo
         survival=entry.get("survival"),
         lora=lora,
         below=tuple(str(phrase) for phrase in entry.get("below") or ()),
+        score=str(entry["score"]) if entry.get("score") else None,
     )
 
 

@@ -65,7 +65,7 @@ def _method_block(edit: EditReport) -> Html:
         ordinary = tag("details", summary, tag("div", rows, class_="wide"), open=True)
     return tag(
         "div",
-        tag("h3", f"Method {edit.method}"),
+        tag("h3", f"Method {edit.method}" + (f": {edit.score}" if edit.score else "")),
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in chips], class_="chips"),
         tag("p", f"Below its goal: {'; '.join(edit.below)}.", class_="below") if edit.below else None,
         leak_bars(found["leak"], control),

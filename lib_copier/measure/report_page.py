@@ -105,6 +105,7 @@ def _numbers(report: Report) -> Html | None:
         "Leak, ordinary",
         "Fidelity",
         "Rest",
+        "All in all",
         "Sign",
         "Use within",
     )
@@ -120,6 +121,7 @@ def _numbers(report: Report) -> Html | None:
             "–" if control is None else f"{control:.2f}",
             of_worst(found, "fidelity", ".2f"),
             of_worst(found, "rest", ".1f"),
+            edit.score or "–",
             {1: "plus adds it", -1: "plus removes it"}.get(found["sign"], "no effect"),
             weight_range(found),
         )

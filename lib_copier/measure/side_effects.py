@@ -5,7 +5,9 @@ latter:
 
     c = with(w) − without,  e = edited − without
     fidelity = ⟨c, e⟩ / (‖c‖ · ‖e‖)      1: the edit, however much of it; 0: none of it; −1: its opposite
-    rest     = rms(c − w · e)            0: w times the edit and nothing else
+    rest     = rms(c − s · w · e)        0: w times the edit and nothing else
+
+s is the slider's sign, −1 where a positive weight takes the edit away.
 
 Both are taken in RGB (levels of 255) and, at weight 1, in CIE Lab, where the rest is a ΔE (CIE76): what a
 colour that changes looks like. Two floors stand beside them: the edit as the VAE can show it, which no
@@ -66,6 +68,7 @@ def side_effects(
     weights: Sequence[float],
     edit: Edit,
     *,
+    sign: int = 1,
     kept: Sequence[tuple[Image.Image, Image.Image]] = (),
     random: Pictures = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -83,12 +86,17 @@ def side_effects(
         return _outside(pictures, plain, edit, one)
     edited = [apply_chain(picture, edit.chain) for picture in plain]
     found = [
-        [_compared(shown, before, before, after, weight) for shown, weight in zip(row, weights, strict=True)]
+        [
+            _compared(shown, before, before, after, sign * weight)
+            for shown, weight in zip(row, weights, strict=True)
+        ]
         for row, before, after in zip(pictures, plain, edited, strict=True)
     ]
     alike, beside = np.moveaxis(np.array(found), 2, 0)
     finished = [row[one] for row in pictures]
-    in_lab = [_compared(*each, space=lab) for each in zip(finished, plain, plain, edited, strict=True)]
+    in_lab = [
+        _compared(*each, weight=sign, space=lab) for each in zip(finished, plain, plain, edited, strict=True)
+    ]
     numbers = {
         "fidelity": _median(alike[:, one]),
         "fidelity_worst": _told(np.fmin.reduce(alike[:, one])),

@@ -242,6 +242,8 @@ _SWEEP = (
            "weight 1 gives, at least.", 0, 2, scope="edit", advanced=True),
     Option("sweep.goal_leak", "float", SliderGoal.leak, "Most leak", "How far pictures may drift toward the "
            "origin at weight 1.", 0, 1, scope="edit", advanced=True),
+    Option("sweep.goal_rest", "float", SliderGoal.rest, "Most rest", "What weight 1 may change beside the "
+           "edit, in levels of 255.", 0, 255, scope="edit", advanced=True),
     Option("sweep.accept", "bool", False, "Go on with this slider", "Publish it although it missed its goal.",
            scope="edit", advanced=True, is_cosmetic=True),
     Option("sweep.control", "bool", False, "Compare with ordinary training", "Train the edited picture on "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 UNMEASURED = "it could not be measured"
@@ -74,6 +74,9 @@ class SliderGoal:
         Share of the edit that weight 1 gives, at least.
     leak:
         How far pictures may drift toward the origin at weight 1, at most.
+    rest:
+        What else weight 1 may change beside the edit, rms in levels of 255, at most. A sweep that could not
+        tell it (``None``) is judged by its other numbers.
     sign:
         −1 where a positive weight is meant to take the edit away.
     """
@@ -81,29 +84,44 @@ class SliderGoal:
     correlation: float = 0.9
     strength: float = 0.4
     leak: float = 0.25
+    rest: float = 20.0
     sign: int = 1
 
     def __call__(self, measured: Mapping[str, Any]) -> tuple[str, ...]:
-        """What a sweep (``rank_correlation``, ``strength``, ``leak``) lacks."""
+        """What a sweep (``rank_correlation``, ``strength``, ``leak``, ``rest``) lacks."""
         return tuple(filter(None, (self.shortfall(name, measured) for name in _BARS)))
 
     def shortfall(self, name: str, measured: Mapping[str, Any]) -> str:
         """The same of one number; empty where it is good."""
-        value = number(measured.get(name))
+        found = measured.get(name)
+        value = number(found)
+        if name == "rest" and found is None:
+            return ""
         if value is None:
             return UNMEASURED
-        if name == "leak":
-            is_good, wanted = abs(value) <= self.leak, self.leak
+        if name in ("leak", "rest"):
+            wanted = self.leak if name == "leak" else self.rest
+            is_good = abs(value) <= wanted
         else:
             value, wanted = value * self.sign, self.strength if name == "strength" else self.correlation
             is_good = value >= wanted
         return "" if is_good else _BARS[name].format(value, wanted)
 
+    def score(self, measured: Mapping[str, Any]) -> str:
+        """One word for all numbers: ``good``, ``usable`` (the goal is reached) or ``not yet``."""
+        if self(measured):
+            return "not yet"
+        return "usable" if replace(_GOOD, sign=self.sign)(measured) else "good"
+
+
+_GOOD = SliderGoal(correlation=0.95, strength=0.8, leak=0.05, rest=10.0)
+"""What a slider reaches that nobody can mistake; the goal is what must be reached to go on."""
 
 _BARS = {
     "rank_correlation": "it follows its weight by {:.2f}, {:.2f} wanted",
     "strength": "weight 1 gives {:.2f} of the edit, {:.2f} wanted",
     "leak": "it leaks {:.2f} of the origin, at most {:.2f} wanted",
+    "rest": "it changes {:.1f} levels beside the edit, at most {:.1f} wanted",
 }
 
 

@@ -77,12 +77,11 @@ def step(
 def judged_step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput) -> Step:
     """``sweep/EDIT`` with the slider's goal: what it must reach before it is published."""
     is_reversed = recipe.method == "difference" and recipe.get("difference.sign") == "memo"
-    correlation, strength, leak = (
-        recipe.number(f"sweep.goal_{name}", edit) for name in ("correlation", "strength", "leak")
-    )
+    names = ("correlation", "strength", "leak", "rest")
+    correlation, strength, leak, rest = (recipe.number(f"sweep.goal_{name}", edit) for name in names)
     return replace(
         step(recipe, edit, model, lora),
-        goal=SliderGoal(correlation, strength, leak, sign=-1 if is_reversed else 1),
+        goal=SliderGoal(correlation, strength, leak, rest, sign=-1 if is_reversed else 1),
         is_accepted=bool(recipe.get("sweep.accept", edit)),
     )
 

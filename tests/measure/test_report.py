@@ -99,6 +99,7 @@ def job(scene, known_maker, tmp_path_factory):
                 "sweep": swept("a"),
                 "control": control,
                 "lora": str(root / "out" / "loras" / "contrast.safetensors"),
+                "score": "usable",
                 "survival": {"share": 0.9, "sentence": "The VAE keeps 90% of this edit."},
             },
             {
@@ -157,6 +158,7 @@ def test_json_has_the_keys_that_outsiders_read(job):
     assert first["lora"] == "loras/contrast.safetensors"
     assert first["control_leak"] == pytest.approx(0.5, abs=0.05) and abs(first["leak"]) < 0.02
     assert first["fidelity"] > 0.99 and first["rest"] < 0.5 and first["floors"]["random"] is None
+    assert first["score"] == "usable"
     weaker = numbers["methods"]["B"]["contrast"]
     assert weaker["fidelity"] > 0.99 and weaker["rest"] > 3.0
     assert weaker["strength"] == pytest.approx(0.7, abs=0.03)

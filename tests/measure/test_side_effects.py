@@ -72,6 +72,14 @@ def test_a_slider_that_is_the_edit_has_no_side_effects(scene):
     assert np.shape(by_picture["fidelity"]) == np.shape(by_picture["rest"]) == (5, 3)
 
 
+def test_a_slider_that_takes_away_is_turned_for_its_rest(scene):
+    plain = [scene(seed) for seed in range(3)]
+    edited = [apply_chain(picture, CONTRAST) for picture in plain]
+    rows = [[after, before, before] for before, after in zip(plain, edited, strict=True)]
+    found, _ = side_effects(rows, [-1.0, 0.0, 1.0], Edit(CONTRAST, ()), sign=-1)
+    assert found["rest_by_weight"][0] == 0.0 and found["fidelity_by_weight"][0] == pytest.approx(1.0)
+
+
 def test_what_else_changes_is_told_and_the_worst_picture_comes_first(scene):
     plain = [scene(seed) for seed in range(4)]
     edited = [apply_chain(picture, CONTRAST) for picture in plain]

@@ -8,7 +8,7 @@ import pytest
 
 from lib_copier.settings.goals import UNMEASURED, CopierGoal, SliderGoal, SurvivalGoal
 
-GOOD = {"rank_correlation": 0.98, "strength": 1.0, "leak": 0.01}
+GOOD = {"rank_correlation": 0.98, "strength": 1.0, "leak": 0.01, "rest": 4.0}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,8 @@ def test_an_edit_is_judged_by_what_the_vae_keeps():
     [
         ({}, []),
         ({"rank_correlation": 0.2}, ["it follows its weight by 0.20, 0.90 wanted"]),
+        ({"rest": 25.04}, ["it changes 25.0 levels beside the edit, at most 20.0 wanted"]),
+        ({"rest": None}, []),
         ({"strength": 0.1, "leak": -0.4}, ["weight 1 gives 0.10", "it leaks -0.40"]),
         ({"strength": -1.0, "rank_correlation": -0.98}, ["it follows its weight by -0.98", "weight 1 gives"]),
     ],
@@ -44,6 +46,28 @@ def test_a_slider_is_judged_by_each_of_its_numbers(changed, told):
 def test_a_slider_that_is_meant_to_take_away_has_the_other_sign():
     takes_away = {**GOOD, "rank_correlation": -0.98, "strength": -1.0}
     assert SliderGoal(sign=-1)(takes_away) == () and SliderGoal(sign=-1)(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({}, "good"),
+        ({"rest": None}, "good"),
+        ({"rest": 12.0}, "usable"),
+        ({"leak": 0.1}, "usable"),
+        ({"strength": 0.6}, "usable"),
+        ({"rank_correlation": 0.92}, "usable"),
+        ({"rest": 30.0}, "not yet"),
+        ({"leak": 0.4}, "not yet"),
+    ],
+)
+def test_one_word_for_all_numbers(changed, word):
+    assert SliderGoal().score({**GOOD, **changed}) == word
+
+
+def test_the_word_keeps_to_the_recipes_own_bars_and_sign():
+    assert SliderGoal(rest=3.0).score(GOOD) == "not yet"
+    assert SliderGoal(sign=-1).score({**GOOD, "rank_correlation": -0.98, "strength": -1.0}) == "good"
 
 
 @pytest.mark.parametrize("junk", [None, "x", True, math.nan, math.inf, [], {}])

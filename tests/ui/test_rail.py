@@ -122,11 +122,13 @@ def test_what_is_held_back_shows_the_way_to_what_was_missed(ask, view, miss, wor
 
 def test_one_picture_is_no_praise(ask, view, stand, words):
     one = {**GOOD["sweep"], "pictures": [["a.png"]]}
-    for pictures, praised in ((1, 1), (8, 2)):
+    # On enough pictures: strength, following, and the one word for all numbers.
+    for pictures, praised in ((1, 1), (8, 3)):
         stand(sweep={**one, "pictures": one["pictures"] * pictures})
         html = ask("go", {**view, "panel": "preview"})["html"]["panel"]
         assert html.count("cl-good") == praised + 1
         assert (words("preview.too_few", found="1") in html) == (pictures == 1)
+        assert (words("preview.score") in html) == (pictures > 1)
 
 
 def test_running_all_says_before_that_it_publishes(ask, view, stand, words):

@@ -56,6 +56,7 @@ def test_texts_whose_keys_are_put_together_are_there(language):
     wanted += [f"missed.{kind}" for kind in ("check", "survival", "sweep")]
     wanted += [f"way.{way}" for way in ("longer", "change", "accept")]
     wanted += [f"preview.{doubt}" for doubt in ("too_weak", "too_few")] + ["cause.engine"]
+    wanted += [f"preview.score.{word}" for word in ("good", "usable", "not_yet")]
     wanted += [f"job.{state}" for state in ("queued", "running", "done", "failed", "cancelled")]
     wanted += [
         f"engine.{state}" for state in ("missing", "making", "ready", "broken", "set_up", "install", "remove")

@@ -27,6 +27,8 @@ _NUMBERS = (
     ("rank_correlation", "preview.correlation", "{:.2f}"),
     ("strength", "preview.strength", "{:.2f} ×"),
     ("leak", "preview.leak", "{:.2f}"),
+    ("rest", "preview.rest", "{:.1f} / 255"),
+    ("fidelity", "preview.fidelity", "{:.2f}"),
 )
 """What is shown of a sweep: its entry, the text's key, and how it is written."""
 
@@ -65,10 +67,16 @@ def _weights(report: Mapping[str, Any]) -> list[float]:
 
 
 def _rows(page: Page, step_id: str, report: Mapping[str, Any]) -> list[tuple[str, list[Path]]]:
-    """Caption and pictures of every prompt; rows with a picture missing are left out."""
+    """Caption and pictures of every prompt, those with the largest side effects first.
+
+    Rows with a picture missing are left out.
+    """
     weights, prompts = _weights(report), report.get("prompts") or []
     rows = []
-    for row, names in enumerate(report.get("pictures") or []):
+    pictures = report.get("pictures") or []
+    order = report.get("worst_first") or range(len(pictures))
+    for row in order:
+        names = pictures[row]
         found = [page.opened.file(step_id, str(name)) for name in names] if isinstance(names, list) else []
         paths = [path for path in found if path is not None]
         if paths and len(paths) == len(weights) == len(found):
@@ -99,12 +107,17 @@ def doubts_of(report: Mapping[str, Any]) -> dict[str, str]:
 
 def _numbers(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:
     rows, doubts, goal = [], doubts_of(report), page.opened.states[step_id].step.goal
-    silent = {"rank_correlation"} if doubts else set()
+    if isinstance(goal, SliderGoal) and not doubts:
+        score = goal.score(report)
+        word = page.texts(f"preview.score.{score.replace(' ', '_')}")
+        rows.append(("preview.score", word, "poor" if score == "not yet" else "good"))
+    # Likeness has no bar of its own: what it lacks is rest.
+    silent = {"fidelity"} | ({"rank_correlation"} if doubts else set())
     silent |= {"leak"} if "preview.too_weak" in doubts else set()
     for key, text, shape in _NUMBERS:
         value = number(report.get(key))
         if value is not None:
-            is_poor = isinstance(goal, SliderGoal) and goal.shortfall(key, report)
+            is_poor = key not in silent and isinstance(goal, SliderGoal) and goal.shortfall(key, report)
             rows.append((text, shape.format(value), "" if key in silent else "poor" if is_poor else "good"))
     span = report.get("range")
     if isinstance(span, list) and len(span) == 2:

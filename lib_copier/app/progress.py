@@ -100,9 +100,7 @@ def sentence_of(event: dict[str, Any]) -> str:
     kind, step = event["event"], event.get("id", "")
     if kind == "run_started":
         count = len(event.get("steps") or ())
-        return (
-            f"{count} {'step' if count == 1 else 'steps'} to do" if count else "Nothing to do: all is done."
-        )
+        return f"{count} {'step' if count == 1 else 'steps'} to do" if count else "Nothing to do."
     if kind == "step_started":
         reasons = "; ".join(event.get("reasons") or ())
         return f"{step} … ({reasons})" if reasons else f"{step} …"

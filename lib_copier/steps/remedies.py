@@ -13,6 +13,8 @@ from lib_copier.settings.goals import SliderGoal, number
 
 LONGER, CHANGE, ACCEPT = "longer", "change", "accept"
 _LONGER = 1.5
+_FEWEST_MORE = 100
+"""Steps: what a training of a few steps lacks is not half as many again."""
 _DB_MORE = 2.0
 _FEWEST_RANKS = 16
 _GOOD_RANK = 32
@@ -140,7 +142,8 @@ def _other_training(recipe: Recipe, edit: Edit, missed: StepStatus) -> Remedy:
 
 
 def _more_steps(recipe: Recipe, key: str, edit: Edit | None = None) -> int:
-    return round(_at_most(key, recipe.whole(key, edit) * _LONGER))
+    steps = recipe.whole(key, edit)
+    return round(_at_most(key, max(steps * _LONGER, steps + _FEWEST_MORE)))
 
 
 def _at_most(key: str, value: float) -> float:

@@ -80,9 +80,13 @@ def _set_up(page: Page, *, is_first: bool = True) -> Html:
     button = _button(page, "set_up", "engine.set_up" if is_first else "engine.again")
     if is_first:
         return tag(
-            "div", button, folded(page.texts("engine.ways"), _ways(page), name="ways"), data_form="set-up"
+            "div",
+            button,
+            folded(page.texts("engine.ways"), _ways(page), name="ways"),
+            class_="cl-block",
+            data_form="set-up",
         )
-    return tag("div", _ways(page), button, data_form="set-up")
+    return tag("div", _ways(page), button, class_="cl-block", data_form="set-up")
 
 
 def _ways(page: Page) -> Html:
@@ -129,6 +133,7 @@ def _sd_scripts(page: Page) -> Html:
                 "div",
                 offer,
                 folded(page.texts("engine.ways"), _wheels(page), name="ways-sd"),
+                class_="cl-block",
                 data_form="engine",
             )
     facts = join(*(tag("span", page.texts.said(one), class_="cl-quiet") for one in told if one))

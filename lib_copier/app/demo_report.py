@@ -88,6 +88,9 @@ def _edit(
     survival = found.get(f"survival/{origin}/{edit.name}")
     if survival is not None and survival.artifact is not None:
         entry["survival"] = plain(survival.artifact.result)
+    calibrated = found[f"calibrate/{edit.name}"].artifact
+    if calibrated is not None and "bound" in calibrated.result:
+        entry["calibration"] = plain(calibrated.result)
     if f"control/{edit.name}" in found:
         entry["control"] = str(_path(found, f"control/{edit.name}").parent)
     return entry

@@ -11,6 +11,9 @@ names of `PictureRequest`; width and height default to the origin's – and ``ba
 ``sweep``         ``lora`` PATH, ``weights``, ``chain`` (the edits; [] for the user's own),
                   ``pairs`` ([{"origin", "edited"}, …]: what it was learned from), optional ``plain``
                   (the files of the pictures at weight 0): see `sweep.sweep`
+``calibrate``     ``lora``, ``chain``, ``pairs`` as a sweep's, ``sign`` (−1 where plus takes the edit away),
+                  ``most_leak``; writes the LoRA at its gain as ``lora.safetensors``: see
+                  `calibration.calibrate`
 ``vae-survival``  ``origin``, ``edited``: see `vae.survival`
 ``report``        see `report.read_report`; makes no pictures and loads no model
 """
@@ -34,7 +37,10 @@ from lib_copier.errors import FaultsError, InputError
 from lib_copier.files.disk import is_there, write_json
 from lib_copier.image.effects import read_chain
 from lib_copier.image.files import crop_to_multiple, read_picture
+from lib_copier.lora.file import read_lora, write_lora
+from lib_copier.lora.gain import scale, stored_precision
 from lib_copier.measure.analysis import Edit
+from lib_copier.measure.calibration import calibrate
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.floor import write_random_like
 from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
@@ -49,6 +55,10 @@ KINDS: dict[str, Entries] = {
     "sweep": {
         **_GENERATES,
         **{"lora": str, "weights": list, "chain": list, "pairs": list, "plain?": list, "base_loras?": list},
+    },
+    "calibrate": {
+        **_GENERATES,
+        **{"lora": str, "chain": list, "pairs": list, "base_loras?": list, "sign": int, "most_leak": float},
     },
     "vae-survival": {"checkpoint": str, "vae?": str, "origin": str, "edited": str, "output": str},
     "report": {"output": str, "edits": list},
@@ -73,7 +83,7 @@ def run_copier_check(job: Job) -> dict[str, Any]:
 
 def run_sweep(job: Job) -> dict[str, Any]:
     """Generate and measure one LoRA over weights."""
-    pairs = tuple((_picture(pair["origin"]), _picture(pair["edited"])) for pair in job["pairs"])
+    pairs = _pairs(job)
     plain = [_picture(path) for path in job.get("plain") or ()]
     if plain and len(plain) != len(job["prompts"]):
         raise InputError(
@@ -97,6 +107,28 @@ def run_sweep(job: Job) -> dict[str, Any]:
         )
 
 
+def run_calibrate(job: Job) -> dict[str, Any]:
+    """Find the gain at which weight 1 is the edit, and write the LoRA so."""
+    pairs, output, lora = _pairs(job), Path(job["output"]), read_lora(job["lora"])
+    requests = job_pictures(job, pairs[0][0])
+    found = calibrate(
+        open_generator(open_checkpoint(job)),
+        lora=Path(job["lora"]),
+        requests=requests,
+        edit=Edit(read_chain(job["chain"]), pairs),
+        sign=job["sign"],
+        most_leak=float(job["most_leak"]),
+        output=output,
+        progress=_tell,
+    )
+    write_lora(scale(lora, float(found["gain"])), output / "lora.safetensors", stored_precision(lora))
+    return found
+
+
+def _pairs(job: Job) -> tuple[tuple[Image.Image, Image.Image], ...]:
+    return tuple((_picture(pair["origin"]), _picture(pair["edited"])) for pair in job["pairs"])
+
+
 def run_vae_survival(job: Job) -> dict[str, Any]:
     """Measure how much of an edit the VAE keeps."""
     origin, edited = _picture(job["origin"]), _picture(job["edited"])
@@ -109,6 +141,7 @@ def run_vae_survival(job: Job) -> dict[str, Any]:
 JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "copier-check": run_copier_check,
     "sweep": run_sweep,
+    "calibrate": run_calibrate,
     "vae-survival": run_vae_survival,
     "report": write_report,
 }

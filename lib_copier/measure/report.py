@@ -9,8 +9,8 @@ The job names folders that other jobs wrote:
                 where there is none
 ``edits``       [{"method": "A"|"B", "name", "label", "description", "edited": PATH, "heat": PATH,
                 "survival": OBJECT, "sweep": FOLDER, "control": FOLDER, "lora": PATH, "below": PHRASES,
-                "score": TEXT}, …]; all but method, name and sweep optional; ``below``: what it lacks of its
-                goals; ``score``: one word for its numbers
+                "score": TEXT, "calibration": OBJECT}, …]; all but method, name and sweep optional; ``below``: what
+                it lacks of its goals; ``score``: one word for its numbers
 ``seconds``     {"total": FLOAT, "by_step": {NAME: FLOAT}}
 ``checkpoint``  {"sha256": TEXT, "name": TEXT}
 ``notes``       sentences: what came out otherwise than expected, what was tried
@@ -88,6 +88,7 @@ class EditReport:
     lora: str
     below: tuple[str, ...]
     score: str | None
+    calibration: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ def report_numbers(report: Report) -> dict[str, Any]:
         found["control_rank_correlation"] = edit.control.result["rank_correlation"] if edit.control else None
         found["lora"] = edit.lora
         found["below"], found["score"] = list(edit.below), edit.score
+        found["calibration"] = _calibration(edit.calibration)
         if edit.survival:
             found["vae_survival"] = edit.survival.get("share")
         methods.setdefault(edit.method, {})[edit.name] = found
@@ -156,6 +158,11 @@ def report_numbers(report: Report) -> dict[str, Any]:
         "pairs": min(pairs, default=0),
         "notes": list(report.notes),
     }
+
+
+def _calibration(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Gain, bound, strength and leak of a LoRA whose gain was measured."""
+    return {name: found[name] for name in ("gain", "bound", "strength", "leak")} if found else None
 
 
 def _edit(entry: Mapping[str, Any], output: Path, faults: list[str]) -> EditReport:
@@ -177,6 +184,7 @@ def _edit(entry: Mapping[str, Any], output: Path, faults: list[str]) -> EditRepo
         heat=_picture(entry["heat"], faults) if entry.get("heat") else None,
         survival=entry.get("survival"),
         lora=lora,
+        calibration=entry.get("calibration"),
         below=tuple(str(phrase) for phrase in entry.get("below") or ()),
         score=str(entry["score"]) if entry.get("score") else None,
     )

@@ -68,6 +68,7 @@ def _method_block(edit: EditReport) -> Html:
         tag("h3", f"Method {edit.method}" + (f": {edit.score}" if edit.score else "")),
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in chips], class_="chips"),
         tag("p", f"Below its goal: {'; '.join(edit.below)}.", class_="below") if edit.below else None,
+        tag("p", _gain(edit.calibration), class_="quiet") if edit.calibration else None,
         leak_bars(found["leak"], control),
         tag("p", f"Range: {found['range_reason']}. {_floors(found)}", class_="quiet"),
         tag(
@@ -100,6 +101,12 @@ def _floors(found: Mapping[str, Any]) -> str:
         if (floor := floors.get(name)) and None not in floor.values()
     ]
     return f"For comparison: {'; '.join(said)}." if said else ""
+
+
+def _gain(calibration: Mapping[str, Any]) -> str:
+    """What the calibration did, in a sentence."""
+    told = f"Gain {calibration['gain']:.2f}, so that weight 1 gives the edit"
+    return f"{told}: {calibration['bound']}." if calibration["bound"] else f"{told}."
 
 
 def _strip(sweep: Sweep, rows: Sequence[int], label: str) -> Html:

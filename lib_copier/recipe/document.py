@@ -6,14 +6,15 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
-from lib_copier.errors import FaultsError, InputError
+from lib_copier.errors import FaultsError
 from lib_copier.files.disk import json_text, parse_json
 from lib_copier.files.names import name_fault
+from lib_copier.recipe.migrations import migrate
 from lib_copier.recipe.model import SCHEMA, Edit, Effect, Origin, Recipe, settings_of
 from lib_copier.recipe.options import GROUPS, OPTIONS
 from lib_copier.settings.option import Value
@@ -254,44 +255,6 @@ def from_document(given: Any, subject: str = "recipe") -> Recipe:
     if faults:
         raise FaultsError(subject, faults, "Mend them, then try again.")
     return recipe
-
-
-def migrate(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The document in the present schema; one without a number is of schema 0.
-
-    Raises
-    ------
-    InputError
-        Where a later version of this program wrote it.
-    """
-    document = dict(given)
-    schema = document.get("schema", 0)
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema > SCHEMA or schema < 0:
-        raise InputError(
-            f"The recipe has schema {schema!r}, this version reads up to {SCHEMA}.", "Update Copier LoRA."
-        )
-    for step in range(schema, SCHEMA):
-        document = _MIGRATIONS[step](document)
-        document["schema"] = step + 1
-    return document
-
-
-def _from_flat(document: dict[str, Any]) -> dict[str, Any]:
-    """Schema 0, written by hand or by scripts: settings may stand under their dotted keys."""
-    lifted: dict[str, Any] = {}
-    for key, value in document.items():
-        group, dot, name = key.partition(".")
-        if dot and key in OPTIONS and isinstance(lifted.setdefault(group, {}), dict):
-            lifted[group][name] = value
-        elif isinstance(value, dict) and isinstance(lifted.get(key), dict):
-            lifted[key] = {**value, **lifted[key]}
-        else:
-            lifted[key] = value
-    return lifted
-
-
-_MIGRATIONS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_from_flat,)
-"""Entry N lifts schema N to N + 1."""
 
 
 def _json(value: Value) -> Any:

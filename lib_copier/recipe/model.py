@@ -11,7 +11,7 @@ from typing import TypeVar
 from lib_copier.recipe.options import OPTIONS, defaults
 from lib_copier.settings.option import Value
 
-SCHEMA = 1
+SCHEMA = 2
 
 Named = TypeVar("Named", "Origin", "Edit")
 Settings = tuple[tuple[str, Value], ...]

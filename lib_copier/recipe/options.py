@@ -29,6 +29,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "merge": "Merge of several pairs",
         "difference": "Difference",
         "resize": "Rank resize",
+        "calibrate": "Calibration",
         "sweep": "Preview",
         "publish": "Publish",
     }
@@ -151,13 +152,20 @@ _COPIER_MODEL = (
 )
 
 
-def _pictures(group: str, *, pairs: int, scope: str) -> tuple[Option, ...]:
-    """Settings of a set of pictures made to judge a LoRA by."""
+def _tried(group: str, *, pairs: int, first_seed: int, scope: str) -> tuple[Option, ...]:
+    """Which pictures a LoRA is tried on."""
     return (
         Option(f"{group}.pairs", "int", pairs, "Pictures", "Prompt and seed pairs.", 1, 64, scope=scope),
         Option(f"{group}.prompts", "list", (), "Prompts", "One a line; empty: a set of ours.", scope=scope),
+        _picture(f"{group}.seed", default=first_seed, label="First seed", scope=scope, advanced=True),
+    )
+
+
+def _pictures(group: str, *, pairs: int, scope: str) -> tuple[Option, ...]:
+    """Settings of a set of pictures made to judge a LoRA by."""
+    return (
+        *_tried(group, pairs=pairs, first_seed=1000, scope=scope),
         _picture(f"{group}.negative_prompt", scope=scope, advanced=True),
-        _picture(f"{group}.seed", default=1000, label="First seed", scope=scope, advanced=True),
         *(_picture(f"{group}.{name}", scope=scope, advanced=True)
           for name in ("steps", "cfg_scale", "clip_skip", "sampler")),
     )
@@ -195,8 +203,6 @@ _EDIT_LORA = (
 _COMBINE = (
     Option("merge.ratio", "str", "mean", "Weights of several pairs", "mean: their average; sum: each at 1, "
            "as in the memo.", choices=("mean", "sum"), advanced=True),
-    Option("merge.gain", "float", 1.0, "Gain", "What weight 1 of the slider means: the edit LoRA times this.",
-           0.05, 20, scope="edit"),
     Option("merge.engine", "str", "project", "Engine", choices=STEP_ENGINES, advanced=True),
     Option("difference.way", "str", "exact", "Way", "exact: straight from the LoRAs, nothing lost; "
            "checkpoints: merge into the base and extract, as in the memo.", choices=("exact", "checkpoints"),
@@ -224,6 +230,15 @@ _RESIZE = (
     Option("resize.save_precision", "str", "fp16", "Saved precision", choices=("fp16", "bf16", "float"),
            scope="edit", advanced=True),
     Option("resize.engine", "str", "project", "Engine", choices=STEP_ENGINES, advanced=True),
+)
+
+_CALIBRATE = (
+    Option("calibrate.gain", "float", None, "Gain", "What weight 1 means: the LoRA times this. none: it is "
+           "measured, so that weight 1 gives the edit; 1: as it was learned.", 0.05, 20, optional=True,
+           scope="edit"),
+    Option("calibrate.most_leak", "float", 0.05, "Most leak", "The gain ends where pictures drift further "
+           "toward the origin.", 0, 1, scope="edit"),
+    *_tried("calibrate", pairs=8, first_seed=5000, scope="edit"),
 )
 
 _SWEEP = (
@@ -264,7 +279,7 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
     {
         option.key: option
         for group in (_PROJECT, _BASE, _ORIGIN, _CAPTION, _COPIER_GROUP, _COPIER_MODEL, _CHECK)
-        + (_EDIT, _EDIT_LORA, _COMBINE, _RESIZE, _SWEEP, _PUBLISH)
+        + (_EDIT, _EDIT_LORA, _COMBINE, _RESIZE, _CALIBRATE, _SWEEP, _PUBLISH)
         for option in group
     }
 )

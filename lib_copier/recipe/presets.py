@@ -71,6 +71,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
                 "edit_lora.steps": 4096,
                 "edit_lora.against_origin": False,
                 "resize.rank": 8,
+                "calibrate.gain": 1.0,
             }
         ),
         "auto": MappingProxyType(

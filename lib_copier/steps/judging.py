@@ -1,4 +1,4 @@
-"""The pictures that a LoRA is judged by: prompts, seeds and sampling, the same for check and sweep."""
+"""The pictures that a LoRA is judged by: prompts, seeds and sampling, for check, calibration and sweep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from lib_copier.graph.step import Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.parts import Model, fixed, picture_request
-from lib_copier.steps.prompts import pairs
+from lib_copier.steps.prompts import USUAL, pairs
 from lib_copier.txt2img.pictures import SETTINGS
 
 _SAMPLING = [name for name in SETTINGS if name not in ("prompt", "seed", "width", "height")]
@@ -17,13 +17,17 @@ _SAMPLING = [name for name in SETTINGS if name not in ("prompt", "seed", "width"
 def judging_params(
     recipe: Recipe, group: str, model: Model, edit: Edit | None = None
 ) -> tuple[tuple[str, Any], ...]:
-    """The settings of `group` (``check`` or ``sweep``) that decide those pictures."""
+    """The settings of `group` (``check``, ``calibrate`` or ``sweep``) that decide those pictures.
+
+    What a slider is calibrated on is sampled as its sweep is.
+    """
+    sampled = "sweep" if group == "calibrate" else group
     found = pairs(
-        recipe.texts(f"{group}.prompts", edit),
+        recipe.texts(f"{group}.prompts", edit) or USUAL[group],
         recipe.whole(f"{group}.pairs", edit),
         recipe.whole(f"{group}.seed", edit),
     )
-    values = {name: recipe.get(f"{group}.{name}", edit) for name in _SAMPLING}
+    values = {name: recipe.get(f"{sampled}.{name}", edit) for name in _SAMPLING}
     return fixed({**values, "prediction": model.prediction, "pairs": found})
 
 

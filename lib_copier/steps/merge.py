@@ -23,7 +23,7 @@ def step(recipe: Recipe, edit: Edit, base_model: Model) -> Step:
     """``merge/EDIT``: lora.safetensors, or model.safetensors on the memo's way; one pair needs no merge."""
     step_id = f"merge/{edit.name}"
     sources = [f"edit_lora/{one.name}/{edit.name}" for one in recipe.origins]
-    weight = each_weight(recipe, edit)
+    weight = each_weight(recipe)
     if goes_through_checkpoints(recipe, edit):
         model = base_model
         for source in sources:
@@ -50,10 +50,9 @@ def goes_through_checkpoints(recipe: Recipe, edit: Edit) -> bool:
     return recipe.get("difference.way", edit) == "checkpoints" and recipe.get("project.end") != "edit_lora"
 
 
-def each_weight(recipe: Recipe, edit: Edit) -> float:
-    """The weight of each pair's LoRA: its share of the mean, or 1 as in the memo; times the slider's gain."""
-    share = 1.0 / max(len(recipe.origins), 1) if recipe.get("merge.ratio") == "mean" else 1.0
-    return share * recipe.number("merge.gain", edit)
+def each_weight(recipe: Recipe) -> float:
+    """The weight of each pair's LoRA: its share of the mean, or 1 as in the memo."""
+    return 1.0 / max(len(recipe.origins), 1) if recipe.get("merge.ratio") == "mean" else 1.0
 
 
 def _into_lora(place: Workplace) -> Command:

@@ -2,6 +2,7 @@
 
 Method A trains a copier on each origin, learns each edit on the copier's model, joins the edit LoRAs of
 all origins, and lowers the rank. Method B trains a second copier on each edited picture and subtracts.
+Both end in the same calibration: weight 1 is the edit.
 No step builds on a failed one: what `waits_for` names must have reached its goal, or be accepted.
 """
 
@@ -14,6 +15,7 @@ from lib_copier.graph.step import Plan, Step, StepInput
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps import (
     base,
+    calibrate,
     caption,
     check,
     control,
@@ -30,7 +32,7 @@ from lib_copier.steps import (
     svd,
     sweep,
 )
-from lib_copier.steps.parts import Model
+from lib_copier.steps.parts import LORA, Model
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -56,7 +58,8 @@ def plan(recipe: Recipe) -> Plan:
             steps += _learned_on_the_copier(recipe, each, copier_models, model)
         else:
             steps += _subtracted(recipe, each, model)
-        steps += _looked_at(recipe, each, model, steps[-1])
+        steps.append(calibrate.step(recipe, each, model, finished=steps[-1]))
+        steps += _looked_at(recipe, each, model)
     return Plan(tuple(steps))
 
 
@@ -99,9 +102,9 @@ def _proven(recipe: Recipe, one: Edit) -> tuple[str, ...]:
     return (*checks, *survivals)
 
 
-def _looked_at(recipe: Recipe, one: Edit, model: Model, finished: Step) -> Iterator[Step]:
+def _looked_at(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
     """The finished LoRA at many weights, beside one trained the ordinary way; then its publication."""
-    lora = StepInput("lora", step=finished.id, output=finished.outputs[0].name)
+    lora = StepInput("lora", step=f"calibrate/{one.name}", output=LORA)
     published = publish.step(recipe, one, lora)
     if recipe.get("sweep.enabled"):
         yield sweep.judged_step(recipe, one, model, lora)

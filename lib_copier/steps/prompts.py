@@ -30,8 +30,22 @@ OTHER_PROMPTS = (
 )
 """What a picture is learned with besides its caption, so that it hangs on none; apart from `PROMPTS`."""
 
+CALIBRATION_PROMPTS = (
+    "a girl with an umbrella, standing in the rain",
+    "a sailing boat on the sea, morning",
+    "a pot of tea and a cake on a table",
+    "a bridge over a river, autumn leaves",
+    "a fox in the snow",
+    "an old wizard with a staff, portrait",
+    "a bicycle leaning on a brick wall",
+    "a greenhouse full of plants",
+)
+"""What a slider's gain is found with; none of `PROMPTS`, by which it is judged."""
+
+USUAL = {"check": PROMPTS, "sweep": PROMPTS, "calibrate": CALIBRATION_PROMPTS}
+"""By the group of settings: the prompts where none are given."""
+
 
 def pairs(prompts: Sequence[str], count: int, first_seed: int) -> list[tuple[str, int]]:
     """`count` pairs of prompt and seed: prompts in turn, every pair with a seed of its own."""
-    chosen = tuple(prompts) or PROMPTS
-    return [(chosen[index % len(chosen)], first_seed + index) for index in range(count)]
+    return [(prompts[index % len(prompts)], first_seed + index) for index in range(count)]

@@ -21,7 +21,7 @@ from lib_copier.steps.records import settle
 
 def step(recipe: Recipe, edit: Edit) -> Step:
     """``svd/EDIT``: lora.safetensors; a positive weight adds the edit, with the memo's sign it removes it."""
-    share = each_weight(recipe, edit) * (1.0 if recipe.get("difference.sign") == "edit" else -1.0)
+    share = each_weight(recipe) * (1.0 if recipe.get("difference.sign") == "edit" else -1.0)
     loras = []
     for origin in recipe.origins:
         edited = f"edited_copier/{origin.name}/{edit.name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command
@@ -41,11 +42,6 @@ def step(
     """
     other = str(recipe.get("sweep.checkpoint", edit) or "")
     tried_on = checkpoint_model(recipe, other) if other else model
-    pictures = [
-        StepInput(role, step=f"{kind}/{origin.name}{tail}", output=PICTURE)
-        for origin in recipe.origins
-        for role, kind, tail in (("origin", "origin", ""), ("edited", "edit", f"/{edit.name}"))
-    ]
     judging = dict(judging_params(recipe, "sweep", tried_on, edit))
     plain = [
         StepInput("plain", step=plain_from, output=sweep_picture(row, 0.0))
@@ -54,8 +50,7 @@ def step(
     params = {
         **judging,
         "weights": list(tried) or weights(recipe, edit),
-        "chain": chain_of(edit),
-        "size": judged_size(recipe, edit),
+        **looked_at(recipe, edit),
     }
     return Step(
         step_id or f"sweep/{edit.name}",
@@ -64,7 +59,7 @@ def step(
         inputs=(
             *tried_on.inputs,
             lora,
-            *pictures,
+            *pair_inputs(recipe, edit),
             *plain,
             *prompt_loras(recipe, recipe.texts("sweep.prompts", edit)),
         ),
@@ -76,14 +71,40 @@ def step(
 
 def judged_step(recipe: Recipe, edit: Edit, model: Model, lora: StepInput) -> Step:
     """``sweep/EDIT`` with the slider's goal: what it must reach before it is published."""
-    is_reversed = recipe.method == "difference" and recipe.get("difference.sign") == "memo"
     names = ("correlation", "strength", "leak", "rest")
     correlation, strength, leak, rest = (recipe.number(f"sweep.goal_{name}", edit) for name in names)
     return replace(
         step(recipe, edit, model, lora),
-        goal=SliderGoal(correlation, strength, leak, rest, sign=-1 if is_reversed else 1),
+        goal=SliderGoal(correlation, strength, leak, rest, sign=sign_of(recipe)),
         is_accepted=bool(recipe.get("sweep.accept", edit)),
     )
+
+
+def looked_at(recipe: Recipe, edit: Edit) -> dict[str, Any]:
+    """What pictures of this edit's slider are measured for, and how large they are."""
+    return {"chain": chain_of(edit), "size": judged_size(recipe, edit)}
+
+
+def sign_of(recipe: Recipe) -> int:
+    """−1 where a positive weight is meant to take the edit away, as method B has it in the memo."""
+    return -1 if recipe.method == "difference" and recipe.get("difference.sign") == "memo" else 1
+
+
+def pair_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
+    """The pairs that the slider was learned from."""
+    return [
+        StepInput(role, step=f"{kind}/{origin.name}{tail}", output=PICTURE)
+        for origin in recipe.origins
+        for role, kind, tail in (("origin", "origin", ""), ("edited", "edit", f"/{edit.name}"))
+    ]
+
+
+def pair_paths(place: Workplace) -> list[dict[str, str]]:
+    """The same in the words of `lib_copier.measure`'s jobs."""
+    return [
+        {"origin": str(origin), "edited": str(edited)}
+        for origin, edited in zip(place.paths("origin"), place.paths("edited"), strict=True)
+    ]
 
 
 def weights(recipe: Recipe, edit: Edit) -> list[float]:
@@ -102,10 +123,7 @@ def _sweep(place: Workplace) -> Command:
         "lora": str(place.path("lora")),
         "weights": place.params["weights"],
         "chain": place.params["chain"],
-        "pairs": [
-            {"origin": str(origin), "edited": str(edited)}
-            for origin, edited in zip(place.paths("origin"), place.paths("edited"), strict=True)
-        ],
+        "pairs": pair_paths(place),
         "plain": [str(path) for path in place.paths("plain")],
         "output": str(place.out),
     }

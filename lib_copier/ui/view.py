@@ -30,7 +30,7 @@ STEP_KINDS: Mapping[str, tuple[str, ...]] = {
     "check": ("check",),
     "edit": ("edit", "survival"),
     "edit_lora": ("edit_lora", "edited_copier"),
-    "combine": ("merge", "difference", "svd", "resize"),
+    "combine": ("merge", "difference", "svd", "resize", "calibrate"),
     "preview": ("sweep", "control_lora", "control_resize", "control"),
     "publish": ("publish",),
 }

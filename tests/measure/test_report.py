@@ -108,6 +108,13 @@ def job(scene, known_maker, tmp_path_factory):
                 "sweep": swept("b", gain=0.7),
                 "lora": "b.safetensors",
                 "below": ["weight 1 gives 0.70 of the edit, 0.90 wanted"],
+                "calibration": {
+                    "gain": 1.3,
+                    "bound": "beyond it more than 0.05 leaks",
+                    "strength": 0.7,
+                    "leak": 0.04,
+                    "looks": [],
+                },
             },
         ],
         "seconds": {"total": 640.0, "by_step": {"copier": 41.0, "edit_lora/contrast": 65.5}},
@@ -142,6 +149,7 @@ def test_what_people_typed_is_text(html):
     page.feed(html)
     assert "Demo <&> report" in page.text and "The VAE keeps 90% of this edit." in page.text
     assert "10 min 40 s" in page.text and "Below its goal: it is far." in page.text
+    assert page.text.count("Gain 1.30, so that weight 1 gives the edit: beyond it more than") == 1
     assert page.text.count("Below its goal: weight 1 gives 0.70 of the edit, 0.90 wanted.") == 1
 
 
@@ -162,6 +170,8 @@ def test_json_has_the_keys_that_outsiders_read(job):
     weaker = numbers["methods"]["B"]["contrast"]
     assert weaker["fidelity"] > 0.99 and weaker["rest"] > 3.0
     assert weaker["strength"] == pytest.approx(0.7, abs=0.03)
+    assert first["calibration"] is None
+    assert numbers["methods"]["B"]["contrast"]["calibration"]["gain"] == 1.3
     assert first["below"] == [] and len(weaker["below"]) == 1
     assert numbers["seconds"]["total"] == 640.0 and numbers["checkpoint"]["sha256"] == "ab" * 32
     assert numbers["pairs"] == 3

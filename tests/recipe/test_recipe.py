@@ -17,7 +17,7 @@ from lib_copier.model_file.families import SD1, SDXL
 from lib_copier.models.tiny import random_checkpoint
 from lib_copier.recipe.check import faults
 from lib_copier.recipe.document import digest, from_document, migrate, read_document, shareable, to_document
-from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
+from lib_copier.recipe.model import SCHEMA, Edit, Effect, Origin, Recipe, parse_effects, settings_of
 from lib_copier.recipe.options import GROUPS, OPTIONS, defaults
 from lib_copier.recipe.presets import PRESETS, apply_preset, preset_values
 from lib_copier.settings.option import Option
@@ -203,7 +203,7 @@ def test_older_documents_are_lifted_and_newer_refused() -> None:
     flat = {"copier.rank": 12, "copier": {"steps": 5}, "origins": [{"name": "a"}]}
     recipe = from_document(flat)
     assert (recipe.get("copier.rank"), recipe.get("copier.steps")) == (12, 5)
-    assert migrate(flat)["schema"] == 1 and "schema" not in flat
+    assert migrate(flat)["schema"] == SCHEMA and "schema" not in flat
     for schema in (99, -1, "1", True):
         with pytest.raises(InputError, match="schema"):
             migrate({"schema": schema})

@@ -152,6 +152,8 @@ def generate(arguments: list[str]) -> None:
 MEASURED = {
     "copier-check": ({"psnr_db": {"median": 27.0, "min": 25.0, "ceiling": 29.0}, "sheet": "00_+0.00.png"},
                      {"psnr_db": {"median": 20.0, "min": 14.2, "ceiling": 29.0}, "sheet": "00_+0.00.png"}),
+    "calibrate": ({"gain": 1.5, "bound": "", "strength": 1.0, "leak": 0.01},
+                  {"gain": 1.0, "bound": "beyond it more than 0.05 leaks", "strength": 0.5, "leak": 0.05}),
     "vae-survival": ({"share": 0.8}, {"share": 0.04}),
     "sweep": ({"rank_correlation": 0.98, "strength": 0.9, "leak": 0.01},
               {"rank_correlation": 0.31, "strength": 0.9, "leak": 0.4}),
@@ -164,6 +166,8 @@ def measure(job: dict) -> None:
     result = {"job": job["job"], "pictures": len(job.get("prompts", ())), **MEASURED[job["job"]][is_poor]}
     output = Path(job["output"])
     (output / "result.json").write_text(json.dumps(result))
+    if job["job"] == "calibrate":
+        lora(output / "lora.safetensors", digest(tensors(Path(job["lora"])), result))
     for row in range(len(job.get("prompts", ()))):
         picture(output / f"{row:02d}_+0.00.png", digest(result))
     emit("done", **result)

@@ -1,20 +1,9 @@
-"""Several pairs become one LoRA, and what weight 1 of it means."""
+"""Several pairs become one LoRA."""
 
 from __future__ import annotations
 
 from lib_copier.steps.plan import plan
 from tests.steps.looks import flags_of, words_of
-
-
-def test_the_gain_is_what_weight_1_means(project):
-    made = project(name="plain")
-    made.run(["resize/outline"])
-    louder = project(name="louder", merge__gain=2.0)
-    assert "merge/outline" in louder.run(["resize/outline"]).made
-    found = [one.file("resize/outline").read_bytes() for one in (made, louder)]
-    assert found[0] != found[1]
-    (given,) = [one for one in louder.plan().step("merge/outline").inputs if one.role == "lora"]
-    assert given.weight == 2.0
 
 
 def test_several_pairs_are_joined_and_one_is_taken_as_it_is(recipe, tmp_path):

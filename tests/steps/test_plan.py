@@ -23,6 +23,7 @@ def test_what_the_checkpoint_predicts_is_part_of_every_step_that_runs_it(recipe,
         "check/one",
         "survival/one/outline",
         "edit_lora/one/outline",
+        "calibrate/outline",
         "sweep/outline",
     }
     assert dict(after.step("copier/one").params)["prediction"] == "v_prediction"

@@ -46,6 +46,7 @@ def test_changing_an_edit_reruns_only_what_follows_it(project):
         "merge",
         "difference",
         "resize",
+        "calibrate",
         "sweep",
         "publish",
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from lib_copier.markup.html import Html, join, tag
 from lib_copier.markup.svg import Line, chart
+from lib_copier.settings.goals import number
 from lib_copier.ui import parts
 from lib_copier.ui.page import Page
 
@@ -21,14 +22,18 @@ def render(page: Page) -> Html:
         parts.reasons(page, steps),
         parts.running(page, steps),
         page.block(
-            "result", _steps(page, steps), *(_energy(page, page.opened.result(step)) for step in steps)
+            "result",
+            _steps(page, steps),
+            *(_energy(page, page.opened.result(step)) for step in steps),
+            *(_calibration(page, page.opened.result(step)) for step in steps),
         ),
         page.block("combine.sign", _sign(page), page.fields("difference")) if is_difference else None,
         page.block("combine.resize", page.fields("resize"), page.folded_fields("resize")),
         None if is_difference else page.block("combine.difference", page.fields("difference", advanced=True)),
+        page.block("combine.gain", page.fields("calibrate"), page.folded_fields("calibrate")),
         page.block("combine.merge", page.fields("merge", advanced=True))
         if len(page.opened.recipe.origins) > 1
-        else page.block("combine.gain", page.fields("merge")),
+        else None,
         parts.details(page, steps),
         parts.run_buttons(page, steps, label=page.texts("combine.run")),
     )
@@ -52,6 +57,21 @@ def _steps(page: Page, steps: Sequence[str]) -> Html:
         cells = (page.texts(f"combine.{kind}"), page.pill([step_id]), told, note)
         rows.append(tag("tr", [tag("td", cell) for cell in cells]))
     return tag("div", tag("table", rows, class_="cl-table"), class_="cl-sheet") if rows else Html("")
+
+
+def _calibration(page: Page, result: Mapping[str, Any]) -> Html:
+    """The gain that was found, what weight 1 gives with it, and what kept it from the whole edit."""
+    gain, strength, leak = (number(result.get(name)) for name in ("gain", "strength", "leak"))
+    if gain is None or strength is None or leak is None:
+        return Html("")
+    rows = [
+        ("combine.gain_found", f"{gain:.2f} ×", ""),
+        ("preview.strength", f"{strength:.2f} ×", "poor" if result.get("bound") else "good"),
+        ("preview.leak", f"{leak:.2f}", ""),
+    ]
+    bound = str(result.get("bound") or "")
+    told = tag("p", page.texts("combine.bound", bound=page.texts.said(bound)), class_="cl-warning")
+    return join(page.facts(rows), told if bound else None)
 
 
 def _energy(page: Page, result: Mapping[str, Any]) -> Html:

@@ -9,8 +9,8 @@ The job names folders that other jobs wrote:
                 where there is none
 ``edits``       [{"method": "A"|"B", "name", "label", "description", "edited": PATH, "heat": PATH,
                 "survival": OBJECT, "sweep": FOLDER, "control": FOLDER, "lora": PATH, "below": PHRASES,
-                "score": TEXT, "calibration": OBJECT}, …]; all but method, name and sweep optional; ``below``: what
-                it lacks of its goals; ``score``: one word for its numbers
+                "score": TEXT, "calibration": OBJECT}, …]; all but method, name and sweep optional;
+                ``below``: what it lacks of its goals; ``score``: one word for its numbers
 ``seconds``     {"total": FLOAT, "by_step": {NAME: FLOAT}}
 ``checkpoint``  {"sha256": TEXT, "name": TEXT}
 ``notes``       sentences: what came out otherwise than expected, what was tried

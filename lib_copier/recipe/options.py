@@ -233,11 +233,9 @@ _RESIZE = (
 )
 
 _CALIBRATE = (
-    Option("calibrate.gain", "float", None, "Gain", "What weight 1 means: the LoRA times this. none: it is "
-           "measured, so that weight 1 gives the edit; 1: as it was learned.", 0.05, 20, optional=True,
-           scope="edit"),
-    Option("calibrate.most_leak", "float", 0.05, "Most leak", "The gain ends where pictures drift further "
-           "toward the origin.", 0, 1, scope="edit"),
+    Option("calibrate.gain", "float", None, "Gain", "none: it is measured, so that weight 1 gives the edit; "
+           "1: as it was learned.", 0.05, 20, optional=True, scope="edit"),
+    Option("calibrate.most_leak", "float", 0.05, "Most leak", "There the gain ends.", 0, 1, scope="edit"),
     *_tried("calibrate", pairs=8, first_seed=5000, scope="edit"),
 )
 
@@ -255,8 +253,8 @@ _SWEEP = (
            "correlation of effect and weight, at least.", 0, 1, scope="edit", advanced=True),
     Option("sweep.goal_strength", "float", SliderGoal.strength, "Least strength", "Share of the edit that "
            "weight 1 gives, at least.", 0, 2, scope="edit", advanced=True),
-    Option("sweep.goal_leak", "float", SliderGoal.leak, "Most leak", "How far pictures may drift toward the "
-           "origin at weight 1.", 0, 1, scope="edit", advanced=True),
+    Option("sweep.goal_leak", "float", SliderGoal.leak, "Most leak", "Drift toward the origin at weight 1.",
+           0, 1, scope="edit", advanced=True),
     Option("sweep.goal_rest", "float", SliderGoal.rest, "Most rest", "What weight 1 may change beside the "
            "edit, in levels of 255.", 0, 255, scope="edit", advanced=True),
     Option("sweep.accept", "bool", False, "Go on with this slider", "Publish it although it missed its goal.",

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "merge": "merging into a checkpoint and extracting from two: time, memory, error",
     "train": "one training step beside the bare step; start-up to the first step",
     "memory": "what a training step holds on the GPU, computed",
+    "slider": "from the origin to the published slider: time by step and kind, process starts, memory",
     "generate": "pictures a minute; many weights in one batch",
     "parity": "our results beside sd-scripts' (needs --sd-scripts DIR)",
 }

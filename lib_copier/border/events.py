@@ -3,6 +3,7 @@
 Every line has an ``event``:
 
 ``progress``  ``step``, ``total``; a trainer adds ``loss``, ``lr``, ``s_per_step``, ``eta`` (seconds)
+``loading``   what the command needs is imported; it reads its models until the first ``progress``
 ``log``       ``text``: a sentence for the log
 ``sample``    ``path``: a picture made underway; ``step``
 ``error``     ``what``, ``advice``, ``exit_code``: why the child ends

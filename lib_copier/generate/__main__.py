@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
     from lib_copier.generate.shelf import require_fit
 
     settle_threads()
+    events.emit("loading")
     require_fit(arguments.checkpoint, [use.path for request in requests for use in request.loras])
 
     choice = ModelChoice(

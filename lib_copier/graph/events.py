@@ -4,6 +4,7 @@
 ``step_started``  ``id``, ``key``, ``reasons``
 ``step_skipped``  ``id``
 ``progress``      ``id``, ``step``, ``total``; a trainer adds ``loss``, ``lr``, ``s_per_step``, ``eta``
+``loading``       ``id``
 ``log``           ``id``, ``text``
 ``sample``        ``id``, ``path``, ``step``
 ``step_done``     ``id``, ``key``, ``seconds``

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
+from lib_copier import events
 from lib_copier.errors import CancelledError
 from lib_copier.txt2img.pictures import LoraUse, PictureRequest, check_requests
 
@@ -66,6 +67,7 @@ def open_checkpoint(job: Mapping[str, Any], parts: tuple[str, ...] = ("unet", "v
     from lib_copier.models.threads import settle_threads
 
     settle_threads()
+    events.emit("loading")
     device = choose_device(job.get("device", "auto"))
     return load_checkpoint(
         Path(job["checkpoint"]),

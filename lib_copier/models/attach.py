@@ -67,7 +67,9 @@ def bake(checkpoint: Checkpoint, lora: Lora, weight: float = 1.0, te_weight: flo
         target = module.weight
         up, down = _factors(layer, target.device)
         delta = (up.flatten(1) @ down.flatten(1)).reshape(target.shape)
-        target.copy_(target.float().add_(delta, alpha=strength))
+        baked = torch.empty_like(target).copy_(target.float().add(delta, alpha=strength))
+        # Not into the weight itself: another model may share it.
+        module.weight = nn.Parameter(baked, requires_grad=target.requires_grad)
 
 
 def matched(lora: Lora, modules: Mapping[str, Weighted], family: Family) -> dict[str, tuple[Weighted, Layer]]:

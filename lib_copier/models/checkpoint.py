@@ -14,10 +14,10 @@ import torch
 from lib_copier.errors import InputError
 from lib_copier.model_file.checkpoint import facts_from, told_by_user
 from lib_copier.model_file.families import Family
-from lib_copier.model_file.header import file_sha256
 from lib_copier.model_file.keys import VAE_PREFIX
-from lib_copier.models.ahead import WeightReader
+from lib_copier.models.ahead import Tensors, WeightReader
 from lib_copier.models.build import VAE_PARTS, Placement, build_text_encoders, build_unet, build_vae
+from lib_copier.models.kept import KEPT, file_state
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.source import ModelFile
 from lib_copier.models.tokenizer import END_ID, PromptTokenizer
@@ -63,7 +63,7 @@ class Checkpoint:
     @cached_property
     def sha256(self) -> str:
         """Digest of the checkpoint's file; computed when first asked for (about a second per GiB)."""
-        return file_sha256(self.path)
+        return KEPT.sha256(self.path)
 
     def schedule(self) -> NoiseSchedule:
         """The noise schedule this checkpoint was trained with, on its device."""
@@ -112,10 +112,21 @@ def load_checkpoint(
         facts = told_by_user(facts_from(file.shapes, file.metadata, path), prediction)
         family = facts.family
         if reader is None:
-            reader = stack.enter_context(WeightReader(path, part_dtypes(wanted, dtype, dtype, vae)))
-        encoders = build_text_encoders(reader.take("text"), family, placement) if "text" in wanted else ()
-        own_vae = _load_vae(reader, path, vae, family, placement.device) if "vae" in wanted else None
-        unet = build_unet(reader.take("unet"), file.shapes, family, placement) if "unet" in wanted else None
+            dtypes = part_dtypes(wanted, dtype, dtype, vae)
+            reader = stack.enter_context(WeightReader(path, dtypes, device=placement.device))
+        encoders, own_vae, unet = (), None, None
+        if "text" in wanted:
+            encoders = KEPT.take(
+                reader.key("text", placement.device),
+                lambda: build_text_encoders(reader.take("text"), family, placement),
+            )
+        if "vae" in wanted:
+            own_vae = _load_vae(reader, path, vae, family, placement.device)
+        if "unet" in wanted:
+            unet = KEPT.take(
+                reader.key("unet", placement.device),
+                lambda: build_unet(reader.take("unet"), file.shapes, family, placement),
+            )
     predicts = facts.prediction or ("epsilon" if unet is None else asked_prediction(unet))
     return Checkpoint(
         path=path,
@@ -146,14 +157,24 @@ def _load_vae(
 ) -> Any:
     placement = Placement(device, torch.float32)
     if separate is None:
-        tensors = reader.take("vae")
-        if not tensors:
-            raise InputError(
-                f"The checkpoint {path.name} holds no VAE.",
-                "Give the family's VAE file as well (--vae).",
-            )
-        return build_vae(tensors, family, placement)
-    with ModelFile.open(Path(separate)) as vae_file:
+        return KEPT.take(
+            reader.key("vae", device), lambda: _own_vae(reader.take("vae"), path, family, placement)
+        )
+    key = ("vae", *file_state(Path(separate)), str(device), family.name)
+    return KEPT.take(key, lambda: _separate_vae(Path(separate), family, placement))
+
+
+def _own_vae(tensors: Tensors, path: Path, family: Family, placement: Placement) -> Any:
+    if not tensors:
+        raise InputError(
+            f"The checkpoint {path.name} holds no VAE.",
+            "Give the family's VAE file as well (--vae).",
+        )
+    return build_vae(tensors, family, placement)
+
+
+def _separate_vae(path: Path, family: Family, placement: Placement) -> Any:
+    with ModelFile.open(path) as vae_file:
         _check_vae(vae_file.path, vae_file.shapes)
         tensors = vae_file.under(VAE_PREFIX) or vae_file.under(*VAE_PARTS)
         return build_vae(tensors, family, placement)

@@ -199,7 +199,8 @@ def _unused_sd2_shapes(family: Family, text: _Text) -> dict[str, tuple[int, ...]
 
 def _random_weight(key: str, shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Normal numbers of the deviation that keeps a signal's size; its own seed for every key."""
-    generator = torch.Generator().manual_seed(seed << 32 | zlib.crc32(key.encode()))
+    # A generator on the CPU takes no more than 32 bits.
+    generator = torch.Generator().manual_seed(zlib.crc32(key.encode(), seed))
     noise = torch.randn(shape, generator=generator)
     if "embedding" in key and len(shape) == 2:
         return 0.5 * noise

@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
         from lib_copier.train.loop import train
 
         settle_threads()
+        events.emit("loading")
         try:
             result = train(config, stop=stop, log=lambda text: events.emit("log", text=text))
         except RuntimeError as error:

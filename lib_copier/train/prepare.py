@@ -82,7 +82,7 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     # Encoders whose work is done ahead run in fp32: it costs nothing later.
     text_dtype = dtype if config.train_text_encoder else torch.float32
     dtypes = part_dtypes(PARTS, text_dtype, dtype, config.vae)
-    with WeightReader(config.checkpoint, dtypes, _LAYOUT) as reader:
+    with WeightReader(config.checkpoint, dtypes, _LAYOUT, device=device) as reader:
         encoders = _load(config, device, text_dtype, ("vae", "text"), reader)
         return _prepare(config, sources, encoders, device, dtype, reader)
 

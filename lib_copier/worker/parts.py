@@ -15,6 +15,8 @@ PARTS = {
     "image": ("lib_copier.image.__main__", "main"),
     "caption": ("lib_copier.caption.__main__", "main"),
 }
+SHARE_KEPT = 0.25
+"""Of a device's memory, for models that the next job may need: a job alone may need the rest."""
 _WITH_MODELS = frozenset({"train", "generate", "measure"})
 
 
@@ -31,6 +33,8 @@ def part_named(name: str) -> Callable[[Sequence[str]], int]:
     module, function = PARTS[name]
     if name in _WITH_MODELS:
         # Before the job begins: what importing leaves behind belongs to the process, not to the job.
-        importlib.import_module("torch")
+        from lib_copier.models.kept import KEPT
+
+        KEPT.keep(SHARE_KEPT)
     found: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), function)
     return found

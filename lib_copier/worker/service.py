@@ -49,7 +49,12 @@ def _tell_end(job: Job, code: int) -> None:
 
 def free() -> None:
     """Give memory back."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if "torch" in sys.modules:
+        import torch
+
+        from lib_copier.models.kept import KEPT
+
+        KEPT.free()
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()

@@ -13,12 +13,14 @@ from lib_copier.models.ahead import WeightReader
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.source import ModelFile
 
+CPU = torch.device("cpu")
+
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_is_read_ahead_is_what_the_file_holds(checkpoint_path, dtype):
     with (
         ModelFile.open(checkpoint_path()) as file,
-        WeightReader(checkpoint_path(), {"unet": dtype}) as reader,
+        WeightReader(checkpoint_path(), {"unet": dtype}, device=CPU) as reader,
     ):
         there = file.under(UNET_PREFIX)
         ahead = reader.take("unet")
@@ -28,7 +30,7 @@ def test_what_is_read_ahead_is_what_the_file_holds(checkpoint_path, dtype):
 
 
 def test_a_checkpoint_takes_the_weights_over(checkpoint_path, loaded):
-    with WeightReader(checkpoint_path(), {"unet": torch.float32}) as reader:
+    with WeightReader(checkpoint_path(), {"unet": torch.float32}, device=CPU) as reader:
         unet = load_checkpoint(checkpoint_path(), parts=("unet",), reader=reader).unet
     expected = loaded().unet.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in unet.state_dict().items())
@@ -37,14 +39,14 @@ def test_a_checkpoint_takes_the_weights_over(checkpoint_path, loaded):
 def test_a_broken_file_is_told_when_the_weights_are_wanted(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{")
     with (
-        WeightReader(tmp_path / "cut.safetensors", {"unet": torch.float32}) as reader,
+        WeightReader(tmp_path / "cut.safetensors", {"unet": torch.float32}, device=CPU) as reader,
         pytest.raises(InputError),
     ):
         reader.take("unet")
 
 
 def test_no_thread_is_left_behind(checkpoint_path):
-    with WeightReader(checkpoint_path(), {"unet": torch.float32}):
+    with WeightReader(checkpoint_path(), {"unet": torch.float32}, device=CPU):
         pass
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("weights")]
 

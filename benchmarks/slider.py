@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import threading
@@ -21,9 +22,11 @@ from lib_copier.disk import write_json
 from lib_copier.engines.listening import Watch
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.engines.process import Outcome, run_command
+from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE
 from lib_copier.engines.task import Command
 from lib_copier.engines.workers import Workers
 from lib_copier.recipe.model import Recipe
+from lib_copier.steps.change import all_changed
 from lib_copier.steps.project import Project
 
 KINDS = ("start", "load", "train", "print", "measure", "algebra", "wait")
@@ -43,13 +46,14 @@ def main(argv: Sequence[str]) -> int:
     recipe = demo_recipe(asked.checkpoint, is_quick=True, device=asked.device)
     if asked.size:
         sides = (f"{group}.{side}" for group in ("origins.scene", "sweep") for side in ("width", "height"))
-        recipe = recipe.with_settings(dict.fromkeys(sides, asked.size))
+        recipe = all_changed(recipe, dict.fromkeys(sides, asked.size))
     found: dict[str, Any] = {"checkpoint": asked.checkpoint.name, "load": psutil.getloadavg()[0]}
     with tempfile.TemporaryDirectory(prefix="bench ") as scratch:
         ways: dict[str, tuple[Recipe, Workers]] = {"": (recipe, Workers())}
         if not asked.once:
             ways["one_process_a_step"] = (recipe, _OneEach())
         if asked.sd_scripts:
+            os.environ[CHECKOUT_VARIABLE] = str(asked.sd_scripts)
             theirs = recipe.with_settings({"project.engine": "sd-scripts"})
             ways["sd_scripts"] = (theirs, _OneEach())
         for name, (own, workers) in ways.items():
@@ -64,13 +68,11 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench slider", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument(
-        "--size", type=int, metavar="PIXELS", help="of the pictures; else what suits the model"
-    )
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="else what suits the model")
     parser.add_argument("--checkpoint", type=_file, default=demo_checkpoint(), metavar="FILE")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--once", action="store_true", help="leave one process a step out")
-    parser.add_argument("--sd-scripts", action="store_true", help="its steps too, by the installed engine")
+    parser.add_argument("--sd-scripts", type=_file, metavar="DIR", help="its way too, by this checkout")
     return parser
 
 

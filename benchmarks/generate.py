@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,9 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchmarks.measured import PeakMemory
 from lib_copier import edge
-from lib_copier.border import events
-from lib_copier.errors import ChildError
+from lib_copier.engines.embedded import module_command
+from lib_copier.engines.listening import Watch
+from lib_copier.engines.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo" / "copier-demo.safetensors"
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Figures:
-    """Seconds are wall time; memory is the worker's peak, on the GPU what torch had allocated."""
+    """Seconds are wall time; memory is the worker's peak."""
 
     first_picture_s: float
     one_picture_s: float
@@ -59,7 +60,6 @@ class Figures:
     batch_s: float
     slider_s: float
     peak_gib: float
-    peak_gpu_gib: float
 
     def line(self, case: Case) -> str:
         return (
@@ -67,7 +67,7 @@ class Figures:
             f"first picture after {self.first_picture_s:.1f} s, then {self.one_picture_s:.2f} s; "
             f"{self.batch} at once {self.batch_s:.2f} s ({self.batch / self.batch_s:.2f} a second); "
             f"{len(WEIGHTS)} weights of a LoRA {self.slider_s:.2f} s; "
-            f"peak {self.peak_gib:.2f} GiB, GPU {self.peak_gpu_gib:.2f} GiB"
+            f"peak {self.peak_gib:.2f} GiB"
         )
 
 
@@ -112,38 +112,31 @@ def _lora(checkpoint: Path, path: Path) -> Path:
     return path
 
 
-class _Worker:
-    """The generator's worker process and its answers."""
+class _Printer:
+    """Has one worker print pictures of a case; seconds are measured on this side of its pipe."""
 
-    def __init__(self, device: str, precision: str) -> None:
-        command = [sys.executable, "-m", "lib_copier.generate", "--worker"]
-        command += ["--device", device, "--precision", precision]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-        )
+    def __init__(self, case: Case, device: str, precision: str, scratch: Path) -> None:
+        self._model = ["--checkpoint", str(case.checkpoint), "--device", device, "--precision", precision]
+        self._scratch = scratch
+        self._workers = Workers()
 
-    def __enter__(self) -> _Worker:
+    def __enter__(self) -> _Printer:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        self._workers.close()
 
-    def ask(self, **task: Any) -> dict[str, Any]:
-        """Send a task and wait for its end; seconds are measured on this side of the pipe."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+    def seconds(self, requests: list[dict[str, Any]]) -> float:
+        """What it takes to print these."""
+        paths = [str(self._scratch / f"{number}.png") for number in range(len(requests))]
+        told = self._scratch / "requests.json"
+        told.write_text(json.dumps({"requests": requests, "paths": paths}), encoding="utf-8")
+        command = module_command("generate", *self._model, "--requests", str(told))
         started = time.perf_counter()
-        self._process.stdin.write(json.dumps(task) + "\n")
-        self._process.stdin.flush()
-        for line in self._process.stdout:
-            event = events.parse(line) or {}
-            if event.get("event") == "error":
-                raise ChildError(event["what"], event["advice"])
-            if event.get("event") == "done":
-                return {**event, "seconds": time.perf_counter() - started}
-        raise ChildError("The worker ended early.", "Run `python run.py generate --worker` to see why.")
+        self._workers.run(command, Watch(self._scratch / "log.txt"))
+        return time.perf_counter() - started
 
 
 def _measure(case: Case, device: str, precision: str, scratch: Path) -> Figures:
@@ -154,31 +147,19 @@ def _measure(case: Case, device: str, precision: str, scratch: Path) -> Figures:
         "steps": case.steps,
         "sampler": "Euler a",
     }
-
-    def task(requests: list[dict[str, Any]]) -> dict[str, Any]:
-        paths = [str(scratch / f"{number}.png") for number in range(len(requests))]
-        return {"do": "generate", "requests": requests, "paths": paths}
-
-    started = time.perf_counter()
-    with _Worker(device, precision) as worker:
-        worker.ask(do="load", checkpoint=str(case.checkpoint))
-        worker.ask(**task([base]))
-        first = time.perf_counter() - started
-        one = worker.ask(**task([{**base, "seed": 1}]))["seconds"]
-        batch = worker.ask(**task([{**base, "seed": seed} for seed in range(case.batch)]))["seconds"]
-        slider = [{**base, "loras": [f"{case.lora}:{weight}"]} for weight in WEIGHTS]
-        # Once before, so that reading the LoRA is not counted: a slider asks for the same file again.
-        worker.ask(**task(slider[:1]))
-        weights = worker.ask(**task(slider))["seconds"]
-        peaks = worker.ask(do="ping")
+    memory = PeakMemory()
+    with memory, _Printer(case, device, precision, scratch) as printer:
+        first = printer.seconds([base])
+        one = printer.seconds([{**base, "seed": 1}])
+        batch = printer.seconds([{**base, "seed": seed} for seed in range(case.batch)])
+        slider = printer.seconds([{**base, "loras": [f"{case.lora}:{weight}"]} for weight in WEIGHTS])
     return Figures(
         round(first, 2),
         round(one, 3),
         case.batch,
         round(batch, 3),
-        round(weights, 3),
-        round(peaks["peak_bytes"] / 2**30, 3),
-        round(peaks["peak_gpu_bytes"] / 2**30, 3),
+        round(slider, 3),
+        round(memory.peak / 2**30, 3),
     )
 
 

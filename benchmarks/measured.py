@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lib_copier.errors import ChildError
 from lib_copier.lora.parallel import THREAD_VARIABLES
 
 ROOT = Path(__file__).parents[1]
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -102,3 +106,29 @@ def table(rows: Sequence[Measured]) -> list[str]:
         )
         lines.append(f"{row.task:<34}{row.who:<12}{row.seconds:>9.2f}{ratio:>8.1f}{peak:>10}  {notes}")
     return lines
+
+
+class PeakMemory:
+    """The most that the children of this process hold together, looked at a few times a second."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            held = 0
+            for child in psutil.Process().children(recursive=True):
+                try:
+                    held += child.memory_info().rss
+                except psutil.Error:
+                    continue
+            self.peak = max(self.peak, held)

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.measured import PeakMemory
 from lib_copier import edge
 from lib_copier.app.demo import demo_recipe
 from lib_copier.disk import write_json
@@ -37,7 +37,6 @@ _WORK = {
     "print": ("origin", "check", "sweep"),
     "measure": ("edit", "survival", "caption"),
 }
-_LOOK_SECONDS = 0.2
 
 
 def main(argv: Sequence[str]) -> int:
@@ -156,39 +155,13 @@ def _split(step_id: str, step: _Step, ended: float) -> list[tuple[str, float]]:
 
 
 def _measured(folder: Path, recipe: Recipe, workers: Workers) -> dict[str, Any]:
-    times, memory = _Times(), _PeakMemory()
+    times, memory = _Times(), PeakMemory()
     began = time.monotonic()
     with memory, workers:
         Project.create(folder, recipe).run(listener=times, workers=workers)
     total = time.monotonic() - began
     seconds = {"total": round(total, 2), "by_kind": times.by_kind(total), "by_step": times.by_step()}
     return {"seconds": seconds, "process_starts": workers.starts, "peak_gib": round(memory.peak / 2**30, 3)}
-
-
-class _PeakMemory:
-    """The most that the children of this process hold together, looked at a few times a second."""
-
-    def __init__(self) -> None:
-        self.peak = 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
-            held = 0
-            for child in psutil.Process().children(recursive=True):
-                try:
-                    held += child.memory_info().rss
-                except psutil.Error:
-                    continue
-            self.peak = max(self.peak, held)
 
 
 def _line(name: str, figures: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m lib_copier.generate`: print pictures from a checkpoint, once or as a worker that stays."""
+"""`python -m lib_copier.generate`: print pictures from a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lib_copier.border import events
+from lib_copier.disk import has_types, read_json
 from lib_copier.edge import guard
 from lib_copier.errors import InputError
 from lib_copier.models.threads import prepare_environment, settle_threads
@@ -19,16 +20,15 @@ def main(argv: Sequence[str]) -> int:
     """Make the pictures that the command line asks for; 0 when all are written."""
     arguments = _parser().parse_args(argv)
     prepare_environment()
-    if arguments.worker:
-        from lib_copier.generate.worker import serve
-
-        return serve(sys.stdin, device=arguments.device, precision=arguments.precision)
     if arguments.checkpoint is None:
         raise InputError("No checkpoint is given.", "Add --checkpoint FILE.")
-    requests = _requests(arguments)
-    paths = _paths(arguments.out, len(requests))
+    if arguments.requests is not None:
+        requests, paths = _told(arguments.requests)
+    else:
+        requests = _requests(arguments)
+        paths = _paths(arguments.out, len(requests))
     check_requests(requests, paths)
-    from lib_copier.generate.session import ModelChoice, Session
+    from lib_copier.generate.session import ModelChoice, generate
     from lib_copier.generate.shelf import require_fit
 
     settle_threads()
@@ -38,11 +38,7 @@ def main(argv: Sequence[str]) -> int:
     choice = ModelChoice(
         arguments.checkpoint, arguments.vae, arguments.prediction, arguments.device, arguments.precision
     )
-    session = Session()
-    session.load(choice)
-    written = session.generate(
-        requests, paths, on_progress=lambda done, total: events.emit("progress", step=done, total=total)
-    )
+    written = generate(choice, requests, paths, on_progress=_tell)
     events.emit("done", paths=[str(path) for path in written], seeds=[one.seed for one in requests])
     return 0
 
@@ -73,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     add("--out", type=Path, default=Path("picture.png"), metavar="FILE", help="several pictures are numbered")
-    add("--worker", action="store_true", help="stay, and take requests as JSON lines on stdin")
+    add("--requests", type=Path, metavar="FILE", help="JSON with requests and paths, in place of the words")
     return parser
 
 
@@ -88,6 +84,24 @@ def _requests(arguments: argparse.Namespace) -> list[PictureRequest]:
         for prompt in arguments.prompt or [""]
         for seed in arguments.seed or [0]
     ]
+
+
+def _tell(done: int, total: int) -> None:
+    events.emit("progress", step=done, total=total)
+
+
+def _told(path: Path) -> tuple[list[PictureRequest], list[Path]]:
+    """What a file asks for: ``requests``, objects with `PictureRequest`'s fields, and their ``paths``."""
+    told = read_json(path, advice="Give a file with requests and paths.")
+    if not has_types(told, {"requests": list, "paths": list}):
+        raise InputError(f"{path} holds no lists requests and paths.", "Write both.")
+    requests, paths = told["requests"], told["paths"]
+    if not requests or not all(isinstance(one, dict) for one in requests):
+        raise InputError(f"requests in {path} must be a list of objects.", "Write at least one.")
+    if len(paths) != len(requests) or not all(isinstance(one, str) for one in paths):
+        raise InputError(f"paths in {path} must name one file for each request.", "Write as many paths.")
+    found = [PictureRequest.from_mapping(request).with_seed() for request in requests]
+    return found, [Path(one) for one in paths]
 
 
 def _paths(out: Path, count: int) -> list[Path]:

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from lib_copier.generate.generator import Generator
-from lib_copier.generate.session import ModelChoice, Session
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.txt2img.pictures import LoraUse, PictureRequest
 
@@ -32,13 +31,3 @@ def test_a_gpu_draws_the_same_pictures(family, dtype, bound, generator, checkpoi
     )
     for one, other in zip(on_gpu, generator(family).generate(requests), strict=True):
         assert np.abs(np.asarray(one, float) - np.asarray(other, float)).mean() < bound
-
-
-def test_free_gives_the_gpu_back(checkpoint_path, tmp_path):
-    before = torch.cuda.memory_allocated()
-    session = Session()
-    session.load(ModelChoice(checkpoint_path(), device="cuda"))
-    session.generate([PictureRequest(width=64, height=64, steps=1)], [tmp_path / "a.png"])
-    assert torch.cuda.memory_allocated() > before
-    session.free()
-    assert torch.cuda.memory_allocated() <= before + (16 << 20)

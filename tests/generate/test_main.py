@@ -126,3 +126,37 @@ def test_bad_input_is_refused_with_exit_code_2(arguments, words, capsys, tmp_pat
         main(arguments)
     assert guard(main, arguments, emits_events=True) == 2
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["exit_code"] == 2
+
+
+def test_requests_come_from_a_file_too(checkpoint_path, lora_path, tmp_path, capsys):
+    """Pictures that differ in more than prompt and seed, such as one LoRA's weights, in one batch."""
+    one, file = {"prompt": "a cat", "width": 64, "height": 64, "steps": 1}, tmp_path / "requests.json"
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    requests = [one, {**one, "seed": 3, "loras": [f"{lora_path()}:0.5"]}]
+    common = ["--checkpoint", str(checkpoint_path()), "--device", "cpu", "--requests", str(file)]
+    file.write_text(json.dumps({"requests": requests, "paths": paths}))
+    assert main(common) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["paths"] == paths and told["seeds"] == [0, 3]
+    with Image.open(paths[1]) as picture:
+        assert picture.size == (64, 64) and "Seed: 3" in picture.text["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("told", "match"),
+    [
+        ("[]", "no lists"),
+        ({"requests": [], "paths": []}, "at least one"),
+        ({"requests": ["x"], "paths": ["x"]}, "at least one"),
+        ({"requests": [{}], "paths": []}, "as many paths"),
+        ({"requests": [{}], "paths": [1]}, "as many paths"),
+        ({"requests": [{"promt": "x"}], "paths": ["x.png"]}, "promt"),
+        ({"requests": [{"width": 65}], "paths": ["x.png"]}, "64 or 72"),
+        ({"requests": [{"width": 64}], "paths": ["no/such/a.png"]}, "no such folder"),
+    ],
+)
+def test_a_file_of_bad_requests_is_refused_by_what_is_wrong(checkpoint_path, tmp_path, told, match):
+    file = tmp_path / "requests.json"
+    file.write_text(told if isinstance(told, str) else json.dumps(told))
+    with pytest.raises(InputError, match=match):
+        main(["--checkpoint", str(checkpoint_path()), "--device", "cpu", "--requests", str(file)])

@@ -95,3 +95,15 @@ def test_the_least_used_goes_where_room_is_short(monkeypatch) -> None:
 
 def test_a_missing_file_has_a_state_too(tmp_path) -> None:
     assert file_state(tmp_path / "none") == (str(tmp_path / "none"),)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_what_is_kept_on_the_gpu_is_given_back(checkpoint_path, keeping) -> None:
+    from lib_copier.worker.service import free
+
+    before = torch.cuda.memory_allocated()
+    load_checkpoint(checkpoint_path(), device="cuda")
+    assert torch.cuda.memory_allocated() > before
+    free()
+    assert torch.cuda.memory_allocated() <= before + (16 << 20)

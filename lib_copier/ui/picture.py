@@ -67,8 +67,16 @@ class Strip:
     urls: tuple[str, ...]
 
 
-def scrub(strips: Sequence[Strip], weights: Sequence[float], *, name: str, label: str, start: float) -> Html:
-    """A weight slider over strips of pictures made beforehand: moving it only changes which one is seen."""
+def scrub(
+    strips: Sequence[Strip],
+    weights: Sequence[float],
+    *,
+    name: str,
+    label: str,
+    start: float,
+    act: str = "",
+) -> Html:
+    """A weight slider over strips of pictures: moving it changes which one is seen, and asks for `act`."""
     first = min(range(len(weights)), key=lambda index: abs(weights[index] - start))
     figures = [
         tag(
@@ -96,6 +104,7 @@ def scrub(strips: Sequence[Strip], weights: Sequence[float], *, name: str, label
         aria_label=label,
         aria_valuetext=f"{weights[first]:g}",
         data_scrub=" ".join(f"{weight:g}" for weight in weights),
+        data_choose=act or None,
     )
     ticks = tag(
         "div", [tag("span", f"{weight:+g}" if weight else "0") for weight in weights], class_="cl-ticks"

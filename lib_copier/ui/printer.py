@@ -141,6 +141,12 @@ class Printer:
         """Whether pictures of a project's trial are on their way."""
         return self.trial is not None and self.trial.project == project and self._is_open
 
+    @property
+    def has_job(self) -> bool:
+        """Whether the trial waits or runs as a job of the queue."""
+        job = self._queue.find(_job_key(self.trial)) if self.trial else None
+        return job is not None and job.is_open
+
     def failure(self, project: str) -> str:
         """What went wrong with a project's trial; empty where nothing did."""
         if self.trial is None or self.trial.project != project:

@@ -124,6 +124,7 @@ class Wizard:
             if (desk := page.desk) is not None:
                 tasks, key = self.workshop.tasks, desk.queue_key
                 found["active"] |= desk.is_busy or tasks.is_open(key)
+                found["active"] |= self.workshop.printer.is_open(desk.folder_name)
                 found |= {
                     "causes": dict(run_acts.causes(page)),
                     "failure": self.texts.said(tasks.failure(key)),

@@ -14,6 +14,7 @@ from lib_copier.graph.queue import GpuOwner, Queue
 from lib_copier.graph.readings import Readings
 from lib_copier.steps.project import PROJECT_FILE, Project
 from lib_copier.ui.desk import Desk
+from lib_copier.ui.printer import Printer
 from lib_copier.ui.tasks import Tasks
 
 QUEUE_FOLDER = "queue"
@@ -47,6 +48,7 @@ class Workshop:
         self._lora_dirs = lora_dirs
         self.queue = Queue(folder / QUEUE_FOLDER, owner)
         self.tasks = Tasks()
+        self.printer = Printer(self.queue)
         self.readings = Readings()
         self._faults: dict[str, tuple[float, str]] = {}
 

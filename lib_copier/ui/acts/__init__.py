@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lib_copier.ui.acts import edit, engine, origin, project, recipe, run
+from lib_copier.ui.acts import edit, engine, origin, project, recipe, run, trial
 from lib_copier.ui.acts.act import Outcome
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details
@@ -67,6 +67,10 @@ ACTS: Mapping[str, Act] = {
     "cancel_job": run.cancel_job,
     "go_on": run.go_on,
     "refresh_loras": run.refresh_loras,
+    "try_prompt": trial.show,
+    "try_at": trial.move,
+    "stop_try": trial.stop,
+    "use_prompt": trial.use,
     "engine": engine.engine,
 }
 """Every act by the name that the browser sends."""

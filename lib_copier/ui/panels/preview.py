@@ -13,6 +13,7 @@ from lib_copier.steps.publish import published_name
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
+from lib_copier.ui.panels.trial import trial
 from lib_copier.ui.picture import Strip, scrub
 from lib_copier.ui.remedies import ways_on
 
@@ -55,6 +56,7 @@ def render(page: Page) -> Html:
         parts.running(page, steps),
         shown,
         _prompt(page) if report else None,
+        trial(page),
         page.block("settings", page.fields("sweep", without={"checkpoint"}), page.folded_fields("sweep")),
         parts.details(page, steps),
         parts.run_buttons(page, steps, label=page.texts("preview.run")),

@@ -1,0 +1,173 @@
+"""Trying a prompt: the nearest weight comes first, two LoRAs stand side by side, bad input is refused."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lib_copier.engines.process import Outcome
+from lib_copier.engines.workers import Workers
+from lib_copier.errors import ChildError
+from lib_copier.ui import trials
+from lib_copier.ui.acts import trial as acts
+from lib_copier.ui.panels import trial as panel
+
+FORM = {
+    "prompt": "a blue house",
+    "negative_prompt": "",
+    "seed": "7",
+    "width": "64",
+    "height": "64",
+    "lora": "publish/outline",
+    "beside": "",
+    "checkpoint": "",
+}
+
+
+class Prints:
+    """Stands for the worker: writes the picture that it is told, when it may."""
+
+    def __init__(self) -> None:
+        self.weights: list[tuple[str, float]] = []
+        self.words: list[list[str]] = []
+        self.may = threading.Semaphore(0)
+        self.failure = ""
+
+    def run(self, workers: object, command, watch) -> Outcome:
+        self.may.acquire(timeout=20)
+        if self.failure:
+            raise ChildError(self.failure, "Mend it.")
+        words = list(command.argv)
+        uses = [words[at + 1] for at, word in enumerate(words) if word == "--lora"]
+        name, weight = (Path(uses[0].split(":")[0]).stem, float(uses[0].split(":")[1])) if uses else ("", 0.0)
+        self.weights.append((name, weight))
+        self.words.append(words)
+        Image.new("RGB", (8, 8)).save(words[words.index("--out") + 1])
+        return Outcome()
+
+
+@pytest.fixture
+def prints(monkeypatch) -> Prints:
+    made = Prints()
+    monkeypatch.setattr(Workers, "run", lambda workers, command, watch: made.run(workers, command, watch))
+    return made
+
+
+@pytest.fixture
+def loras(tmp_path, monkeypatch) -> dict[str, Path]:
+    """What the project has made so far."""
+    found = {
+        name: tmp_path / f"{name.replace('/', '-')}.safetensors" for name in ("publish/outline", "copier/one")
+    }
+    for path in found.values():
+        path.write_bytes(b"weights")
+    for module in (acts, panel, trials):
+        monkeypatch.setattr(module, "choices", lambda page: found)
+    return found
+
+
+@pytest.fixture
+def at(view) -> dict:
+    return {**view, "panel": "preview"}
+
+
+@pytest.fixture
+def settled(door) -> Callable[[], None]:
+    def wait() -> None:
+        end = time.monotonic() + 20
+        while door.wizard().workshop.printer._is_open:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    return wait
+
+
+def test_without_a_lora_there_is_nothing_to_try(ask, at) -> None:
+    assert "try_prompt" not in ask("go", at)["html"]["panel"]
+
+
+def test_the_nearest_weight_comes_first_and_the_slider_moves_on(ask, at, prints, loras, settled) -> None:
+    answer = ask("try_prompt", at, values=FORM)
+    assert answer["notice"] is None and answer["active"]
+    ask("try_at", at, value="0")
+    prints.may.release(9)
+    settled()
+    assert prints.weights[0] == ("publish-outline", 1.0)
+    assert [weight for _, weight in prints.weights[1:]] == [-1.0, -0.5, 0.0, 0.5]
+    answer = ask("go", at)
+    assert not answer["active"] and answer["html"]["panel"].count("try-") == 5
+    assert "a blue house" in answer["html"]["panel"]
+    ask("try_prompt", at, values=FORM)
+    settled()
+    assert len(prints.weights) == 5, "what was printed once is shown again"
+    words = prints.words[0]
+    assert "--seed=7" in words and "--width=64" in words and "--prompt=a blue house" in words
+
+
+def test_two_loras_side_by_side_share_the_picture_without_either(ask, at, prints, loras, settled) -> None:
+    prints.may.release(20)
+    ask("try_prompt", at, values={**FORM, "beside": "copier/one"})
+    settled()
+    assert len(prints.weights) == 9 and [weight for _, weight in prints.weights].count(0.0) == 1
+    html = ask("go", at)["html"]["panel"]
+    assert html.count("<figcaption") >= 2 and "copier/one" in html
+
+
+def test_another_prompt_takes_the_place_of_the_last(ask, at, prints, loras, settled) -> None:
+    ask("try_prompt", at, values=FORM)
+    ask("try_prompt", at, values={**FORM, "prompt": "a red cat"})
+    prints.may.release(20)
+    settled()
+    others = [words for words in prints.words if "--prompt=a red cat" not in words]
+    assert len(others) <= 1 and len(prints.words) == 5 + len(others)
+
+
+def test_what_goes_wrong_is_told_once_and_ends_it(ask, at, prints, loras, settled) -> None:
+    prints.failure = "Out of memory."
+    prints.may.release(20)
+    ask("try_prompt", at, values=FORM)
+    settled()
+    answer = ask("go", at)
+    assert "Out of memory. Mend it." in answer["html"]["panel"] and not answer["active"]
+
+
+def test_stopping_leaves_what_is_there(ask, at, prints, loras, settled) -> None:
+    ask("try_prompt", at, values=FORM)
+    ask("stop_try", at)
+    prints.may.release(20)
+    settled()
+    assert len(prints.weights) <= 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"seed": "many"}, "seed"),
+        ({"width": "65"}, "64 or 72"),
+        ({"height": "0"}, "height"),
+        ({"lora": "publish/none"}, "not there yet"),
+        ({"lora": "../../x"}, "not there yet"),
+        ({"lora": ""}, "no LoRA"),
+        ({"checkpoint": "../secret.safetensors"}, "no such checkpoint"),
+        ({"prompt": None}, "no usable prompt"),
+        ({"prompt": "a <lora:unknown:1>"}, "unknown"),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_is_printed(ask, at, prints, loras, changed, told) -> None:
+    notice = ask("try_prompt", at, values={**FORM, **changed})["notice"]
+    assert notice["kind"] == "error" and told in notice["text"]
+    assert not prints.words
+
+
+def test_a_prompt_goes_into_the_sweep_once_and_first(ask, at, loras, door) -> None:
+    for _ in range(2):
+        assert ask("use_prompt", at, values=FORM)["notice"]["kind"] == "ok"
+    desk = door.wizard().workshop.desk(at["project"])
+    prompts = desk.recipe.texts("sweep.prompts")
+    assert prompts[0] == "a blue house" and prompts.count("a blue house") == 1 and len(prompts) > 1
+    assert ask("use_prompt", at, values={**FORM, "prompt": " "})["notice"]["kind"] == "error"

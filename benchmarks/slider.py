@@ -18,13 +18,13 @@ import psutil
 from benchmarks.measured import PeakMemory
 from lib_copier import edge
 from lib_copier.app.demo import demo_recipe
-from lib_copier.disk import write_json
 from lib_copier.engines.listening import Watch
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.engines.process import Outcome, run_command
 from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE
 from lib_copier.engines.task import Command
 from lib_copier.engines.workers import Workers
+from lib_copier.files.disk import write_json
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.change import all_changed
 from lib_copier.steps.project import Project

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from lib_copier.border import events
-from lib_copier.disk import has_types, read_json
 from lib_copier.edge import guard
 from lib_copier.errors import InputError
+from lib_copier.files.disk import has_types, read_json
 from lib_copier.models.threads import prepare_environment, settle_threads
 from lib_copier.txt2img.pictures import SETTINGS, LoraUse, PictureRequest, check_requests, lora_in
 

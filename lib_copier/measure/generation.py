@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from lib_copier import events
+from lib_copier.border import events
 from lib_copier.errors import CancelledError
 from lib_copier.txt2img.pictures import LoraUse, PictureRequest, check_requests
 

@@ -16,7 +16,7 @@ import psutil
 import torch
 from torch import nn
 
-from lib_copier.lora.header import file_sha256
+from lib_copier.model_file.header import file_sha256
 
 Key = tuple[Hashable, ...]
 

@@ -16,17 +16,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib_copier.disk import write_json
 from lib_copier.engines.embedded import module_command
 from lib_copier.engines.listening import Watch
 from lib_copier.engines.task import Command
 from lib_copier.engines.workers import Workers
 from lib_copier.errors import CancelledError, CopierError
+from lib_copier.files.disk import write_json
+from lib_copier.files.lock import HeldError
 from lib_copier.graph.lock import held
 from lib_copier.graph.queue import FAILED, Queue
-from lib_copier.lock import HeldError
-from lib_copier.pictures import SETTINGS, LoraUse, PictureRequest
 from lib_copier.steps.device import device_lock
+from lib_copier.txt2img.pictures import SETTINGS, LoraUse, PictureRequest
 
 WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _KEPT = 400

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 
-from lib_copier.families import FAMILIES
+from lib_copier.model_file.families import FAMILIES
 from lib_copier.models.attach import bake
 from lib_copier.models.checkpoint import Checkpoint, load_checkpoint
 from lib_copier.models.kept import KEPT, KeptParts, file_state

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.pictures import PictureRequest, check_requests
 from lib_copier.steps.device import is_cpu
+from lib_copier.txt2img.pictures import PictureRequest, check_requests
 from lib_copier.ui.acts.act import Outcome, require_project
 from lib_copier.ui.page import Page
 from lib_copier.ui.printer import WEIGHTS, Trial

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lib_copier.html import Html, join, tag
-from lib_copier.pictures import SETTINGS
+from lib_copier.markup.html import Html, join, tag
+from lib_copier.txt2img.pictures import SETTINGS
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page

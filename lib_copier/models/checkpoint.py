@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -114,19 +114,8 @@ def load_checkpoint(
         if reader is None:
             dtypes = part_dtypes(wanted, dtype, dtype, vae)
             reader = stack.enter_context(WeightReader(path, dtypes, device=placement.device))
-        encoders, own_vae, unet = (), None, None
-        if "text" in wanted:
-            encoders = KEPT.take(
-                reader.key("text", placement.device),
-                lambda: build_text_encoders(reader.take("text"), family, placement),
-            )
-        if "vae" in wanted:
-            own_vae = _load_vae(reader, path, vae, family, placement.device)
-        if "unet" in wanted:
-            unet = KEPT.take(
-                reader.key("unet", placement.device),
-                lambda: build_unet(reader.take("unet"), file.shapes, family, placement),
-            )
+        encoders, unet = _kept_modules(reader, wanted, file.shapes, family, placement)
+        own_vae = _load_vae(reader, path, vae, family, placement.device) if "vae" in wanted else None
     predicts = facts.prediction or ("epsilon" if unet is None else asked_prediction(unet))
     return Checkpoint(
         path=path,
@@ -141,6 +130,24 @@ def load_checkpoint(
         dtype=dtype,
         metadata=dict(file.metadata),
     )
+
+
+def _kept_modules(
+    reader: WeightReader,
+    wanted: Collection[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    family: Family,
+    placement: Placement,
+) -> tuple[tuple[Any, ...], Any]:
+    """Text encoders and U-Net as far as they are wanted: those that are kept, else built."""
+    make: dict[str, Callable[[], Any]] = {
+        "text": lambda: build_text_encoders(reader.take("text"), family, placement),
+        "unet": lambda: build_unet(reader.take("unet"), shapes, family, placement),
+    }
+    found = {
+        part: KEPT.take(reader.key(part, placement.device), make[part]) for part in make if part in wanted
+    }
+    return found.get("text", ()), found.get("unet")
 
 
 def part_dtypes(

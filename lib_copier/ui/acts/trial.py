@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import InputError
@@ -22,7 +23,7 @@ def show(page: Page, details: Details) -> Outcome:
     require_project(page)
     values = values_of(details)
     known = choices(page)
-    loras = []
+    loras: list[tuple[str, Path]] = []
     for field in ("lora", "beside"):
         name = text_of(values, field)
         if name and name not in known:

@@ -109,18 +109,31 @@ def _path(found: Mapping[str, StepStatus], step_id: str) -> Path:
 
 
 def _seconds(statuses: Mapping[str, Mapping[str, StepStatus]]) -> dict[str, Any]:
-    """Seconds of each step, once where methods share it; names of method B's own steps tell so."""
+    """Seconds of each step, once where methods share it; names of method B's own steps tell so.
+
+    ``total`` is wall time: what steps side by side took together counts once.
+    """
     by_step: dict[str, float] = {}
+    spans: list[tuple[float, float]] = []
     seen: set[str] = set()
     for method, found in statuses.items():
         for status in _made(found.values()):
-            if status.key not in seen:
+            if status.key not in seen and status.artifact is not None:
                 seen.add(status.key)
                 name = status.id if method == "A" else f"{method}:{status.id}"
-                by_step[name] = (
-                    float(status.artifact.manifest.get("seconds") or 0.0) if status.artifact else 0.0
-                )
-    return {"total": round(sum(by_step.values()), 1), "by_step": by_step}
+                manifest = status.artifact.manifest
+                by_step[name] = float(manifest.get("seconds") or 0.0)
+                spans.append((manifest["made_at"] - by_step[name], manifest["made_at"]))
+    return {"total": round(covered(spans), 1), "by_step": by_step}
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """How much time some spans (begin, end) cover together."""
+    total, reached = 0.0, float("-inf")
+    for begin, end in sorted(spans):
+        total += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    return total
 
 
 def _made(statuses: Iterable[StepStatus]) -> Iterable[StepStatus]:

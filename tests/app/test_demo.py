@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_copier.app import demo
+from lib_copier.app import demo, demo_report
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.errors import InputError
 from lib_copier.recipe.check import faults
@@ -45,3 +45,16 @@ def test_a_missing_checkpoint_is_told(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(demo, "demo_checkpoint", lambda: tmp_path / "none.safetensors")
     with pytest.raises(InputError, match="is missing"):
         demo.main(["--out", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize(
+    ("spans", "seconds"),
+    [
+        ([], 0.0),
+        ([(0, 4), (6, 7)], 5.0),
+        ([(0, 4), (1, 2), (3, 6)], 6.0),
+        ([(3, 6), (0, 4), (0, 4)], 6.0),
+    ],
+)
+def test_time_side_by_side_counts_once(spans, seconds) -> None:
+    assert demo_report.covered(spans) == seconds

@@ -22,6 +22,7 @@
     isLost: false,
     notice: null,
     failure: "",
+    centred: "",
   };
 
   // What the page asks by itself: nobody has seen what stood there when these are answered.
@@ -84,9 +85,19 @@
     if (reply.stamp) page.stamp = reply.stamp;
     if (reply.reset) page.html = {};
     for (const [name, html] of Object.entries(reply.html || {})) put(name, html);
+    centreStep();
     tell(reply, isAsked);
     if (reply.field) reveal(reply.field);
     else if (reply.top) page.root.scrollIntoView({ block: "start", behavior: "smooth" });
+  }
+
+  // Where the steps lie in a strip, the current one is scrolled into it; by hand it may be moved away again.
+  function centreStep() {
+    const rail = page.root.querySelector('[data-region="rail"]');
+    const item = rail.querySelector("[aria-current]");
+    if (!item || page.centred === page.view.panel) return;
+    page.centred = page.view.panel;
+    rail.scrollLeft += item.getBoundingClientRect().left - rail.getBoundingClientRect().left - (rail.clientWidth - item.offsetWidth) / 2;
   }
 
   function lost(error) {
@@ -331,6 +342,19 @@
     dialog.showModal();
   }
 
+  // Into the WebUI's own form: its paste button reads the settings out of the prompt, as it does for everybody.
+  function sendToTxt2img(button) {
+    const host = typeof gradioApp === "function" ? gradioApp() : document;
+    const prompt = host.querySelector("#txt2img_prompt textarea");
+    if (!prompt) return;
+    const slider = button.closest(".cl-scrub").querySelector("[data-scrub]");
+    const weight = slider.dataset.scrub.split(" ")[Number(slider.value)];
+    prompt.value = button.dataset.txt2img.replace("{weight}", weight);
+    prompt.dispatchEvent(new Event("input", { bubbles: true }));
+    host.querySelector("#tabs button")?.click();
+    setTimeout(() => host.querySelector("#txt2img_tools #paste, #tab_txt2img #paste")?.click(), 200);
+  }
+
   async function copy(button) {
     const text = button.dataset.copy;
     try {
@@ -355,6 +379,7 @@
     const link = found("[data-go-panel], [data-go-origin], [data-go-edit], [data-go-link]");
     if (button) act(button);
     else if (found("[data-copy]")) copy(found("[data-copy]"));
+    else if (found("[data-txt2img]")) sendToTxt2img(found("[data-txt2img]"));
     else if (link) {
       const { goPanel, goOrigin, goEdit, goLink, goField } = link.dataset;
       const changes = { panel: goPanel, origin: goOrigin, edit: goEdit, link: goLink && Number(goLink) };

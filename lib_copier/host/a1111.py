@@ -13,6 +13,7 @@ from lib_copier.host.a1111_generate import (
     generate_one,
     last_prompt_kept,
     option,
+    sampling_progress,
     translated,
 )
 from lib_copier.host.base import (
@@ -20,6 +21,7 @@ from lib_copier.host.base import (
     Checkpoint,
     Generated,
     HostInfo,
+    HostProgress,
     ReceivedPicture,
     has_module,
     is_hidden_path,
@@ -177,6 +179,9 @@ class A1111Host:
             raise
         except Exception as error:  # whatever the host and its other extensions may throw
             raise translated(error) from error
+
+    def progress(self) -> HostProgress | None:
+        return sampling_progress()
 
     def interrupt(self) -> None:
         from modules import shared

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import CancelledError, CopierError, InputError
-from lib_copier.host.base import Generated
+from lib_copier.host.base import Generated, HostProgress
 from lib_copier.txt2img.pictures import PictureRequest
 
 
@@ -53,6 +53,19 @@ def generate_one(request: PictureRequest) -> Generated:
         raise CancelledError("The generation was interrupted.")
     text = processed.infotexts[first] if len(processed.infotexts) > first else str(processed.info)
     return Generated(processed.images[first].convert("RGB"), text, int(request.seed))
+
+
+def sampling_progress() -> HostProgress:
+    """How far the picture under way has come, with what the host's own preview would show of it."""
+    from modules import shared
+
+    state = shared.state
+    # Decoded here and now, as the host's settings want it; where that fails the work goes on all the same.
+    with suppress(Exception):
+        state.set_current_image()
+    total = int(getattr(state, "sampling_steps", 0) or 0)
+    share = int(getattr(state, "sampling_step", 0) or 0) / total if total > 0 else 0.0
+    return HostProgress(min(1.0, share), getattr(state, "current_image", None))
 
 
 def overrides_for(request: PictureRequest) -> dict[str, Any]:

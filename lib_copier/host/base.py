@@ -60,6 +60,16 @@ class Generated:
 
 
 @dataclass(frozen=True)
+class HostProgress:
+    """How far the host has come with the picture that it makes."""
+
+    share: float
+    """0 … 1."""
+    picture: Image.Image | None = None
+    """The picture so far, where the host shows previews."""
+
+
+@dataclass(frozen=True)
 class ReceivedPicture:
     """A picture out of one of the host's galleries, with the text that tells how it was made."""
 
@@ -131,6 +141,10 @@ class Host(Protocol):
         CopierError
             The host failed, out of memory among other reasons.
         """
+        ...
+
+    def progress(self) -> HostProgress | None:
+        """How far `generate` has come; None where that is not known."""
         ...
 
     def interrupt(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.errors import InputError
-from lib_copier.host.base import Checkpoint, Generated, HostInfo, ReceivedPicture
+from lib_copier.host.base import Checkpoint, Generated, HostInfo, HostProgress, ReceivedPicture
 from lib_copier.txt2img.pictures import PictureRequest
 
 CHECKPOINT_SUFFIXES = frozenset({".safetensors", ".ckpt"})
@@ -94,6 +94,9 @@ class StandaloneHost:
 
     def generate(self, requests: Sequence[PictureRequest]) -> list[Generated]:
         raise InputError("There is no WebUI here to generate with.", "Run the origin step instead.")
+
+    def progress(self) -> HostProgress | None:
+        return None
 
     def interrupt(self) -> None:
         """Nothing of the host's own runs here."""

@@ -27,7 +27,7 @@ def write_infotext(request: PictureRequest, model: str, sha256: str, lora_hashes
     Parameters
     ----------
     model, sha256:
-        The checkpoint's name without suffix, and its digest.
+        The checkpoint's name without suffix, and its digest; empty: whichever is loaded.
     lora_hashes:
         `sshs_model_hash` of every LoRA in the request.
     """
@@ -44,8 +44,8 @@ def write_infotext(request: PictureRequest, model: str, sha256: str, lora_hashes
         "CFG scale": f"{request.cfg_scale:g}",
         "Seed": request.seed,
         "Size": f"{request.width}x{request.height}",
-        "Model hash": sha256[:_SHORT_MODEL_HASH],
-        "Model": model,
+        "Model hash": sha256[:_SHORT_MODEL_HASH] or None,
+        "Model": model or None,
         "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
         "Lora hashes": ", ".join(hashes) or None,
         "Version": f"Copier LoRA {__version__}",

@@ -66,7 +66,7 @@ def skeleton(texts: Texts, route: str) -> Html:
     """The empty page; the script fills its regions by asking the door, which `route` is the address of."""
     return tag(
         "div",
-        tag("div", data_region="bar"),
+        tag("header", data_region="bar"),
         tag(
             "div",
             tag("nav", data_region="rail", aria_label=texts("rail")),

@@ -96,12 +96,15 @@ def field(
         body = tag("div", box, label, shared, class_="cl-check")
     else:
         body = join(tag("div", label, shared, class_="cl-label"), _input(option, value, texts, attributes))
-    return tag(
-        "div",
-        body,
+    notes = (
         tag("p", help_text, class_="cl-help") if help_text else None,
         tag("p", warning, class_="cl-warning") if warning else None,
         tag("p", fault, class_="cl-fault", id=f"{name}-fault") if fault else None,
+    )
+    return tag(
+        "div",
+        body,
+        tag("div", notes, class_="cl-notes") if any(notes) else None,
         class_="cl-field cl-wide" if is_wide else "cl-field",
     )
 

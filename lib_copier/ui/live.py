@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from lib_copier.recipe.model import Effect
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from lib_copier.image.effect import Effect as ImageEffect
 
 MAX_STRENGTH = 2.0
@@ -62,6 +64,18 @@ def edited_picture(folder: Path, origin: Path, effects: Iterable[Effect]) -> Pat
     except CopierError:
         return None
     _forget_old(folder)
+    return path
+
+
+def underway_picture(folder: Path, picture: Image.Image) -> Path:
+    """What a host has made so far, as a PNG in `folder`; the same picture is written once."""
+    from lib_copier.image.files import write_png
+
+    shown = picture.convert("RGB")
+    path = folder / f"underway-{hashlib.sha256(shown.tobytes()).hexdigest()[:24]}.png"
+    if not path.is_file():
+        write_png(shown, path)
+        _forget_old(folder)
     return path
 
 

@@ -261,6 +261,11 @@ def _samples(page: Page, found: Progress) -> Html:
     return gallery(shown) if shown else Html("")
 
 
+def lines(text: str, *, css: str = "cl-log") -> Html:
+    """Lines of a program; where they scroll, the keyboard scrolls them too."""
+    return tag("pre", text, class_=css, tabindex=0)
+
+
 def details(page: Page, step_ids: Sequence[str]) -> Html:
     """For those who want to know: time, command line, log."""
     shown: list[Html] = []
@@ -275,7 +280,7 @@ def details(page: Page, step_ids: Sequence[str]) -> Html:
         if facts and facts.command:
             shown.append(_commands(page, step_id, facts.command))
         if log:
-            shown.append(tag("pre", log, class_="cl-log"))
+            shown.append(lines(log))
     return (
         folded(page.texts("run.details"), join(*shown), name=f"details-{page.view.panel}")
         if shown
@@ -287,11 +292,11 @@ def _commands(page: Page, step_id: str, as_it_ran: str) -> Html:
     """The line that made a step, and one that does it again by hand once its files are laid out."""
     texts, by_hand = page.texts, page.opened.by_hand(step_id)
     shown = [
-        tag("pre", as_it_ran, class_="cl-command"),
+        lines(as_it_ran, css="cl-command"),
         button(texts("run.by_hand"), "by_hand", step=step_id),
     ]
     if by_hand:
         copied = tag("button", texts("copy"), type="button", class_="cl-link", data_copy=by_hand)
         lead = tag("p", texts("run.by_hand_lead"), class_="cl-quiet")
-        shown += [lead, tag("pre", by_hand, class_="cl-command"), copied]
+        shown += [lead, lines(by_hand, css="cl-command"), copied]
     return tag("div", *shown)

@@ -33,6 +33,7 @@ _SHAPES = {
     "count": r"([\d.]+)",
     "setting": rf"({_KEYS})",
     "quoted": r"('[^']*'|\"[^\"]*\")",
+    "value": r"(.*?)",
     "said": r"((?:(?!\. ).)+?)",
 }
 _KEY = re.compile(rf"(?<![\w./\\-])(?:{_KEYS})(?![\w/\\-])")
@@ -110,8 +111,8 @@ class Phrases:
 
     def _value(self, key: str, value: str) -> str:
         """A setting's value as the form shows it."""
-        if value in {"None", "True", "False"}:
-            return self._texts(f"value.{value}")
+        if value in {"", "None", "True", "False"}:
+            return self._texts(f"value.{value or None}")
         option = OPTIONS.get(key)
         return self._texts.choice(option, value) if option else value
 

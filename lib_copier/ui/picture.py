@@ -65,6 +65,8 @@ class Strip:
 
     caption: str
     urls: tuple[str, ...]
+    infotext: str = ""
+    """What txt2img makes such a picture from, with ``{weight}`` in its tag; empty: nobody is asked."""
 
 
 def scrub(
@@ -75,6 +77,7 @@ def scrub(
     label: str,
     start: float,
     act: str = "",
+    send_label: str = "",
 ) -> Html:
     """A weight slider over strips of pictures: moving it changes which one is seen, and asks for `act`."""
     first = min(range(len(weights)), key=lambda index: abs(weights[index] - start))
@@ -90,6 +93,9 @@ def scrub(
                 class_="cl-frames",
             ),
             tag("figcaption", strip.caption, title=strip.caption),
+            tag("button", send_label, type="button", class_="cl-link", data_txt2img=strip.infotext)
+            if strip.infotext
+            else None,
             class_="cl-figure",
         )
         for strip in strips

@@ -15,7 +15,7 @@ from lib_copier.ui.view import PANELS, WITHOUT_PROJECT
 def bar(page: Page) -> Html:
     """The product's name, the open project, and the one button that does all that is left."""
     texts = page.texts
-    title = tag("span", "Copier LoRA", class_="cl-title")
+    title = tag("h1", "Copier LoRA", class_="cl-title")
     if page.desk is None:
         return join(title, _warning(page))
     chips = [tag("span", page.opened.project.name, class_="cl-quiet")]

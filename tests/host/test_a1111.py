@@ -132,6 +132,17 @@ def test_interrupt_stops_a_generation(started):
         host.generate([PictureRequest("a cat")])
 
 
+def test_how_far_a_generation_has_come(started):
+    _, host, shared = started
+    assert (host.progress().share, host.progress().picture) == (0.0, None)
+    shared.state.sampling_step, shared.state.sampling_steps = 1, 4
+    assert (host.progress().share, host.progress().picture) == (0.25, None), (
+        "a preview that fails stops nothing"
+    )
+    shared.state.sampling_step = 2
+    assert (host.progress().share, host.progress().picture.size) == (0.5, (8, 8))
+
+
 def test_no_checkpoint_is_said_before_anything_starts(started):
     _, host, shared = started
     shared.opts.data["sd_model_checkpoint"] = ""

@@ -9,9 +9,10 @@ from lib_copier.ui.view import STEP_KINDS
 from tests.ui.page_reader import read
 
 _KINDS = sorted(kind for kinds in STEP_KINDS.values() for kind in kinds)
-_GROUPS = sorted({option.group for option in OPTIONS.values()})
+_GROUPS = sorted({option.group for option in OPTIONS.values()} | set(_KINDS))
+_NAMES = sorted({option.name for option in OPTIONS.values()} | {"chain"})
 _STEP = rf"(?<![\w./-])(?:{'|'.join(_KINDS)})/\w"
-_KEY = rf"(?<![\w./-])(?:{'|'.join(_GROUPS)})\.[a-z_]{{3,}}(?![\w/])"
+_KEY = rf"(?<![\w./-])(?:{'|'.join(_GROUPS)})\.(?:{'|'.join(_NAMES)})(?![\w/])"
 _OURS = re.compile(rf"{_STEP}|{_KEY}|\bNone\b|\bTrue\b")
 _ENGLISH = re.compile(r"(?:\b[A-Za-z][a-z']+ ){3}[a-z']+")
 

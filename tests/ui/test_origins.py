@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
+import threading
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from lib_copier.host.base import Checkpoint, Generated, ReceivedPicture
+from lib_copier.host.base import Checkpoint, Generated, HostProgress, ReceivedPicture
 from lib_copier.image.files import encoded
 from lib_copier.txt2img.infotext import write_infotext
 from lib_copier.txt2img.pictures import PictureRequest
@@ -81,6 +83,21 @@ def made(ask, place, desk, **details) -> str:
             break
         time.sleep(0.02)
     return html.unescape(answer["html"]["panel"])
+
+
+def test_how_far_the_webui_has_come_is_shown(ask, place, desk, webui, host, monkeypatch):
+    ask("set", place, key="origin.source", target="origin", value="webui")
+    goes_on = threading.Event()
+    work = webui.generate
+    monkeypatch.setattr(host, "generate", lambda requests: goes_on.wait(20) and work(requests))
+    monkeypatch.setattr(host, "progress", lambda: HostProgress(0.25, picture(9, 16)))
+    try:
+        panel = ask("make_picture", place)["html"]["panel"]
+        assert "25%" in panel and 'value="0.2500"' in panel
+        (shown,) = re.findall(r'src="./file=(previews/underway-[^"?]+)', panel)
+        assert (host.data_dir() / shown).is_file()
+    finally:
+        goes_on.set()
 
 
 def states(desk) -> dict[str, str]:

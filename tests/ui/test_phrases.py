@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.settings.option import Option
+from lib_copier.image.effects import EFFECTS
+from lib_copier.measure.attributes import ATTRIBUTES
+from lib_copier.steps.project import Project
 from lib_copier.ui.phrases import Place, place_of
 from lib_copier.ui.texts import LANGUAGES, Texts, read_words
 from tests.ui.leaks import leaks
@@ -41,7 +44,9 @@ def plain(template: str) -> str:
 
 
 def test_every_message_has_words_on_the_page():
-    untold = messages(*SPEAKERS) - {plain(text) for text in SAID}
+    helps = {one.help for effect in EFFECTS.values() for one in effect.parameters}
+    labels = {one.label for one in ATTRIBUTES.values()}
+    untold = (messages(*SPEAKERS) | helps | labels) - {plain(text) for text in SAID}
     assert not sorted(untold)
 
 
@@ -80,6 +85,21 @@ def test_what_is_said_of_steps_and_settings(language):
         said = words.said(message)
         assert not leaks(said, language if message[5:8] != "lor" else "en"), said
         assert "None" not in said and "True" not in said
+
+
+@pytest.mark.parametrize("method", ["copier", "difference"])
+def test_every_step_and_whatever_changes_in_it_has_a_name(tmp_path, method):
+    project = Project.create(tmp_path / "lines")
+    own = {"origins.b.caption_source": "tagger", "edits.x.edit_lora.mask": True, "project.method": method}
+    switched_on = ("sweep.control", "copier_model.as_file", "base.train_style", "base.as_file")
+    project.set({"origins.a": True, **own, "edits.x.effects": "outline", **dict.fromkeys(switched_on, True)})
+    for language in LANGUAGES:
+        words = Texts(language)
+        for step in project.plan():
+            assert words.has(f"step.{step.kind}"), step.kind
+            for name, _ in step.params:
+                assert not words.setting(f"{step.kind}.{name}").endswith(f"› {name}")
+                assert not leaks(words.said(f"{step.kind}.{name} changed 1 → "), language)
 
 
 def test_a_sentence_that_is_none_of_ours_stays_but_for_its_settings():

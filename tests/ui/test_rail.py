@@ -12,6 +12,8 @@ from lib_copier.graph.status import StepStatus, judged
 from lib_copier.graph.store import Artifact
 from lib_copier.ui.desk import Desk
 from lib_copier.ui.texts import LANGUAGES, Texts
+from lib_copier.ui.view import PANELS
+from tests.ui.leaks import leaks
 from tests.ui.page_reader import read
 
 GOOD = {
@@ -51,6 +53,34 @@ def words(request, door):
     """The page's words, in each language."""
     door._wizard = replace(door.wizard(), texts=Texts(request.param))
     return door.wizard().texts
+
+
+REASONS = {
+    "stale": ("copier.rank changed 32 → 64", "edit.chain changed", "waits for edit_lora/first/outline"),
+    "failed": ("Step sweep/outline ended, but result.json was not made.",),
+    "done": ("one pair: the edit LoRA as it is",),
+    "missing": ("not made yet",),
+}
+
+
+@pytest.mark.parametrize("state", [*REASONS, "running"])
+def test_no_panel_speaks_in_ids_or_in_another_language(ask, view, door, words, monkeypatch, state):
+    """Every state on every panel, with a fault beside it: words for people, in the page's language."""
+    reasons = REASONS.get(state, ())
+    states = property(lambda desk: {one.id: StepStatus(one, state, reasons) for one in desk.project.plan()})
+    monkeypatch.setattr(Desk, "states", states)
+    advice = "Look at its log for the cause."
+    monkeypatch.setattr(Desk, "failure", lambda desk, step_id: {"advice": advice})
+    for key, value in (("copier.timestep_min", "900"), ("copier.timestep_max", "800")):
+        ask("set", view, key=key, target="recipe", value=value)
+    queue = door.wizard().workshop.queue
+    queue.submit(str(view), "lines", ("-c", ""), needs_gpu=False)
+    queue.changed(queue.jobs()[0], state="failed", message="Out of memory.")
+    for panel in PANELS:
+        answer = ask("run_all", {**view, "panel": panel})
+        shown = ask("go", {**view, "panel": panel})["html"]
+        assert not leaks("".join(shown.values()), words.language), panel
+        assert not leaks(str(answer["notice"] or ""), words.language)
 
 
 def item(html, panel):

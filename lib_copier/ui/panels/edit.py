@@ -146,7 +146,7 @@ def _sliders(page: Page, effect: Effect) -> Html:
     rows = [_slider("strength", page.texts("edit.strength"), effect.strength, 0.0, live.MAX_STRENGTH, 0.05)]
     rows += [
         _slider(f"param.{one.name}", _parameter_label(page, one), params.get(one.name, one.default),
-                one.minimum, one.maximum, one.step, one.help)
+                one.minimum, one.maximum, one.step, page.texts.said(one.help))
         for one in known.parameters if one.name not in live.HIDDEN
     ]  # fmt: skip
     remove = tag(
@@ -224,7 +224,7 @@ def _manage(page: Page) -> Html:
     remove = None
     if len(page.opened.recipe.edits) > 1:
         remove = parts.button(
-            page.texts("edit.remove"), "remove_edit", confirm=page.texts("edit.remove_sure")
+            page.texts("edit.remove"), "remove_edit", confirm=page.texts("edit.remove_sure", name=edit.name)
         )
     form = tag("div", tag("div", name, rename, remove, class_="cl-row"), data_form="edit")
     return folded(page.texts("edit.name"), form, name="edit-name")

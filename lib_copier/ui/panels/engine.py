@@ -100,7 +100,7 @@ def _ways(page: Page) -> Html:
     return join(
         _wheels(page),
         tag("p", page.texts("engine.download", version=this), class_="cl-help"),
-        tag("pre", lines, class_="cl-log"),
+        parts.lines(lines),
         tag(
             "label",
             tag("span", page.texts("engine.python"), class_="cl-label"),
@@ -165,7 +165,7 @@ def _card(
         tag("span", says, class_="cl-quiet"),
         told,
         offer,
-        folded(page.texts("engine.log"), join(file, tag("pre", lines, class_="cl-log")), name=f"log-{title}")
+        folded(page.texts("engine.log"), join(file, parts.lines(lines)), name=f"log-{title}")
         if lines
         else None,
         class_="cl-card",

@@ -27,7 +27,7 @@ def render(page: Page) -> Html:
     jobs = list(reversed(page.workshop.queue.jobs()))[:_SHOWN]
     rows = [_row(page, job) for job in jobs]
     table = (
-        tag("div", tag("table", rows, class_="cl-table"), class_="cl-sheet")
+        tag("div", tag("table", rows, class_="cl-table cl-jobs"), class_="cl-sheet")
         if rows
         else page.nothing("jobs.none")
     )
@@ -47,9 +47,7 @@ def _row(page: Page, job: Job) -> Html:
     log = last_lines(page.workshop.queue.log(job.id))
     told = join(
         tag("span", page.texts.said(job.message), class_="cl-quiet") if job.message else None,
-        folded(page.texts("run.log"), tag("pre", log, class_="cl-log"), name=f"log-{job.id}")
-        if log
-        else None,
+        folded(page.texts("run.log"), parts.lines(log), name=f"log-{job.id}") if log else None,
     )
-    cells = (tag("strong", job.title), pill, took, told, cancel)
+    cells = (tag("strong", job.title), pill, tag("span", took, class_="cl-time"), told, cancel)
     return tag("tr", [tag("td", cell) for cell in cells], data_keep=job.id)

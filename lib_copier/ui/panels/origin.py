@@ -11,7 +11,7 @@ from lib_copier.recipe.model import Origin
 from lib_copier.txt2img.infotext import PNG_KEY, read_infotext
 from lib_copier.txt2img.pictures import SETTINGS
 from lib_copier.txt2img.prompt import networks
-from lib_copier.ui import parts
+from lib_copier.ui import live, parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
 from lib_copier.ui.picture import figure
@@ -80,9 +80,14 @@ def _under_way(page: Page) -> Html | None:
     """What the WebUI is doing for this project."""
     if not _is_host_at_work(page):
         return None
+    found = page.host.progress()
     said = tag("strong", page.texts("origin.webui_busy"))
     stop = parts.button(page.texts("run.stop"), "interrupt")
-    return tag("div", said, tag("progress"), stop, class_="cl-progress")
+    share = tag("span", f"{found.share:.0%}") if found else None
+    bar = tag("progress", max=1, value=f"{found.share:.4f}") if found and found.share else tag("progress")
+    so_far = found.picture if found else None
+    preview = figure(page.url(live.underway_picture(page.workshop.live_folder, so_far))) if so_far else None
+    return tag("div", tag("div", said, share, class_="cl-row"), bar, preview, stop, class_="cl-progress")
 
 
 def _is_host_at_work(page: Page) -> bool:

@@ -9,6 +9,10 @@ from typing import Any
 from lib_copier.markup.html import Html, join, tag
 from lib_copier.markup.svg import Line, chart
 from lib_copier.settings.goals import SliderGoal, number
+from lib_copier.txt2img.infotext import write_infotext
+from lib_copier.txt2img.pictures import PictureRequest
+from lib_copier.recipe.model import Origin
+from lib_copier.steps.parts import judged_size
 from lib_copier.steps.publish import published_name
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
@@ -18,12 +22,12 @@ from lib_copier.ui.picture import Strip, scrub
 from lib_copier.ui.remedies import ways_on
 
 _STRIPS_SHOWN = 8
+_SENT = ("negative_prompt", "steps", "cfg_scale", "clip_skip", "sampler")
+"""Settings of a preview that are told to txt2img as well."""
 _FEWEST_PICTURES = 3
 """On fewer, a rank correlation of 1 comes about by chance."""
 _WEAKEST = 0.1
 """Share of the edit below which a slider changes nothing to speak of; ranks of so little are noise."""
-
-
 _NUMBERS = (
     ("rank_correlation", "preview.correlation", "{:.2f}"),
     ("strength", "preview.strength", "{:.2f} ×"),
@@ -92,8 +96,36 @@ def _slider(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:
     rows = _rows(page, step_id, report)[:_STRIPS_SHOWN]
     if not rows:
         return Html("")
-    strips = [Strip(caption, tuple(page.url(path) for path in paths)) for caption, paths in rows]
-    return scrub(strips, weights, name=f"scrub-{step_id}", label=page.texts("preview.weight"), start=1.0)
+    prompts = report.get("prompts") or []
+    strips = [
+        Strip(caption, tuple(page.url(path) for path in paths), _infotext(page, prompts[row : row + 1]))
+        for row, (caption, paths) in enumerate(rows)
+    ]
+    return scrub(
+        strips,
+        weights,
+        name=f"scrub-{step_id}",
+        label=page.texts("preview.weight"),
+        start=1.0,
+        send_label=page.texts("preview.send"),
+    )
+
+
+def _infotext(page: Page, made_from: Sequence[Any]) -> str:
+    """What the WebUI's txt2img makes a preview from, where its prompt may name the slider; else empty."""
+    edit, recipe = page.edit, page.opened.recipe
+    if edit is None or not (made_from and isinstance(made_from[0], dict)) or not page.host.info.is_webui:
+        return ""
+    name, prompt = published_name(recipe, edit), str(made_from[0].get("prompt", ""))
+    if not page.host.is_lora_known(name):
+        return ""
+    first = page.origin or Origin("")
+    width, height = judged_size(recipe, edit) or (first.get("width"), first.get("height"))
+    settings: dict[str, Any] = {key: recipe.get(f"sweep.{key}", edit) for key in _SENT}
+    settings |= {"width": width, "height": height, "seed": int(number(made_from[0].get("seed")) or 0)}
+    return write_infotext(
+        PictureRequest(f"{prompt} <lora:{name}:{{weight}}>", **settings), model="", sha256="", lora_hashes={}
+    )
 
 
 def doubts_of(report: Mapping[str, Any]) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from types import SimpleNamespace
 
+from PIL import Image
+
 from modules import paths_internal
 
 calls = []
@@ -26,6 +28,13 @@ class Options:
 
 class State:
     interrupted = False
+    sampling_step = sampling_steps = 0
+    current_image = None
+
+    def set_current_image(self):
+        if self.sampling_step < 2:
+            raise RuntimeError("there is no latent to be shown yet")
+        self.current_image = Image.new("RGB", (8, 8), "orange")
 
     def begin(self, job):
         calls.append(("begin", job))

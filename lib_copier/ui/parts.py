@@ -11,6 +11,7 @@ from lib_copier.markup.html import Html, duration, element_id, join, tag
 from lib_copier.markup.svg import Line, chart, smoothed
 from lib_copier.recipe.model import Edit, Origin
 from lib_copier.ui.form import folded
+from lib_copier.ui.guide import guide_link
 from lib_copier.ui.page import Page
 from lib_copier.ui.phrases import Place
 from lib_copier.ui.picture import figure, gallery
@@ -78,7 +79,7 @@ def head(page: Page, panel: str, step_ids: Sequence[str] = ()) -> Html:
     return join(
         title,
         tag("p", texts(f"{panel}.lead"), class_="cl-lead"),
-        folded(texts("help"), help_text, name=f"help-{panel}"),
+        folded(texts("help"), join(help_text, guide_link(texts)), name=f"help-{panel}"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,9 @@ def fields(
     faults:
         What is wrong with a value, by the option's key.
     """
-    made = [
-        field(
+
+    def drawn(option: Option) -> Html:
+        return field(
             option,
             value_of(option),
             texts,
@@ -49,10 +51,15 @@ def fields(
             warning=_rate_warning(option, value_of(option), shown, texts),
             fault=faults.get(option.key, ""),
         )
-        for option in options
-        if option.is_shown(shown)
-    ]
-    return tag("div", made, class_="cl-form") if made else Html("")
+
+    shown_options = [option for option in options if option.is_shown(shown)]
+    # Fields of one width stand in one grid: a wide one among narrow ones would keep columns open for nobody.
+    return join(
+        *(
+            tag("div", [drawn(option) for option in run], class_="cl-form")
+            for _, run in groupby(shown_options, key=_is_wide)
+        )
+    )
 
 
 def _rate_warning(option: Option, value: Value, shown: Mapping[str, Value], texts: Texts) -> str:
@@ -71,6 +78,10 @@ def _rate_warning(option: Option, value: Value, shown: Mapping[str, Value], text
     return "" if is_usual else texts("form.rate", optimizer=used.kind, low=f"{low:g}", high=f"{high:g}")
 
 
+def _is_wide(option: Option) -> bool:
+    return option.kind in {"text", "path", *LISTS}
+
+
 def field(
     option: Option,
     value: Value,
@@ -87,7 +98,6 @@ def field(
     if fault:
         attributes |= {"aria_invalid": "true", "aria_describedby": f"{name}-fault"}
     help_text = texts.option_help(option)
-    is_wide = option.kind in {"text", "path", *LISTS}
     label = tag("label", texts.option_label(option), for_=name)
     shared = tag("button", texts("form.shared"), type="button", class_="cl-link", data_act="unset",
                  data_key=option.key, title=texts("form.shared_help")) if is_own else None  # fmt: skip
@@ -105,7 +115,7 @@ def field(
         "div",
         body,
         tag("div", notes, class_="cl-notes") if any(notes) else None,
-        class_="cl-field cl-wide" if is_wide else "cl-field",
+        class_="cl-field cl-wide" if _is_wide(option) else "cl-field",
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the walk-through is read: at the address that the extension was installed from, else in its folder."""
+"""Where the walk-through is read: at the address that the extension came from, else in its folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lib_copier.engines.locate import root
-from lib_copier.html import Html, tag
+from lib_copier.markup.html import Html, tag
 from lib_copier.ui.texts import Texts
 
 _FILES = {"en": "docs/walk-through.md", "ja": "docs/walk-through.ja.md"}

@@ -26,7 +26,9 @@ from lib_copier.ui.texts import LANGUAGES, Texts
 def test_the_address_is_the_one_that_it_was_installed_from(tmp_path, url, address):
     (tmp_path / ".git").mkdir()
     if url is not None:
-        (tmp_path / ".git" / "config").write_text(f'[core]\n\tbare = false\n[remote "origin"]\n\turl = {url}\n')
+        (tmp_path / ".git" / "config").write_text(
+            f'[core]\n\tbare = false\n[remote "origin"]\n\turl = {url}\n'
+        )
     guide.source_address.cache_clear()
     assert guide.source_address(tmp_path) == address
 

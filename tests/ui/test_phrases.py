@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_copier.errors import FaultsError, InputError
-from lib_copier.recipe.options import OPTIONS
-from lib_copier.settings.option import Option
 from lib_copier.image.effects import EFFECTS
 from lib_copier.measure.attributes import ATTRIBUTES
+from lib_copier.recipe.options import OPTIONS
+from lib_copier.settings.option import Option
 from lib_copier.steps.project import Project
 from lib_copier.ui.phrases import Place, place_of
 from lib_copier.ui.texts import LANGUAGES, Texts, read_words
@@ -21,17 +21,20 @@ from tests.ui.leaks import leaks
 from tests.ui.messages import literals, messages
 
 SPEAKERS = (
-    *("ui", "host", "recipe", "steps", "graph", "engines", "image", "train", "generate", "models", "measure"),
-    *("caption", "edge.py", "option.py", "names.py", "disk.py", "pictures.py", "prompt.py", "infotext.py"),
     *(
-        "training.py",
-        "optimizers.py",
-        "checkpoint.py",
-        "families.py",
-        "pickle_header.py",
-        "lock.py",
-        "job.py",
+        "ui",
+        "host",
+        "recipe",
+        "settings",
+        "txt2img",
+        "steps",
+        "graph",
+        "engines",
+        "image",
+        "model_file",
+        "files",
     ),
+    *("border", "edge.py", "train", "generate", "models", "measure", "caption"),
 )
 """Whose messages the page shows: its own process, and the children of a step. Merging and taking apart of
 foreign LoRA files (`lora`) and the set-up (`environment`) are quoted as they speak."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from lib_copier.markup.html import Html, join, tag
 from lib_copier.markup.svg import Line, chart
-from lib_copier.settings.goals import SliderGoal, number
-from lib_copier.txt2img.infotext import write_infotext
-from lib_copier.txt2img.pictures import PictureRequest
 from lib_copier.recipe.model import Origin
+from lib_copier.settings.goals import SliderGoal, number
 from lib_copier.steps.parts import judged_size
 from lib_copier.steps.publish import published_name
+from lib_copier.txt2img.infotext import write_infotext
+from lib_copier.txt2img.pictures import PictureRequest
 from lib_copier.ui import parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page

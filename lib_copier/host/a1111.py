@@ -21,7 +21,6 @@ from lib_copier.host.base import (
     Checkpoint,
     Generated,
     HostInfo,
-    HostProgress,
     ReceivedPicture,
     has_module,
     is_hidden_path,
@@ -180,8 +179,7 @@ class A1111Host:
         except Exception as error:  # whatever the host and its other extensions may throw
             raise translated(error) from error
 
-    def progress(self) -> HostProgress | None:
-        return sampling_progress()
+    progress = staticmethod(sampling_progress)
 
     def interrupt(self) -> None:
         from modules import shared

@@ -12,6 +12,7 @@ from lib_copier.settings.optimizers import OPTIMIZERS
 from lib_copier.settings.option import LISTS, Option, Value
 
 if TYPE_CHECKING:
+    from lib_copier.ui.phrases import Place
     from lib_copier.ui.texts import Texts
 
 ValueOf = Callable[[Option], Value]
@@ -147,3 +148,17 @@ def folded(title: str, content: Html | str, *, name: str) -> Html:
     if not content:
         return Html("")
     return tag("details", tag("summary", title), content, data_keep=name, class_="cl-fold")
+
+
+def way_to(place: Place, text: str, *, css: str) -> Html:
+    """A button that leads to where a fault is mended, and there to its field."""
+    return tag(
+        "button",
+        text,
+        type="button",
+        class_=css,
+        data_go_panel=place.panel,
+        data_go_origin=place.origin or None,
+        data_go_edit=place.edit or None,
+        data_go_field=place.key or None,
+    )

@@ -10,7 +10,7 @@ from lib_copier.host.hold import FREEING, RESTORING
 from lib_copier.markup.html import Html, duration, element_id, join, tag
 from lib_copier.markup.svg import Line, chart, smoothed
 from lib_copier.recipe.model import Edit, Origin
-from lib_copier.ui.form import folded
+from lib_copier.ui.form import folded, way_to
 from lib_copier.ui.guide import guide_link
 from lib_copier.ui.page import Page
 from lib_copier.ui.phrases import Place
@@ -39,20 +39,6 @@ def guarded(page: Page, draw: Callable[[Page], Html]) -> Html:
         return draw(page)
     except Exception as error:
         return join(tag("p", told(page.texts, error), class_="cl-fault"), projects_link(page))
-
-
-def way_to(place: Place, text: str, *, css: str) -> Html:
-    """A button that leads to where a fault is mended, and there to its field."""
-    return tag(
-        "button",
-        text,
-        type="button",
-        class_=css,
-        data_go_panel=place.panel,
-        data_go_origin=place.origin or None,
-        data_go_edit=place.edit or None,
-        data_go_field=place.key or None,
-    )
 
 
 def to_missed(page: Page) -> Html:

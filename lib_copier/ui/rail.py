@@ -8,6 +8,7 @@ from lib_copier.errors import GoalError
 from lib_copier.graph.status import StepStatus
 from lib_copier.markup.html import Html, join, tag
 from lib_copier.ui import parts
+from lib_copier.ui.form import way_to
 from lib_copier.ui.page import Page
 from lib_copier.ui.view import PANELS, WITHOUT_PROJECT
 
@@ -48,7 +49,7 @@ def _work(page: Page) -> tuple[Html, Html | None]:
     """The button for what is left, and what has to be known before it is pressed."""
     texts, opened = page.texts, page.opened
     if opened.faults:
-        first = parts.way_to(opened.places[0], texts("project.incomplete"), css="cl-button cl-primary")
+        first = way_to(opened.places[0], texts("project.incomplete"), css="cl-button cl-primary")
         return first, None
     left = [one for one in opened.states.values() if not one.is_made and one.state != "held"]
     if left:

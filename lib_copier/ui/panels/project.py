@@ -8,7 +8,7 @@ from lib_copier.recipe.options import OPTIONS
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.settings.option import Option
 from lib_copier.ui import parts, starter
-from lib_copier.ui.form import folded
+from lib_copier.ui.form import folded, way_to
 from lib_copier.ui.page import Page
 from lib_copier.ui.panels.engine import engine_cards, setup_reminder
 from lib_copier.ui.sketch import method_sketch
@@ -176,7 +176,7 @@ def _faults(page: Page) -> Html:
     if not faults:
         return Html("")
     places = list(zip(faults, page.opened.places, strict=True))[:_FAULTS_SHOWN]
-    items = [tag("li", parts.way_to(place, texts.said(fault), css="cl-link")) for fault, place in places]
+    items = [tag("li", way_to(place, texts.said(fault), css="cl-link")) for fault, place in places]
     return tag(
         "div",
         tag("strong", page.texts("project.faults")),

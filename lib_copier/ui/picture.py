@@ -115,12 +115,8 @@ def scrub(
     ticks = tag(
         "div", [tag("span", f"{weight:+g}" if weight else "0") for weight in weights], class_="cl-ticks"
     )
-    head = tag(
-        "div",
-        tag("label", label),
-        tag("output", f"{weights[first]:+g}" if weights[first] else "0"),
-        class_="cl-scrub-head",
-    )
+    shown = tag("output", f"{weights[first]:+g}" if weights[first] else "0")
+    head = tag("div", tag("label", label), shown, class_="cl-scrub-head")
     return tag(
         "div",
         head,

@@ -8,11 +8,10 @@ from lib_copier.errors import FaultsError
 from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS, pairs
 
 
-@pytest.mark.parametrize(("prompts", "count"), [((), 10), (("a",), 3), (("a", "b", "c"), 2)])
+@pytest.mark.parametrize(("prompts", "count"), [(PROMPTS, 10), (("a",), 3), (("a", "b", "c"), 2)])
 def test_prompts_take_turns_and_no_two_pictures_are_alike(prompts, count):
     found = pairs(prompts, count, 7)
-    chosen = prompts or PROMPTS
-    assert [prompt for prompt, _ in found] == [chosen[index % len(chosen)] for index in range(count)]
+    assert [prompt for prompt, _ in found] == [prompts[index % len(prompts)] for index in range(count)]
     assert [seed for _, seed in found] == list(range(7, 7 + count))
 
 

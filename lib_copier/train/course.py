@@ -93,7 +93,9 @@ class SteeredCourse(PlainCourse):
         CopierError
             Nothing is learned at any rate, or the loss is no number before the first step.
         """
+        self._progress.log("Finding the learning rate.")
         test, steps = search(self._config.learning_rate, take_step, held_loss)
+        self._progress.paused()
         self._go_back(self.steering.turns[0])
         if len(test.losses) < 2:
             raise CopierError(

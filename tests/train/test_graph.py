@@ -31,7 +31,7 @@ def test_the_warm_up_is_taken_back(make_config, no_streams, steps_before):
     for warms_up in (False, True):
         run = prepare(config, log=print)
         feed = Feed(config, run)
-        _set_learning_rate(run, 1.0)
+        _set_learning_rate(run, config.learning_rate, config.learning_rate)
         for number in range(steps_before):
             run.step(feed.batch(number))
         if warms_up:

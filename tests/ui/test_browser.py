@@ -85,10 +85,11 @@ def test_the_whole_method_by_clicks(chromium, address):
             wizard.fill(key, value)
     wizard.act("run_all")
     assert wizard.complaint() == ""
-    # Random weights and three steps reach no goal; what the VAE keeps of the edit is as it is.
-    _gone_on_with(wizard, "check")
-    if wizard.state("edit") == "missed":
-        _gone_on_with(wizard, "edit")
+    # Random weights: what they print and keep is as it is, but no slider follows without a fault or leak.
+    for panel in ("check", "edit"):
+        wizard.wait_for_state(panel, "missed", "done", seconds=300)
+        if wizard.state(panel) == "missed":
+            _gone_on_with(wizard, panel)
     _gone_on_with(wizard, "preview")
     wizard.page.wait_for_selector("#copier_lora [data-scrub]")
     shown = wizard.page.locator("#copier_lora .cl-frames img >> visible=true")
@@ -102,7 +103,7 @@ def test_the_whole_method_by_clicks(chromium, address):
     with wizard.page.expect_download() as download:
         wizard.page.click("#copier_lora a[download]")
     assert download.value.suggested_filename.endswith(".safetensors")
-    below = {"check": ("accepted",), "edit": ("done", "accepted")}
+    below = {panel: ("done", "accepted") for panel in ("check", "edit")}
     for panel in PANELS:
         if panel not in {"preview", "publish", "jobs"}:
             assert wizard.state(panel) in below.get(panel, ("done",)), panel
@@ -122,34 +123,37 @@ def _gone_on_with(wizard: Wizard, panel: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-def test_each_way_on_from_a_copier_that_is_none(chromium, tmp_path, tiny, language):
-    """Trained on, changed, gone on anyway: nothing is spent on it before, and the rail never shows a tick."""
+def test_each_way_on_from_an_edit_that_the_vae_swallows(chromium, tmp_path, tiny, language):
+    """Changed, then gone on anyway: nothing is spent on it before, and the rail never shows a tick."""
     port, words = free_port(), Texts(language)
     arguments = [*serve_arguments(port, tmp_path / "data", tiny), "--language", language]
     with serving(python_for("newest"), arguments, port=port) as address:
         wizard = Wizard(chromium, address)
         make_project(wizard)
-        wizard.go("copier")
-        for name, value in (("steps", "2"), ("rank", "2"), ("copied_psnr", ""), ("warmup_steps", "0")):
-            wizard.fill(f"copier.{name}", value)
         wizard.go("check")
-        for name, value in (("pairs", "1"), ("steps", "2"), ("goal_db", "0"), ("enough_db", "60")):
+        # Random weights: what they print and what they keep is as it is, but no VAE keeps all.
+        for name, value in (("pairs", "1"), ("steps", "2"), ("goal_db", "40")):
             wizard.fill(f"check.{name}", value)
+        wizard.go("copier")
+        for name, value in (("steps", "2"), ("rank", "2"), ("copied_psnr", "")):
+            wizard.fill(f"copier.{name}", value)
+        wizard.go("edit")
+        wizard.fill("edit.least_kept", "1")
         wizard.act("run_all")
-        wizard.wait_for_state("check", "missed", seconds=300)
-        for way in ("longer", "change", "accept"):
+        wizard.wait_for_state("edit", "missed", seconds=300)
+        for way in ("change", "accept"):
             button = wizard.page.locator(f"#copier_lora [data-act=go_on][data-way={way}]")
             button.wait_for()
             assert wizard.state("edit_lora") == "held" and wizard.seen("[data-region=panel] .cl-figure img")
             assert words(f"way.{way}", changes="").strip() in button.inner_text()
-            assert words("missed.check") in wizard.page.inner_text("#copier_lora [data-region=panel]")
+            assert words("missed.survival") in wizard.page.inner_text("#copier_lora [data-region=panel]")
             wizard.act("go_on", way=way)
             assert wizard.complaint() == ""
-            if way != "accept":
-                wizard.wait_for_state("check", "missing", "stale", "running", seconds=60)
-                wizard.wait_for_state("check", "missed", seconds=300)
+            if way == "change":
+                wizard.wait_for_state("edit", "missing", "stale", "running", seconds=60)
+                wizard.wait_for_state("edit", "missed", seconds=300)
         wizard.wait_for_state("edit_lora", "running", "missing", "done", seconds=300)
-        assert wizard.state("check") == "accepted" and wizard.errors == []
+        assert wizard.state("edit") == "accepted" and wizard.errors == []
         wizard.act("stop", how="discard")
 
 

@@ -29,7 +29,7 @@ EDITS: Mapping[str, str] = {
 """The memo's five, by effect."""
 EDITS_B = ("outline", "contrast")
 
-_ACCEPTED = frozenset({"posterize", "jpeg"})
+_FAINT = frozenset({"posterize", "jpeg"})
 """The demo's VAE shows little of them: they are gone on with all the same, and the report says so."""
 
 _ORIGIN = "scene"
@@ -71,9 +71,13 @@ def main(argv: Sequence[str]) -> int:
 def demo_recipe(checkpoint: Path, *, is_quick: bool, device: str = "auto") -> Recipe:
     """Method A on one origin; five edits, or one for a first look."""
     names = _QUICK_EDITS if is_quick else tuple(EDITS)
-    accepted = {"edit.accept_faint": True, "sweep.accept": True}
+    # What came out is to be seen, also of a slider that is none: the report tells what lies below its goal.
     edits = tuple(
-        Edit(name, parse_effects(EDITS[name]), settings=settings_of(accepted if name in _ACCEPTED else {}))
+        Edit(
+            name,
+            parse_effects(EDITS[name]),
+            settings=settings_of({"sweep.accept": True, "edit.accept_faint": name in _FAINT}),
+        )
         for name in names
     )
     values = {"project.checkpoint": str(checkpoint), "project.device": device, "project.name": "demo"}

@@ -101,6 +101,8 @@ class Wizard:
         # Asked before the page is drawn: what ends in between is drawn by the next look, not by none.
         state = self._state(page)
         html = {name: guarded(page, draw) for name, draw in _REGIONS.items()}
+        # And after it: drawing looks at files, and a large one begins to be read by that.
+        state["active"] |= bool(self.workshop.readings.under_way())
         stamp = hashlib.sha256(json.dumps(html).encode()).hexdigest()[:16]
         return json.dumps(
             {

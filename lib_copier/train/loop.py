@@ -92,13 +92,16 @@ def train(config: TrainConfig, *, stop: StopRequests, log: Callable[[str], None]
         raise
     finally:
         progress.close()
+    told = course.told()
+    # The file tells of the rate that was found, not of the one at which the search for it began.
+    written = dataclasses.replace(config, learning_rate=told.get("learning_rate", config.learning_rate))
     with course.kept():
-        write_result(config, run.step.network, run.facts(done, started_at))
+        write_result(written, run.step.network, run.facts(done, started_at))
     if config.keep_state and can_go_on(config.lr_scheduler):
         keeper.save(done, run.step, course.stored())
     else:
         keeper.forget()
-    return TrainResult(config.output, done, ended, keeper.seconds(), watch.last_loss, course.told())
+    return TrainResult(config.output, done, ended, keeper.seconds(), watch.last_loss, told)
 
 
 def _run_steps(

@@ -55,12 +55,11 @@ class Steering:
             return self._turn(step, _LOWER_LOST, self.best_step)
         is_better = score > self.best + _BETTER or self.best == -math.inf
         self.looks_since = 0 if is_better else self.looks_since + 1
-        # Any gain is kept, a small one is no reason to go on at this rate.
-        if score > self.best:
+        # Any gain is kept, a small one is no reason to go on at this rate. What reached the goal did so with
+        # other noise too, and is kept though an earlier look may have been luckier.
+        if is_reached or score > self.best:
             self.best, self.best_step = score, step
         if is_reached:
-            # Reached is reached, with whatever noise an earlier look was luckier.
-            self.best, self.best_step = score, step
             return "reached"
         return self._turn(step, _LOWER, step) if self.looks_since >= _PATIENCE else "on"
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lib_copier.errors import CancelledError, CopierError
+from lib_copier.model_file.header import read_header
 from lib_copier.settings.training import Turn
 from lib_copier.train import course, goal
 from lib_copier.train.goal import CopyGoal, Sight
@@ -41,6 +42,8 @@ def test_the_search_leaves_nothing_behind(make_config, run, tmp_path):
         )
     )
     assert told["kept_step"] > 0 and are_equal(config.output, followed.output)
+    for output in (config.output, followed.output):
+        assert float(read_header(output).metadata["ss_learning_rate"]) == told["learning_rate"]
 
 
 @pytest.mark.parametrize("stop", [-20, 3, 10, 19])

@@ -14,7 +14,7 @@ from PIL import Image
 from lib_copier.image.files import write_png
 from lib_copier.measure.analysis import Edit, analyse
 from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked, with_lora
-from lib_copier.measure.sheet import contact_sheet
+from lib_copier.measure.sheet import weights_sheet
 from lib_copier.txt2img.pictures import PictureRequest
 
 LOWEST, HIGHEST = 0.25, 4.0
@@ -147,13 +147,7 @@ def calibrate(
         grid = list(zip(*(pictures[one] for one in weights), strict=True))
         search = search.with_look(weight, _look(analyse(grid, weights, edit), weight, sign))
     gain, bound = search.result()
-    sheet = contact_sheet(
-        grid,
-        columns=[f"{weight:+g}" if weight else "0" for weight in weights],
-        captions=[f"{request.prompt} (seed {request.seed})" for request in requests],
-        tile=128,
-    )
-    write_png(sheet, output / "sheet.png")
+    write_png(weights_sheet(grid, weights, requests), output / "sheet.png")
     looks = [{"weight": weight, **vars(look)} for weight, look in search.looks.items()]
     return {"gain": gain, "bound": bound, **vars(search.looks[gain]), "looks": looks, "sheet": "sheet.png"}
 

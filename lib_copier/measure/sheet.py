@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from lib_copier.txt2img.pictures import PictureRequest
+
 PAPER, INK, QUIET = (250, 249, 246), (32, 33, 36), (110, 112, 118)
 GAP, LINE = 6, 18
 
@@ -43,6 +45,18 @@ def contact_sheet(
             text = _fitting(captions[number], sheet.width - 2 * GAP, font)
             draw.text((GAP, top + height + 2), text, fill=QUIET, font=font)
     return sheet
+
+
+def weights_sheet(
+    rows: Sequence[Sequence[Image.Image]], weights: Sequence[float], requests: Sequence[PictureRequest]
+) -> Image.Image:
+    """Pictures by request, then by weight: how a slider acts, at a glance."""
+    return contact_sheet(
+        rows,
+        columns=[f"{weight:+g}" if weight else "0" for weight in weights],
+        captions=[f"{request.prompt} (seed {request.seed})" for request in requests],
+        tile=128,
+    )
 
 
 def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:

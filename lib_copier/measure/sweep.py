@@ -13,7 +13,7 @@ from lib_copier.image.files import write_png
 from lib_copier.measure.analysis import Edit, analyse
 from lib_copier.measure.floor import FLOOR_PICTURES
 from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked, with_lora
-from lib_copier.measure.sheet import contact_sheet
+from lib_copier.measure.sheet import weights_sheet
 from lib_copier.txt2img.pictures import PictureRequest, sweep_picture
 
 
@@ -61,13 +61,7 @@ def sweep(
         for row, pictures in enumerate(grid):
             direct.append(f"{row:02d}_edit.png")
             write_png(apply_chain(pictures[at_zero], edit.chain), output / direct[-1])
-    sheet = contact_sheet(
-        grid,
-        columns=[f"{weight:+g}" if weight else "0" for weight in steps],
-        captions=[f"{request.prompt} (seed {request.seed})" for request in requests],
-        tile=128,
-    )
-    write_png(sheet, output / "sheet.png")
+    write_png(weights_sheet(grid, steps, requests), output / "sheet.png")
     return {
         **analyse(grid, steps, edit, through_vae, list(made)),
         "prompts": [{"prompt": request.prompt, "seed": request.seed} for request in requests],

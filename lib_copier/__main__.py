@@ -29,4 +29,5 @@ def main(argv: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     edge.end_with_children()
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    words = sys.argv[1:]
+    sys.exit(edge.guard(main, words, answers_json=commands.wants_json(words)))

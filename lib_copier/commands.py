@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 BASE = ("base",)
@@ -18,6 +18,8 @@ class Command(NamedTuple):
     """The files under requirements/ whose packages the command needs."""
     passes_name: bool = False
     """The module serves several commands and gets the name as its first argument."""
+    names_json_file: bool = False
+    """Its ``--json`` names a file; everywhere else it asks for one object on stdout."""
     is_internal: bool = False
     """Run by other commands; left out of the table that people read."""
 
@@ -38,7 +40,7 @@ COMMANDS = (
     Command("train", "lib_copier.train.__main__", "train one LoRA as CONFIG.json says"),
     Command("generate", "lib_copier.generate.__main__", "print pictures from a checkpoint, with LoRAs"),
     Command("engine", "lib_copier.app.engine", "install, show or remove kohya's sd-scripts"),
-    Command("bench", "benchmarks.__main__", "measure speed, memory and exactness"),
+    Command("bench", "benchmarks.__main__", "measure speed, memory and exactness", names_json_file=True),
     Command("test", "lib_copier.app.tests", "run the tests (arguments go to pytest)", ("base", "ui", "test")),
     Command("setup", "", "make the environment and do nothing else"),
     Command("image", "lib_copier.image.__main__", "edits, masks and pair checks", is_internal=True),
@@ -49,6 +51,12 @@ COMMANDS = (
 def find_command(name: str) -> Command | None:
     """The command of that name, or None."""
     return next((command for command in COMMANDS if command.name == name), None)
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether a command line asks for one object on stdout; argparse takes shortened flags too."""
+    asks = any(len(word) > 2 and "--json".startswith(word) for word in argv)
+    return asks and not any(command.names_json_file for command in COMMANDS if command.name in argv[:1])
 
 
 def nearest_command(name: str) -> str | None:

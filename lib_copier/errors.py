@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class CopierError(Exception):
@@ -25,6 +26,10 @@ class CopierError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what} {self.advice}".strip()
+
+    def as_json(self) -> dict[str, Any]:
+        """What a program is told that waits for an answer."""
+        return {"what": self.what, "advice": self.advice, "exit_code": self.exit_code}
 
 
 class InputError(CopierError):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lib_copier import commands
+from lib_copier.__main__ import main
+from lib_copier.edge import guard
 from lib_copier.environment.pins import ROOT
 
 
@@ -35,3 +39,25 @@ def test_internal_commands_stay_out_of_the_table() -> None:
     table = "\n".join(commands.describe_commands())
     assert "  demo " in table
     assert "\n  measure " not in table
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run", "run no/project", "run no/project --untill check", "rerun no/project copier", "status no/p",
+        "jobs stop none", "jobs halt", "engine", "engine install --folder no/folder",
+        "lora", "lora info no.safetensors", "lora verify", "lora merge --models a --save_to b.safetensors",
+        "lora resize --model a --new_rank many --save_to b.safetensors", "trian",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("flag", ["--json", "--js"])
+def test_bad_input_is_answered_in_json(line: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*line.split(), flag]
+    assert guard(main, words, answers_json=commands.wants_json(words)) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["error"]["what"] in said.err
+
+
+def test_a_file_for_figures_is_no_wish_for_an_answer() -> None:
+    assert not commands.wants_json(["bench", "lora", "--json", "figures.json"])
+    assert not commands.wants_json(["run", "--", "-"])

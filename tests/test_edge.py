@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 from lib_copier import edge
 from lib_copier.border import events
 from lib_copier.environment.pins import ROOT
-from lib_copier.errors import CancelledError, ChildError, CopierError, FaultsError, InputError
+from lib_copier.errors import CancelledError, ChildError, CopierError, FaultsError, GoalError, InputError
 
 
-def run(error: BaseException | None, *, emits_events: bool = False) -> int:
+def run(error: BaseException | None, *, emits_events: bool = False, answers_json: bool = False) -> int:
     def main(_: Sequence[str]) -> int:
         if error is not None:
             raise error
         return 7
 
-    return edge.guard(main, (), emits_events=emits_events)
+    return edge.guard(main, (), emits_events=emits_events, answers_json=answers_json)
 
 
-@pytest.mark.parametrize(
+ENDS = pytest.mark.parametrize(
     ("error", "code"),
     [
         (None, 7),
@@ -36,20 +36,46 @@ def run(error: BaseException | None, *, emits_events: bool = False) -> int:
         (FaultsError("recipe.json", ["rank is 0", "no origin"]), 2),
         (ChildError("The trainer ended.", argv=("a",), returncode=1), 3),
         (CopierError("It failed."), 3),
+        (GoalError("It is not near enough.", "Train longer."), 4),
         (CancelledError(), 130),
         (KeyboardInterrupt(), 130),
+        (edge.Terminated(), 143),
         (MemoryError(), 3),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "x.safetensors"), 2),
         (PermissionError(errno.EACCES, "Permission denied", "out"), 2),
         (OSError(errno.ENOSPC, "No space left on device", "out"), 3),
     ],
 )
+
+
+@ENDS
 def test_exit_codes(error: BaseException | None, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(error) == code
     shown = capsys.readouterr()
     assert shown.out == ""
     lines = shown.err.splitlines()
     assert len(lines) == (0 if error is None else 1), "one line each"
+
+
+@ENDS
+def test_who_waits_for_json_gets_one_object(
+    error: BaseException | None, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(error, answers_json=True) == code
+    shown = capsys.readouterr()
+    if error is None:
+        assert shown.out == "", "the command itself answers"
+        return
+    told = json.loads(shown.out)["error"]
+    assert told["exit_code"] == code
+    assert shown.err == f"error: {told['what']} {told['advice']}".rstrip() + "\n"
+
+
+def test_a_fault_of_our_own_is_an_answer_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(ZeroDivisionError("by 0"), answers_json=True)
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert (told["what"], told["exit_code"]) == ("ZeroDivisionError: by 0", 1)
 
 
 def test_a_fault_of_our_own_keeps_its_traceback() -> None:

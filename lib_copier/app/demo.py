@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lib_copier.app import progress
 from lib_copier.app.demo_report import write_report
+from lib_copier.edge import Parser
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.engines.workers import Workers
 from lib_copier.errors import InputError
@@ -41,7 +41,7 @@ _QUICK_EDITS = ("outline",)
 
 def main(argv: Sequence[str]) -> int:
     """Run the demo, or what is left of it, and say where the report lies."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run.py demo", description="Run both methods on the demo checkpoint and write a report."
     )
     parser.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -35,8 +34,8 @@ def main(argv: Sequence[str]) -> int:
     return 3 if state.state == BROKEN else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.py engine", description=__doc__)
+def _parser() -> edge.Parser:
+    parser = edge.Parser(prog="run.py engine", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="install|status|remove")
     install = verbs.add_parser("install", help=f"fetch sd-scripts {vendor.TAG} and the packages it pins")
     install.add_argument("--folder", type=Path, help="a checkout that is there already, used as it is")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lib_copier.edge import Parser
 from lib_copier.engines.locate import root
 from lib_copier.errors import InputError
 from lib_copier.graph.folders import Folders
@@ -90,8 +90,8 @@ def _tell(text: str, value: dict[str, Any], *, as_json: bool) -> None:
     print(json.dumps(value, ensure_ascii=False) if as_json else text)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.py jobs", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="run.py jobs", description=__doc__)
     parser.add_argument("--all", action="store_true", help="those that ended too")
     verbs = parser.add_subparsers(dest="verb", metavar="stop ID")
     stop = verbs.add_parser("stop", help="stop a job, or take it out of the queue")

@@ -11,6 +11,7 @@ from typing import Any
 
 from lib_copier.app import progress
 from lib_copier.app.flags import add_option_flags, given_values, parse_with_hints
+from lib_copier.edge import Parser
 from lib_copier.errors import CopierError, InputError
 from lib_copier.files.disk import read_json
 from lib_copier.graph.runner import Report
@@ -213,8 +214,8 @@ COMMANDS = {
 }
 
 
-def _parser(verb: str, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"run.py {verb}", description=description)
+def _parser(verb: str, description: str) -> Parser:
+    parser = Parser(prog=f"run.py {verb}", description=description)
     parser.add_argument("project", type=Path, metavar="PROJECT", help="the project's folder")
     return parser
 

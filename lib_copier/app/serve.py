@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_copier.app.guard import Guard, local_authorities
+from lib_copier.edge import Parser
 from lib_copier.engines.locate import demo_checkpoint, root
 from lib_copier.errors import InputError
 from lib_copier.host.standalone import StandaloneHost
@@ -145,8 +146,8 @@ def _address(listen: str, port: int, token: str) -> str:
     return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.py ui", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="run.py ui", description=__doc__)
     parser.add_argument("--port", type=int, default=7861, help="port (default %(default)s)")
     parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="address; others than "
                         "this machine's own ask for a password or token, and switch off set-up and "

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lib_copier import __version__, commands
+from lib_copier import __version__, commands, edge
 from lib_copier.border.child import start_options
 from lib_copier.environment.pins import ROOT, read_pins
 from lib_copier.environment.stamp import is_current, minor, python_of, read_stamp
@@ -116,8 +116,7 @@ def start(argv: Sequence[str]) -> int:
             return 0
         command = _command(rest[0])
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return edge.end(error, answers_json=commands.wants_json(argv))
     folder = environment_folder()
     groups = {name: read_pins(name) for name in command.groups}
     wish = "host" if options.borrows_torch else options.torch
@@ -125,7 +124,7 @@ def start(argv: Sequence[str]) -> int:
     if not is_current(folder, groups, wish, version):
         if any(word in _HELP for word in _before_dashes(rest)):
             return _help(command, rest)
-        code = _make(folder, groups, options)
+        code = _make(folder, groups, options, answers_json=commands.wants_json(rest))
         if code != 0:
             return code
     return 0 if not command.module else run_inside(folder, rest, options.wheels)
@@ -175,11 +174,10 @@ def _help(command: commands.Command, arguments: Sequence[str]) -> int:
     return 0
 
 
-def _make(folder: Path, groups: dict[str, tuple[str, ...]], options: Options) -> int:
+def _make(folder: Path, groups: dict[str, tuple[str, ...]], options: Options, *, answers_json: bool) -> int:
     # Only a start that has something to install pays for these imports.
     from dataclasses import replace
 
-    from lib_copier import edge
     from lib_copier.environment.layer import borrowed_paths, running_host_paths
     from lib_copier.environment.make import Wanted, make_environment
     from lib_copier.environment.report import Report
@@ -195,7 +193,7 @@ def _make(folder: Path, groups: dict[str, tuple[str, ...]], options: Options) ->
         make_environment(wanted, Report())
         return 0
 
-    return edge.guard(make, ())
+    return edge.guard(make, (), answers_json=answers_json)
 
 
 def run_inside(folder: Path, arguments: Sequence[str], wheels: Path | None = None) -> int:

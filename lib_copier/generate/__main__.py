@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lib_copier.border import events
-from lib_copier.edge import guard
+from lib_copier.edge import Parser, guard
 from lib_copier.errors import InputError
 from lib_copier.files.disk import has_types, read_json
 from lib_copier.models.threads import prepare_environment, settle_threads
@@ -43,10 +43,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run.py generate", description="Print pictures from a checkpoint, with LoRAs."
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="run.py generate", description="Print pictures from a checkpoint, with LoRAs.")
     add = parser.add_argument
     add("--checkpoint", type=Path, metavar="FILE", help="SD1, SD2 or SDXL in one file")
     add("--vae", type=Path, metavar="FILE", help="a VAE in place of the checkpoint's own")

@@ -7,19 +7,11 @@ import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NoReturn
 
-from lib_copier.errors import InputError
+from lib_copier.edge import Parser
 
 PRECISIONS = ("float", "fp16", "bf16")
 _SMALL_NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, like every other error here."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
 
 def parse(argv: Sequence[str], prog: str = "run.py lora") -> argparse.Namespace:
@@ -45,7 +37,7 @@ def finite(text: str) -> float:
 
 def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Combine, shrink and inspect LoRA files; every result is exact.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _merge(commands.add_parser("merge", help="LoRAs into one LoRA, or with --sd_model into a checkpoint"))
     _resize(commands.add_parser("resize", help="a LoRA at a lower rank"))
     _svd_merge(commands.add_parser("svd-merge", help="LoRAs into one LoRA of a chosen rank"))

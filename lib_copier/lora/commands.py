@@ -129,8 +129,6 @@ def resize_command(arguments: argparse.Namespace, console: Console) -> int:
     }
     metadata = resized_metadata(lora, output, comment) | recipe_note("resize", [input_note(lora)], options)
     _finish(result, report, metadata, output, arguments, console)
-    if arguments.plot:
-        plot_energy(report, Path(arguments.plot))
     return 0
 
 
@@ -144,6 +142,8 @@ def _finish(
 ) -> None:
     """Write a LoRA with its error in the metadata, and tell what was done."""
     write_lora(result, output, arguments.save_precision, metadata | report.metadata())
+    if getattr(arguments, "plot", None):
+        plot_energy(report, Path(arguments.plot))
     lines = [*report.lines(verbose=getattr(arguments, "verbose", False)), f"saved {output}"]
     console.done(lines, {**report.as_json(), "output": str(output)})
 

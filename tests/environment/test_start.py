@@ -42,7 +42,7 @@ def test_no_command_prints_the_table(argv: list[str], capsys: pytest.CaptureFixt
 def test_an_unknown_command_is_refused_before_anything_is_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(start, "_make", lambda *_: pytest.fail("the environment was touched"))
+    monkeypatch.setattr(start, "_make", lambda *_, **__: pytest.fail("the environment was touched"))
     assert start.start(["trian"]) == 2
     assert "Did you mean 'train'?" in capsys.readouterr().err
 
@@ -51,7 +51,7 @@ def test_an_unknown_command_is_refused_before_anything_is_installed(
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No environment is there, and none may be made."""
     monkeypatch.setenv(start.FOLDER, str(tmp_path / "own"))
-    monkeypatch.setattr(start, "_make", lambda *_: pytest.fail("the environment was touched"))
+    monkeypatch.setattr(start, "_make", lambda *_, **__: pytest.fail("the environment was touched"))
     return tmp_path / "own"
 
 
@@ -86,7 +86,7 @@ def test_help_after_two_dashes_is_the_commands_own_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(start.FOLDER, str(tmp_path / "own"))
-    monkeypatch.setattr(start, "_make", lambda *_: 7)
+    monkeypatch.setattr(start, "_make", lambda *_, **__: 7)
     assert start.start(["test", "--", "--help"]) == 7
 
 

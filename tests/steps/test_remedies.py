@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lib_copier.app import project as commands
+from lib_copier.edge import guard
 from lib_copier.errors import GoalError
 from lib_copier.graph.store import Store
 from lib_copier.settings.goals import CopierGoal, SliderGoal, SurvivalGoal
@@ -207,3 +210,12 @@ def test_every_shortfall_is_said_in_both_languages():
         assert words.said(phrase) != phrase
     assert "accepted" not in words.said(f"accepted although {lacking[0]}")
     assert "dB wanted" not in words.said(f"accepted although {lacking[0]}")
+
+
+def test_who_waits_for_json_is_told_of_a_missed_goal(project, monkeypatch, capsys):
+    monkeypatch.setenv("STAND_IN_MISS", "copier-check")
+    made = project()
+    for verb in (("run", str(made.folder)), ("rerun", str(made.folder), "check/one")):
+        assert guard(commands.main, [*verb, "--json"], answers_json=True) == 4
+        told = json.loads(capsys.readouterr().out)["error"]
+        assert "check/one missed its goal" in told["what"] and "go on anyway" in told["advice"]

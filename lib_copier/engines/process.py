@@ -31,6 +31,8 @@ class Outcome:
     seconds: float = 0.0
     was_stopped: bool = False
     """It ended early because it was asked to save and end."""
+    is_finished: bool = False
+    """What its step does to the outputs after the command is done too."""
 
 
 def shown(command: Command) -> str:

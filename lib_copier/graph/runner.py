@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from typing import Any
 from lib_copier.engines.listening import Watch
 from lib_copier.engines.process import Outcome, shown
 from lib_copier.engines.task import Command
-from lib_copier.engines.workers import Workers
 from lib_copier.errors import CancelledError, ChildError, CopierError, InputError
 from lib_copier.graph.events import EventLog, Listener, failure_fields
+from lib_copier.graph.executor import Executor, Local, Work
 from lib_copier.graph.folders import Folders, portable, without_folders
 from lib_copier.graph.inputs import require_same_inputs, require_whole_inputs
 from lib_copier.graph.lock import held
@@ -26,8 +25,6 @@ from lib_copier.graph.running import RunningNote, end_orphans, wanted_stop, with
 from lib_copier.graph.status import MISSED, EngineVersion, Inspector, StepStatus, require_goals, workplace
 from lib_copier.graph.step import Plan, Result, Step, Workplace, described, plain
 from lib_copier.graph.store import Artifact, Store
-
-_THREADS = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,8 @@ class Report:
 class Runner:
     """One run over one project. Use it once.
 
-    `at_once` steps that do not need each other may run side by side, each with its share of the cores.
-    `workers` that are given go on afterwards, without what they keep on the device; else the run has its own.
+    Steps that do not need each other run side by side, as many as the `executor` takes; without one, commands
+    run here, one at a time.
     `advise` says what to do about a step that missed its goal.
     """
 
@@ -58,8 +55,7 @@ class Runner:
         listener: Listener | None = None,
         should_stop: Callable[[], str] = lambda: "",
         device_lock: Path | None = None,
-        at_once: int = 1,
-        workers: Workers | None = None,
+        executor: Executor | None = None,
         advise: Callable[[StepStatus], str] = lambda missed: "",
     ) -> None:
         self.plan = plan
@@ -73,9 +69,7 @@ class Runner:
         self._device_lock = device_lock
         self._statuses: dict[str, StepStatus] = {}
         self._running = RunningNote(folders.running, self.run_id)
-        self._at_once = at_once
-        self._workers = workers or Workers()
-        self._are_own = workers is None
+        self._executor = executor or Local()
         self._advise = advise
         self._is_interrupted = False
         # Only the children run side by side: all else is done by one thread at a time.
@@ -106,10 +100,7 @@ class Runner:
                     stop = lambda: bool(self._wanted_stop())  # noqa: E731
                     stack.enter_context(held(self._device_lock, "The device", wait=True, should_stop=stop))
                 # Within the lock: who has the device next finds its memory given back.
-                if self._are_own:
-                    stack.enter_context(self._workers)
-                elif self._device_lock is not None:
-                    stack.callback(self._workers.free)
+                stack.callback(self._executor.rest, leaves_device=self._device_lock is not None)
                 report = self._run(frozenset(force))
             except (CancelledError, KeyboardInterrupt):
                 self._events.add("run_cancelled")
@@ -134,7 +125,7 @@ class Runner:
         waiting, settled, twins = list(self.plan), set[str](), set[str]()
         seconds: dict[str, float] = {}
         under_way: dict[Future[Artifact], StepStatus] = {}
-        with ThreadPoolExecutor(self._at_once, "step") as pool, self._passing_on_interrupts():
+        with ThreadPoolExecutor(self._executor.at_once, "step") as pool, self._passing_on_interrupts():
             while waiting or under_way:
                 step = self._next((one for one in waiting if one.id not in twins), settled, under_way)
                 if step is None:
@@ -172,7 +163,7 @@ class Runner:
         self, waiting: Iterable[Step], settled: set[str], under_way: Mapping[Future[Artifact], StepStatus]
     ) -> Step | None:
         """The first step that may begin now; None where one under way must end before."""
-        if len(under_way) == self._at_once:
+        if len(under_way) >= self._executor.at_once:
             return None
         return next((step for step in waiting if settled.issuperset(step.follows)), None)
 
@@ -200,14 +191,14 @@ class Runner:
                 place = workplace(step, self.folders.project, out, scratch, self._statuses)
                 work = self._begin(step, status.key, place)
             if isinstance(work, Command):
-                command, outcome = work, self._follow(step, status.key, place, work)
+                command, outcome = work, self._follow(status, place, work)
             else:
                 command, outcome = None, Outcome(dict(work))
             if outcome.was_stopped:
                 outcome.result["was_stopped"] = True
             with self._books:
                 require_same_inputs(status, self.store, self.folders.project)
-                if step.finish is not None:
+                if step.finish is not None and not outcome.is_finished:
                     step.finish(place, outcome.result)
                 taken = time.monotonic() - started
                 facts = {
@@ -236,23 +227,17 @@ class Runner:
         self._running.begin(step.id, key)
         return step.action(place)
 
-    def _follow(self, step: Step, key: str, place: Workplace, command: Command) -> Outcome:
+    def _follow(self, status: StepStatus, place: Workplace, command: Command) -> Outcome:
+        step = status.step
         watch = Watch(
             log=self.folders.step_log(step.id),
             on_event=lambda event: self._pass_on(step, event),
             wanted_stop=self._wanted_stop,
             control=place.scratch / "control.json",
             token=self._running.token,
-            on_started=lambda pid: self._running.begin(step.id, key, pid),
+            on_started=lambda pid: self._running.begin(step.id, status.key, pid),
         )
-        return self._workers.run(self._with_its_share(command), watch)
-
-    def _with_its_share(self, command: Command) -> Command:
-        """Commands that run side by side share the cores, unless the user has set a number of threads."""
-        if self._at_once == 1 or _THREADS in os.environ:
-            return command
-        threads = max(1, (os.cpu_count() or 1) // self._at_once)
-        return replace(command, env=(*command.env, (_THREADS, str(threads))))
+        return self._executor.run(Work(place, command, status.digests), watch)
 
     def _commit(self, step: Step, key: str, facts: Mapping[str, Any]) -> Artifact:
         try:

@@ -21,6 +21,7 @@ from lib_copier.files.lock import locked
 from lib_copier.files.names import normal_name
 from lib_copier.graph.by_hand import lay_out
 from lib_copier.graph.events import Listener
+from lib_copier.graph.executor import Executor, Local
 from lib_copier.graph.folders import free_place
 from lib_copier.graph.inputs import require_whole
 from lib_copier.graph.lock import held
@@ -198,8 +199,9 @@ class Project(ProjectView):
         listener: Listener | None = None,
         should_stop: Callable[[], str] = lambda: "",
         workers: Workers | None = None,
+        elsewhere: Executor | None = None,
     ) -> Report:
-        """Do what is not done: everything, or what the steps `until` need.
+        """Do what is not done, or what the steps `until` need: here, or where `elsewhere` brings commands.
 
         Raises
         ------
@@ -217,6 +219,7 @@ class Project(ProjectView):
         if found := self.faults():
             raise FaultsError(f"recipe of {self.name}", found, "Mend them with `set`, or in the wizard.")
         steps, device = self.plan(), str(self.recipe.get("project.device"))
+        here = Local(workers, steps_at_once(device, self.recipe.whole("project.at_once")))
         runner = Runner(
             steps.up_to(targets) if targets else steps,
             self.store,
@@ -224,9 +227,8 @@ class Project(ProjectView):
             engine_version,
             listener=listener,
             should_stop=should_stop,
-            device_lock=device_lock(device),
-            at_once=steps_at_once(device, self.recipe.whole("project.at_once")),
-            workers=workers,
+            device_lock=None if elsewhere else device_lock(device),
+            executor=elsewhere or here,
             advise=lambda missed: advice(self.recipe, missed),
         )
         return runner.run(forced)

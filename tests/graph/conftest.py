@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib_copier.engines.task import Command
+from lib_copier.graph.executor import Local
 from lib_copier.graph.folders import Folders
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.step import Output, Plan, Result, Step, StepInput, Workplace
@@ -47,8 +48,11 @@ def step(name: str, *follows: str, action: object = write, **params: object) -> 
     return Step(name, name.partition("/")[0], action, inputs, values, TEXT)  # type: ignore[arg-type]
 
 
-def make(folder: Path, *steps: Step, engine_version: str = "1", **options: object) -> Runner:
+def make(
+    folder: Path, *steps: Step, engine_version: str = "1", at_once: int = 1, **options: object
+) -> Runner:
     """A runner over some steps in a folder."""
+    options.setdefault("executor", Local(at_once=at_once))
     return Runner(Plan(steps), Store(folder), Folders(folder), lambda name: engine_version, **options)  # type: ignore[arg-type]
 
 

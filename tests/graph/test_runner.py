@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lib_copier.engines.task import Command
 from lib_copier.engines.tree import find_marked
 from lib_copier.errors import CancelledError, InputError
 from lib_copier.graph import store
@@ -76,6 +75,7 @@ SCRIPT = """
 import sys
 sys.path[:0] = [{root!r}]
 from pathlib import Path
+from lib_copier.graph.executor import Local
 from lib_copier.graph.folders import Folders
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.step import Plan
@@ -84,7 +84,7 @@ from tests.graph.conftest import child, step, texts
 slow = {{"action": child, "ticks": 8}}
 steps = (step("a"), step("b", "a", **slow), step("c", "a", **slow), step("d", "b", "c"))
 folder, at_once = Path(sys.argv[1]), int(sys.argv[2])
-Runner(Plan(steps), Store(folder), Folders(folder), lambda name: "1", at_once=at_once).run()
+Runner(Plan(steps), Store(folder), Folders(folder), lambda name: "1", executor=Local(at_once=at_once)).run()
 """
 
 
@@ -253,13 +253,3 @@ def test_ctrl_c_ends_all_that_run_side_by_side(run, monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         runner.run()
     assert not find_marked(runner._running.token)
-
-
-def test_commands_side_by_side_share_the_cores(run, monkeypatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    shared = run(step("a"), at_once=4)._with_its_share(Command(("x",)))
-    assert ("OMP_NUM_THREADS", "2") in shared.env
-    assert not run(step("a"))._with_its_share(Command(("x",))).env
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert not run(step("a"), at_once=4)._with_its_share(Command(("x",))).env

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from lib_copier.environment.stamp import python_of
+from lib_copier.environment.stamp import python_of, read_stamp
 from lib_copier.environment.start import environment_folder
 
 PYTHON_VARIABLE = "COPIER_LORA_PYTHON"
@@ -35,12 +35,16 @@ def own_python() -> Path:
 
 
 def python() -> Path:
-    """The Python for child processes: as the environment variable says, else our own, else this one."""
+    """The Python for child processes: as the environment variable says, else our own, else this one.
+
+    Our own counts once its packages are in place: a set-up that failed half way must be able to begin again.
+    """
     named = os.environ.get(PYTHON_VARIABLE, "")
     if named:
         return Path(named)
-    own = own_python()
-    return own if own.exists() else Path(sys.executable)
+    own, stamp = own_python(), read_stamp(environment_folder())
+    is_made = stamp is not None and "base" in stamp.groups and own.exists()
+    return own if is_made else Path(sys.executable)
 
 
 def child_environment() -> tuple[tuple[str, str], ...]:

@@ -31,6 +31,8 @@ from lib_copier.graph.running import DISCARD, ask_to_stop, withdraw
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 _STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 _KEPT_ENDED = 50
+_START_SECONDS = 15.0
+"""A worker that was started has the queue by then, on a slow disk too."""
 _TIME = (int, float, NoneType)
 _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("id", "key", "title", "state", "message"), str),
@@ -147,6 +149,11 @@ class Queue:
     def job(self, job_id: str) -> Job | None:
         """The job of that id."""
         return next((job for job in self.jobs() if job.id == job_id), None)
+
+    def is_left(self, job: Job) -> bool:
+        """Whether an open job has no worker that gets to it: that died, or could not begin."""
+        since = time.time() - max(job.submitted_at, job.started_at or 0.0)
+        return job.is_open and since > _START_SECONDS and not holder(self.worker_lock)
 
     def find(self, key: str) -> Job | None:
         """The open job of that key, else the last one that ended."""

@@ -24,7 +24,12 @@ def bar(page: Page) -> Html:
     if page.opened.is_busy:
         asked = page.opened.stopping
         work = parts.button(texts("run.stop"), "stop", how="discard", disabled=asked == "discard")
-        doing = texts(f"run.stopping_{asked}") if asked else _doing(page)
+        is_left = page.opened.job is not None and page.workshop.queue.is_left(page.opened.job)
+        if is_left:
+            work = join(parts.button(texts("run.resume"), "resume_jobs", is_primary=True), work)
+        doing = (
+            texts("job.left_says") if is_left else texts(f"run.stopping_{asked}") if asked else _doing(page)
+        )
         told = tag("span", doing, class_="cl-quiet", role="status")
     else:
         work, told = _work(page)
@@ -131,8 +136,10 @@ def _item(page: Page, panel: str, number: int) -> Html:
 def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
     texts = page.texts
     if panel == "jobs":
-        count = sum(job.is_open for job in page.workshop.queue.jobs())
-        return ("running", texts("jobs.open", count=count)) if count else ("missing", texts("jobs.idle"))
+        jobs = [job for job in page.workshop.queue.jobs() if job.is_open]
+        if any(map(page.workshop.queue.is_left, jobs)):
+            return "stale", texts("job.left")
+        return ("running", texts("jobs.open", count=len(jobs))) if jobs else ("missing", texts("jobs.idle"))
     if page.desk is None:
         return "missing", texts("state.none") if panel == "project" else ""
     if panel == "project":

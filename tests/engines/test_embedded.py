@@ -12,6 +12,7 @@ from lib_copier.engines import locate
 from lib_copier.engines.choose import engine_named
 from lib_copier.engines.embedded import EmbeddedEngine, job_command
 from lib_copier.engines.task import ExtractTask, MergeTask, ResizeTask, SvdMergeTask, TagTask
+from lib_copier.environment.stamp import Stamp, write_stamp
 from lib_copier.errors import InputError
 from lib_copier.settings.training import Picture, TrainTask, WeightedLora
 
@@ -98,5 +99,8 @@ def test_the_python_of_the_children(monkeypatch, tmp_path) -> None:
     assert locate.own_python().is_relative_to(tmp_path / "elsewhere")
     locate.own_python().parent.mkdir(parents=True)
     locate.own_python().touch()
+    write_stamp(tmp_path / "elsewhere", Stamp("3.11.7"))
+    assert locate.python() == Path(locate.sys.executable), "a set-up ended half way"
+    write_stamp(tmp_path / "elsewhere", Stamp("3.11.7", groups={"base": ()}))
     assert locate.python() == locate.own_python()
     assert dict(locate.child_environment())["PYTHONPATH"] == str(tmp_path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
+import time
 
 import pytest
 
-from lib_copier.graph.queue import RUNNING
+from lib_copier.graph.queue import RUNNING, Queue
 from lib_copier.graph.running import RunningNote, wanted_stop
 from lib_copier.ui.texts import LANGUAGES, Texts
 
@@ -51,3 +52,24 @@ def test_stopping_is_said_and_shown_until_it_is_done(ask, view, door, under_way,
     door.wizard().workshop.queue.changed(job, state="cancelled")
     desk._folders.running.unlink()
     assert "stopping" not in ask("go", place)["html"]["bar"].lower()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_job_whose_worker_is_gone_is_not_said_to_run(ask, view, door, monkeypatch, language):
+    """Killed, or unable to begin: the page says so, and one button goes on."""
+    words, place = Texts(language), {**view, "panel": "jobs"}
+    monkeypatch.setattr(door, "texts", words)
+    monkeypatch.setattr(door, "_wizard", None)
+    ask("run_all", view)
+    queue = door.wizard().workshop.queue
+    job = queue.changed(queue.jobs()[0], state=RUNNING, started_at=time.time())
+    assert "resume_jobs" not in ask("go", place)["html"]["panel"], "it may be on its way"
+    queue.changed(job, submitted_at=1.0, started_at=2.0)
+    shown = ask("go", place)["html"]
+    for region in ("bar", "panel"):
+        assert words("job.left_says") in shown[region] and 'data-act="resume_jobs"' in shown[region]
+    assert words("job.left") in shown["rail"] and words("job.running") not in shown["panel"]
+    resumed = []
+    monkeypatch.setattr(Queue, "ensure_worker", lambda queue: resumed.append(queue))
+    assert ask("resume_jobs", place)["notice"]["text"] == words("said.resumed")
+    assert resumed

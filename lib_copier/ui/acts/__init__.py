@@ -65,6 +65,7 @@ ACTS: Mapping[str, Act] = {
     "stop": run.stop,
     "by_hand": run.by_hand,
     "cancel_job": run.cancel_job,
+    "resume_jobs": run.resume_jobs,
     "go_on": run.go_on,
     "refresh_loras": run.refresh_loras,
     "try_prompt": trial.show,

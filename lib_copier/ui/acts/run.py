@@ -65,6 +65,15 @@ def cancel_job(page: Page, details: Details) -> Outcome:
     return Outcome(page.texts(said, title=job.title))
 
 
+def resume_jobs(page: Page, details: Details) -> Outcome:
+    """Go on with what a worker left that ended before its jobs."""
+    queue = page.workshop.queue
+    if queue.needs_gpu() and not built_in.is_ready():
+        return Outcome(page.texts("cause.engine"), is_error=True, cause="engine")
+    queue.resume()
+    return Outcome(page.texts("said.resumed"))
+
+
 def go_on(page: Page, details: Details) -> Outcome:
     """Take one of the ways on from a step that missed its goal, and run as far as that step again, or all."""
     require_project(page)

@@ -37,17 +37,20 @@ def render(page: Page) -> Html:
 
 def _row(page: Page, job: Job) -> Html:
     is_missed = job.returncode == GoalError.exit_code
-    state = "missed" if is_missed else _STATES.get(job.state, "missing")
-    word = page.texts("state.missed" if is_missed else f"job.{job.state}")
+    is_left = page.workshop.queue.is_left(job)
+    state = "missed" if is_missed else "stale" if is_left else _STATES.get(job.state, "missing")
+    word = page.texts("state.missed" if is_missed else "job.left" if is_left else f"job.{job.state}")
     pill = tag("span", page.icon(state), word, class_=f"cl-state cl-is-{state}")
     took = ""
-    if job.started_at is not None:
+    if job.started_at is not None and not is_left:
         took = duration((job.ended_at or time.time()) - job.started_at)
+    resume = parts.button(page.texts("run.resume"), "resume_jobs") if is_left else None
     cancel = parts.button(page.texts("run.stop"), "cancel_job", job=job.id) if job.is_open else None
     log = last_lines(page.workshop.queue.log(job.id))
     told = join(
+        tag("span", page.texts("job.left_says"), class_="cl-quiet") if is_left else None,
         tag("span", page.texts.said(job.message), class_="cl-quiet") if job.message else None,
         folded(page.texts("run.log"), parts.lines(log), name=f"log-{job.id}") if log else None,
     )
-    cells = (tag("strong", job.title), pill, tag("span", took, class_="cl-time"), told, cancel)
+    cells = (tag("strong", job.title), pill, tag("span", took, class_="cl-time"), told, join(resume, cancel))
     return tag("tr", [tag("td", cell) for cell in cells], data_keep=job.id)

@@ -32,9 +32,10 @@ LEFT = ("engines", "recipe")
 RIGHT = ("lora",)
 ALLOWED: dict[str, set[str]] = {
     # the side that the user sees, from the door inwards
-    "app": {"host", "ui", "steps", "graph", *LEFT},
-    "ui": {"host", "steps", "graph", *LEFT},
+    "app": {"host", "ui", "study", "steps", "graph", *LEFT},
+    "ui": {"host", "study", "steps", "graph", *LEFT},
     "host": {"steps", "graph", *LEFT},
+    "study": {"steps", "graph", *LEFT},
     "steps": {"graph", *LEFT},
     "graph": {*LEFT},
     "engines": {"recipe"},
@@ -53,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 STANDARD_ONLY = sorted(LEAVES - {"", "image"} | {"commands"})
 """run.py, install.py and the host's process load these before any package is installed."""
-HEAVY = ("torch", "diffusers", "transformers", "accelerate", "scipy", "matplotlib")
+HEAVY = ("torch", "diffusers", "transformers", "accelerate", "scipy", "matplotlib", "optuna")
 """What the WebUI's process never loads on our behalf."""
 
 
@@ -162,7 +163,7 @@ def run_python(code: str) -> str:
 
 def names_left_of_the_border() -> list[str]:
     """Every module of the parts that live in the WebUI's process; the adapters need a WebUI to import."""
-    parts = ("recipe", "engines", "graph", "steps", "host", "ui", "environment")
+    parts = ("recipe", "engines", "graph", "steps", "study", "host", "ui", "environment")
     found = [dotted(path) for path in modules() if dotted(path).partition(".")[0] in parts]
     return [f"lib_copier.{name}" for name in found if not name.endswith("__main__")]
 
@@ -228,7 +229,7 @@ def test_files_and_functions_keep_their_length(path: Path) -> None:
         assert length <= 60, f"{dotted(path)}.{node.name} has {length} lines"
 
 
-@pytest.mark.parametrize("room", ["steps", "graph", "train"])
+@pytest.mark.parametrize("room", ["study", "steps", "graph", "train"])
 def test_every_module_of_a_room_has_its_tests_where_one_looks_for_them(room: str) -> None:
     named = {path.stem.strip("_") for path in (PACKAGE / room).glob("*.py")} - {"init"}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / room).glob("test_*.py")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -10,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lib_copier.app import progress
-from lib_copier.app.flags import add_option_flags, given_values, parse_with_hints
+from lib_copier.app.flags import parse_with_hints
+from lib_copier.app.recipe_flags import add_recipe_flags, recipe_changes
 from lib_copier.edge import Parser
 from lib_copier.errors import CopierError, InputError
 from lib_copier.files.disk import read_json
 from lib_copier.graph.runner import Report
 from lib_copier.graph.status import DONE
-from lib_copier.recipe.options import OPTIONS
-from lib_copier.recipe.presets import PRESETS, first_values
 from lib_copier.steps.project import Project
 
 
@@ -37,14 +35,10 @@ def new(argv: Sequence[str]) -> int:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--recipe", type=Path, metavar="FILE", help="start from a recipe (JSON)")
     source.add_argument("--from-lora", type=Path, metavar="FILE", help="start from a LoRA made here")
-    parser.add_argument("--preset", choices=tuple(PRESETS), help="default: auto")
-    parser.add_argument("--origin", action="append", default=[], metavar="NAME[=PICTURE]")
-    parser.add_argument(
-        "--edit", action="append", default=[], metavar="NAME=EFFECTS", help="outline:strength=0.8+posterize"
-    )
-    add_option_flags(parser)
+    add_recipe_flags(parser)
     arguments = parse_with_hints(parser, argv)
-    changes = _changes(arguments)
+    # A recipe that was given already says how to train.
+    changes = recipe_changes(arguments, has_recipe=bool(arguments.recipe or arguments.from_lora))
     folder, checkpoint = arguments.project, str(changes.get("project.checkpoint", ""))
     if arguments.from_lora is not None:
         project = Project.from_lora(folder, arguments.from_lora, checkpoint)
@@ -61,35 +55,6 @@ def new(argv: Sequence[str]) -> int:
     print(f"Made {project.folder}.")
     _tell_faults(project)
     return 0
-
-
-def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the flags of `new` change, by address; the checkpoint and the preset first, so that flags win."""
-    values = given_values(arguments)
-    origins = arguments.origin
-    if not origins and any(key.startswith("origin.") for key in values):
-        origins = ["origin"]
-    pictures = {name: picture for name, _, picture in (text.partition("=") for text in origins)}
-    checkpoint = str(values.get("project.checkpoint", ""))
-    changes: dict[str, Any] = {"project.checkpoint": checkpoint} if checkpoint else {}
-    changes |= {f"origins.{name}": True for name in pictures}
-    changes |= first_values(checkpoint, pictures)
-    for name, picture in pictures.items():
-        if picture:
-            changes |= {f"origins.{name}.source": "file", f"origins.{name}.file": picture}
-    for text in arguments.edit:
-        name, equals, effects = text.partition("=")
-        changes[f"edits.{name}.effects"] = effects if equals else name
-    # A recipe that was given already says how to train.
-    if arguments.preset or not (arguments.recipe or arguments.from_lora):
-        changes["preset"] = arguments.preset or "auto"
-    for key, value in values.items():
-        targets = list(pictures) if key.startswith("origin.") else []
-        changes |= {f"origins.{name}.{key.partition('.')[2]}": value for name in targets} or {key: value}
-        if OPTIONS[key].scope == "edit":
-            # A preset may give weak effects values of their own; a flag means all edits.
-            changes |= {f"edits.{text.partition('=')[0]}.{key}": None for text in arguments.edit}
-    return changes
 
 
 def change(argv: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +18,9 @@ from lib_copier.graph.step import is_inside
 
 SAVE, DISCARD = "save", "discard"
 
+JOB_CONTROL = "COPIER_LORA_JOB_CONTROL"
+"""Environment variable: the file by which a queue asks its job to stop."""
+
 
 def ask_to_stop(control: Path, how: str = DISCARD) -> None:
     """Ask for the end of what listens to this file: at once, or after the training has saved its LoRA."""
@@ -27,6 +31,12 @@ def wanted_stop(control: Path) -> str:
     """``save``, ``discard``, or empty where nobody asked."""
     how = found_object(control).get("stop")
     return how if how in (SAVE, DISCARD) else ""
+
+
+def wanted_of_job() -> str:
+    """How the queue's job that this process does was asked to stop; empty where it was not, or is none."""
+    control = os.environ.get(JOB_CONTROL)
+    return wanted_stop(Path(control)) if control else ""
 
 
 def withdraw(control: Path) -> None:

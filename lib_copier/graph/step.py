@@ -91,6 +91,11 @@ class Workplace:
         """All inputs of that role, in the plan's order."""
         return [path for given, path in self.inputs if given.role == role]
 
+    def result(self, role: str) -> Mapping[str, Any]:
+        """What the step that made the one input of that role reported."""
+        (source,) = (given.step for given, _ in self.inputs if given.role == role)
+        return self.results.get(source, {})
+
     def weighted(self, role: str) -> list[tuple[Path, float]]:
         """All inputs of that role with their weights (1 where none is given)."""
         return [

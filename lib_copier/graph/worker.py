@@ -15,7 +15,7 @@ from lib_copier.errors import CancelledError, ChildError, CopierError
 from lib_copier.files.lock import HeldError
 from lib_copier.graph.lock import held, identity, living
 from lib_copier.graph.queue import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Queue
-from lib_copier.graph.running import SAVE, wanted_stop, withdraw
+from lib_copier.graph.running import JOB_CONTROL, SAVE, wanted_stop, withdraw
 
 LINGER_SECONDS = 3.0
 """How long an idle worker waits for another job: a page often submits several in a row."""
@@ -78,7 +78,7 @@ def _do(queue: Queue, job: Job) -> bool:
 
     # The job listens to its control file itself and ends its own children well; only one that
     # does not react is ended from here.
-    env = (*child_environment(), ("COPIER_LORA_JOB_CONTROL", str(control)))
+    env = (*child_environment(), (JOB_CONTROL, str(control)))
     command = Command((str(python()), *job.argv), cwd=root(), env=env)
     watch = Watch(log=queue.log(job.id), wanted_stop=_Patience(control), token=job.id, on_started=note)
     ending: dict[str, Any]

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from lib_copier.image.files import encoded, read_picture
+from lib_copier.image.inline import figure, picture
 from lib_copier.markup.html import Html, signed, tag
 from lib_copier.measure.report import EditReport, Report, Sweep
 from lib_copier.measure.report_charts import Curve, effect_chart, leak_bars
 
 ROWS = 4
 """Unseen pictures shown for every edit, those with the largest side effects; all are measured."""
-LARGEST = 512
 
 
 def edit_section(edits: Sequence[EditReport], report: Report) -> Html:
@@ -182,20 +177,6 @@ def scrubber(edit: EditReport) -> Html:
         data_strip=f"strip-{element_of(edit)}",
         data_weights=" ".join(f"{weight:g}" for weight in weights),
     )
-
-
-def picture(path: Path, alt: str) -> Html:
-    """An image element with the picture inside; small ones without loss."""
-    image = read_picture(path).image
-    if max(image.size) > LARGEST:
-        image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    options = {"lossless": True} if max(image.size) <= 256 else {"quality": 88}
-    data = base64.b64encode(encoded(image, "WEBP", method=4, **options)).decode("ascii")
-    return tag("img", src=f"data:image/webp;base64,{data}", width=image.width, height=image.height, alt=alt)
-
-
-def figure(path: Path, caption: str, alt: str = "") -> Html:
-    return tag("figure", picture(path, alt or caption), tag("figcaption", caption))
 
 
 def weight_range(result: Mapping[str, Any]) -> str:

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from lib_copier.files.disk import write_json, write_text
-from lib_copier.markup.html import Html, duration, join, tag
+from lib_copier.image.inline import figure, picture
+from lib_copier.markup.html import Html, duration, tag
+from lib_copier.markup.page import whole_page
 from lib_copier.measure.report import EditReport, Report, read_report, report_numbers
 from lib_copier.measure.report_charts import time_bars
-from lib_copier.measure.report_edit import (
-    edit_section,
-    element_of,
-    figure,
-    of_worst,
-    picture,
-    scrubber,
-    weight_range,
-)
+from lib_copier.measure.report_edit import edit_section, element_of, of_worst, scrubber, weight_range
 
-TEMPLATE = Path(__file__).with_name("report_template.html")
+_DEFINED = (
+    (
+        "Effect",
+        "One attribute of a picture, computed on the picture alone, against the same prompt and seed at "
+        "weight 0.",
+    ),
+    (
+        "Rank correlation",
+        "Spearman’s, of effect and weight from −1 to 1, by picture, then the mean.",
+    ),
+    (
+        "Strength",
+        "Mean effect at weight 1 over that of the edit applied to the weight-0 pictures themselves.",
+    ),
+    (
+        "Leak",
+        "How much of the training picture is mixed into a new one at weight 1: a least-squares fit that sets "
+        "apart what the edit itself moves and what the picture merely loses.",
+    ),
+    (
+        "Use within",
+        "The widest range in which every step adds effect and the leak stays at most 0.25.",
+    ),
+    (
+        "Ordinary training",
+        "The control: a LoRA trained on the edited picture alone, without a copier.",
+    ),
+)
 
 
 def write_report(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +64,7 @@ def page(report: Report) -> str:
     for edit in report.edits:
         by_name.setdefault(edit.name, []).append(edit)
     sections += [edit_section(edits, report) for edits in by_name.values()]
-    sections += [_times(report), _notes(report)]
+    sections += [_times(report), _notes(report), _definitions()]
     facts = []
     if report.checkpoint.get("name"):
         facts.append(f"checkpoint {report.checkpoint['name']}")
@@ -52,12 +72,8 @@ def page(report: Report) -> str:
         facts.append(f"sha256 {str(report.checkpoint['sha256'])[:12]}…")
     if report.seconds.get("total"):
         facts.append(f"{duration(float(report.seconds['total']))} of work")
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=join(report.title),
-        lead=join(report.lead or "One picture, its retouched copy, and a slider that does only that."),
-        facts=join(tag("li", fact) for fact in facts),
-        sections=join(sections),
-    )
+    lead = report.lead or "One picture, its retouched copy, and a slider that does only that."
+    return whole_page(report.title, lead, facts, sections)
 
 
 def _glance(report: Report) -> Html:
@@ -186,3 +202,8 @@ def _notes(report: Report) -> Html | None:
     if not report.notes:
         return None
     return tag("section", tag("h2", "Notes"), tag("ul", [tag("li", note) for note in report.notes]))
+
+
+def _definitions() -> Html:
+    terms = [(tag("dt", term), tag("dd", said)) for term, said in _DEFINED]
+    return tag("section", tag("h2", "How it is measured"), tag("dl", terms, class_="defined"))

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from lib_copier.recipe.options import OPTIONS, defaults
+from lib_copier.recipe.options import OPTIONS, defaults, group
 from lib_copier.settings.option import Value
 
 SCHEMA = 2
 
 Named = TypeVar("Named", "Origin", "Edit")
 Settings = tuple[tuple[str, Value], ...]
+
+
+_options_of = cache(group)
 
 
 def settings_of(values: Mapping[str, Value]) -> Settings:
@@ -84,13 +88,18 @@ class Recipe:
     edits: tuple[Edit, ...] = ()
     settings: Settings = field(default_factory=lambda: settings_of(defaults()))
 
+    @cached_property
+    def _values(self) -> Mapping[str, Value]:
+        """The settings by key: a plan asks for hundreds."""
+        return dict(self.settings)
+
     def get(self, key: str, edit: Edit | None = None) -> Value:
         """The value of a setting, as this edit has it where it has its own."""
         if edit is not None and OPTIONS[key].scope == "edit":
             own = dict(edit.settings)
             if key in own:
                 return own[key]
-        return dict(self.settings).get(key, OPTIONS[key].default)
+        return self._values.get(key, OPTIONS[key].default)
 
     def whole(self, key: str, edit: Edit | None = None) -> int:
         """The value of a setting that is a whole number; 0 for none."""
@@ -113,11 +122,10 @@ class Recipe:
 
     def group(self, name: str, edit: Edit | None = None) -> dict[str, Value]:
         """All settings of one group by their name after the dot."""
-        merged = dict(self.settings) | (dict(edit.settings) if edit else {})
+        own = dict(edit.settings) if edit else {}
         return {
-            option.name: merged.get(key, option.default)
-            for key, option in OPTIONS.items()
-            if option.group == name
+            option.name: own.get(option.key, self._values.get(option.key, option.default))
+            for option in _options_of(name)
         }
 
     @property
@@ -140,7 +148,7 @@ class Recipe:
 
     def with_settings(self, values: Mapping[str, Value]) -> Recipe:
         """The same recipe with some settings changed; values must already be accepted."""
-        return replace(self, settings=settings_of({**dict(self.settings), **values}))
+        return replace(self, settings=settings_of({**self._values, **values}))
 
     def with_origin(self, origin: Origin) -> Recipe:
         """The recipe with this origin added, or put in the place of the one of its name."""
@@ -180,14 +188,15 @@ def _parse_effect(text: str) -> Effect:
         key, equals, value = item.partition("=")
         if not equals or not key.strip():
             raise ValueError(f"{item!r} in effect {name!r} is not NAME=NUMBER")
-        params[key.strip()] = _number(key.strip(), value.strip())
+        params[key.strip()] = effect_number(key.strip(), value.strip())
     if not name.strip():
         raise ValueError(f"{text!r} names no effect")
     strength = params.pop("strength", 1.0)
     return Effect(name.strip(), strength, tuple(sorted(params.items())))
 
 
-def _number(key: str, text: str) -> float:
+def effect_number(key: str, text: str) -> float:
+    """A number of an effect as typed; ValueError, with one sentence, where it is none."""
     try:
         value = float(text)
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,8 @@ from pathlib import Path
 from lib_copier.border.events import emit
 from lib_copier.edge import end_with_children, guard
 from lib_copier.errors import InputError
-from lib_copier.graph.running import wanted_stop
+from lib_copier.graph.running import wanted_of_job
 from lib_copier.steps.project import Project
-
-JOB_CONTROL = "COPIER_LORA_JOB_CONTROL"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,9 +18,7 @@ def main(argv: Sequence[str]) -> int:
     folder, until, force = _arguments(argv)
     # The queue's worker ends a job by SIGTERM; the children must end with it.
     end_with_children()
-    control = os.environ.get(JOB_CONTROL)
-    should_stop = (lambda: wanted_stop(Path(control))) if control else (lambda: "")
-    report = Project.open(Path(folder)).run(until, force=force, should_stop=should_stop)
+    report = Project.open(Path(folder)).run(until, force=force, should_stop=wanted_of_job)
     emit("done", run=report.run, made=list(report.made), seconds=dict(report.seconds))
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lib_copier.errors import FaultsError
 from lib_copier.files.names import name_fault, normal_name
-from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, parse_effects, settings_of
+from lib_copier.recipe.model import Edit, Effect, Origin, Recipe, effect_number, parse_effects, settings_of
 from lib_copier.recipe.options import OPTIONS, meant
 from lib_copier.recipe.presets import PRESETS, apply_preset
 from lib_copier.settings.option import Value
@@ -43,6 +43,8 @@ def changed(recipe: Recipe, address: str, value: Any) -> Recipe:
         One origin's, one edit's own. ``edits.EDIT.GROUP.NAME`` = None goes back to the common one.
     ``edits.EDIT.effects``
         Text (``outline:strength=0.8+posterize``), or Effect objects.
+    ``edits.EDIT.effects.strength``, ``edits.EDIT.effects.PARAMETER``
+        A number of the edit's one effect; ``edits.EDIT.effects.EFFECT.PARAMETER`` where it has several.
     ``edits.EDIT.files.ORIGIN``
         A picture of the user's own; None or empty takes it out.
     ``origins.ORIGIN`` = None, ``edits.EDIT`` = None
@@ -104,6 +106,8 @@ def _change_edit(recipe: Recipe, rest: str, value: Any) -> Recipe:
         return replace(recipe, edits=_without_clash(recipe.edits, name, replace(edit, name=other)))
     if field == "effects":
         return recipe.with_edit(replace(edit, effects=_effects(value)))
+    if field.startswith("effects."):
+        return recipe.with_edit(replace(edit, effects=_tuned(edit, field.removeprefix("effects."), value)))
     if field.startswith("files."):
         files = {key: path for key, path in edit.files if key != field[6:]}
         files |= {field[6:]: str(value)} if value else {}
@@ -125,9 +129,10 @@ def _split_edit(rest: str) -> tuple[str, str]:
     for part in (".effects", ".name"):
         if rest.endswith(part):
             return rest.removesuffix(part), part[1:]
-    if ".files." in rest:
-        name, _, origin = rest.partition(".files.")
-        return name, f"files.{origin}"
+    for part in ("files", "effects"):
+        name, dotted, of_it = rest.partition(f".{part}.")
+        if dotted:
+            return name, f"{part}.{of_it}"
     tail = ".".join(rest.split(".")[-2:])
     if tail in OPTIONS:
         raise ValueError(f"{tail} is no setting that an edit may have for itself")
@@ -165,6 +170,45 @@ def _effects(value: Any) -> tuple[Effect, ...]:
     if not all(isinstance(one, Effect) for one in found):
         raise ValueError("effects are a text or Effect objects")
     return found
+
+
+def _tuned(edit: Edit, named: str, value: Any) -> tuple[Effect, ...]:
+    """The edit's effects with one number changed: ``PARAMETER``, or ``EFFECT.PARAMETER``."""
+    name, dotted, parameter = named.rpartition(".")
+    places = [at for at, one in enumerate(edit.effects) if not dotted or one.name == name]
+    if len(places) != 1:
+        there = ", ".join(one.name for one in edit.effects) or "none"
+        raise ValueError(f"edits.{edit.name}.effects.{named} means no one effect (there: {there})")
+    effect = edit.effects[places[0]]
+    number = effect_number(parameter, str(value))
+    if parameter == "strength":
+        found = replace(effect, strength=number)
+    else:
+        found = replace(effect, params=tuple(sorted({**dict(effect.params), parameter: number}.items())))
+    return (*edit.effects[: places[0]], found, *edit.effects[places[0] + 1 :])
+
+
+def value_at(recipe: Recipe, address: str) -> Value:
+    """The setting at an address, as the recipe holds it.
+
+    Raises
+    ------
+    KeyError
+        Where the address is that of no setting or file: a name, an effect, a preset.
+    """
+    head, _, rest = address.partition(".")
+    if address in OPTIONS and OPTIONS[address].scope != "origin":
+        return recipe.get(address)
+    if head == "origins":
+        name, _, field = rest.rpartition(".")
+        return recipe.origin(name).get(field)
+    if head == "origin":
+        return recipe.origins[0].get(rest)
+    edit_name, field = _split_edit(rest)
+    if head != "edits" or not field.startswith("files.") and field not in OPTIONS:
+        raise KeyError(address)
+    edit = recipe.edit(edit_name)
+    return edit.file_for(field[6:]) if field.startswith("files.") else dict(edit.settings)[field]
 
 
 def _value(key: str, value: Any) -> Value:

@@ -64,5 +64,4 @@ def _likened(recipe: Recipe, edit: Edit) -> str:
 
 
 def _train(place: Workplace) -> Command:
-    like = next(given.step for given, _ in place.inputs if given.role == "like")
-    return training.train(place, **training.followed(place.results.get(like, {})))
+    return training.train(place, **training.followed(place.result("like")))

@@ -38,5 +38,4 @@ def _looks(recipe: Recipe) -> dict[str, float]:
 
 def _train_edited(place: Workplace) -> Command:
     """Step by step the way of the copier: else their noise and rates differ too."""
-    origin = place.step.id.split("/")[1]
-    return training.train(place, **training.followed(place.results[f"copier/{origin}"]))
+    return training.train(place, **training.followed(place.result("copier")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,13 @@ def with_files_inside(
     if intake.faults:
         raise FaultsError("files", intake.faults, "Nothing was changed.")
     return recipe
+
+
+def copy_taken_in(source: Path, target: Path) -> None:
+    """Give a new folder all that another one has taken in, under the same names: a recipe goes along."""
+    for home in (PICTURES, LORAS, STYLE, "uploads"):
+        if (source / home).is_dir():
+            shutil.copytree(source / home, target / home, dirs_exist_ok=True)
 
 
 def forget_unnamed(recipe: Recipe, project: Path) -> None:

@@ -33,8 +33,13 @@ def step(recipe: Recipe, edit: Edit, base_model: Model) -> Step:
     if len(loras) == 1 and loras[0].weight == 1.0:
         note = "one pair: the edit LoRA as it is"
         return Step(step_id, "merge", None, outputs=LORA_OUTPUT, same_as=loras[0].step, note=note)
+    return of_loras(recipe, edit, loras)
+
+
+def of_loras(recipe: Recipe, edit: Edit, loras: tuple[StepInput, ...]) -> Step:
+    """``merge/EDIT`` of some LoRAs at their weights, whoever made them."""
     return Step(
-        step_id,
+        f"merge/{edit.name}",
         "merge",
         _into_lora,
         inputs=loras,

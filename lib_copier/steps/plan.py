@@ -8,7 +8,7 @@ No step builds on a failed one: what `waits_for` names must have reached its goa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from lib_copier.graph.step import Plan, Step, StepInput
@@ -60,6 +60,19 @@ def plan(recipe: Recipe) -> Plan:
             steps += _subtracted(recipe, each, model)
         steps.append(calibrate.step(recipe, each, model, finished=steps[-1]))
         steps += _looked_at(recipe, each, model)
+    return Plan(tuple(steps))
+
+
+def plan_of_mean(recipe: Recipe, loras: Mapping[str, tuple[StepInput, ...]]) -> Plan:
+    """The method's end for LoRAs that are there, by edit: their weighted sum, its rank, and what follows."""
+    base_steps, model = base.steps(recipe)
+    steps = [*base_steps, *(origin.step(recipe, one, model) for one in recipe.origins)]
+    for each in recipe.edits:
+        steps += _edited(recipe, each, model)
+        steps.append(merge.of_loras(recipe, each, loras[each.name]))
+        steps.append(resize.step(recipe, each, after=steps[-1].id))
+        steps.append(calibrate.step(recipe, each, model, finished=steps[-1]))
+        steps += _looked_at(recipe.with_settings({"sweep.control": False}), each, model)
     return Plan(tuple(steps))
 
 

@@ -2,7 +2,7 @@
 
 Called as a Python: ``stand_in.py -m lib_copier.PART …``. Parts that it does not play run for real.
 Environment: STAND_IN_TICK (seconds a training step takes), STAND_IN_FAIL (a part that fails), STAND_IN_MISS
-(measuring jobs whose numbers are poor).
+(measuring jobs whose numbers are poor), STAND_IN_VARY (what is measured differs from file to file).
 """
 
 from __future__ import annotations
@@ -164,6 +164,11 @@ MEASURED = {
 def measure(job: dict) -> None:
     is_poor = job["job"] in os.environ.get("STAND_IN_MISS", "").split()
     result = {"job": job["job"], "pictures": len(job.get("prompts", ())), **MEASURED[job["job"]][is_poor]}
+    if os.environ.get("STAND_IN_VARY"):
+        result |= varied(job)
+    if job["job"] == "sweep":
+        names = [[f"{row:02d}_+0.00.png"] for row in range(len(job["prompts"]))]
+        result |= {"weights": [0.0], "pictures": names, "prompts": job["prompts"]}
     output = Path(job["output"])
     (output / "result.json").write_text(json.dumps(result))
     if job["job"] == "calibrate":
@@ -171,6 +176,17 @@ def measure(job: dict) -> None:
     for row in range(len(job.get("prompts", ()))):
         picture(output / f"{row:02d}_+0.00.png", digest(result))
     emit("done", **result)
+
+
+def varied(job: dict) -> dict:
+    """Numbers that are decided by what is measured."""
+    looked_at = job.get("lora") or job.get("edited") or job["origin"]
+    share = digest(tensors(Path(looked_at)))[0] / 256
+    if job["job"] == "copier-check":
+        return {"psnr_db": {"median": 27.0, "min": 22.0 + 6 * share, "ceiling": 29.0}}
+    return {"sweep": {"strength": 0.5 + share / 2}, "vae-survival": {"share": 0.4 + share / 2}}.get(
+        job["job"], {}
+    )
 
 
 def work() -> None:

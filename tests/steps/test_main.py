@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lib_copier.errors import CancelledError, InputError
-from lib_copier.graph.running import ask_to_stop
+from lib_copier.graph.running import JOB_CONTROL, ask_to_stop
 from lib_copier.steps import __main__ as command
 
 
@@ -15,7 +15,7 @@ from lib_copier.steps import __main__ as command
 def no_signals(monkeypatch):
     """The handlers of a child are none for the tests' own process."""
     monkeypatch.setattr(command, "end_with_children", lambda: None)
-    monkeypatch.delenv(command.JOB_CONTROL, raising=False)
+    monkeypatch.delenv(JOB_CONTROL, raising=False)
 
 
 def test_it_runs_what_the_project_asks_its_queue_for(project, capsys):
@@ -33,7 +33,7 @@ def test_asked_to_stop_it_begins_no_step(project, tmp_path, monkeypatch):
     made = project()
     control = tmp_path / "control.json"
     ask_to_stop(control)
-    monkeypatch.setenv(command.JOB_CONTROL, str(control))
+    monkeypatch.setenv(JOB_CONTROL, str(control))
     with pytest.raises(CancelledError):
         command.main([str(made.folder)])
     assert made.step_status("caption/one").artifact is None

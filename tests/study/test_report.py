@@ -1,0 +1,32 @@
+"""The page: ranked, with the best variants' pictures, and no larger for ten thousand variants."""
+
+from __future__ import annotations
+
+import json
+
+from lib_copier.study.report import ROWS, STRIPS, page, write_report
+from lib_copier.study.running import run
+from lib_copier.study.score import MEASURED, Outcome
+
+
+def test_a_study_s_page_shows_ranks_strips_and_axes(study, monkeypatch):
+    monkeypatch.setenv("STAND_IN_VARY", "1")
+    asked = study(copier__rank=[4, 8])
+    outcomes = run(asked)
+    path = write_report(asked, outcomes, asked.folder)
+    text = path.read_text(encoding="utf-8")
+    assert text.count("data:image/webp") == 2 * 2, "two variants, two prompts, one weight"
+    assert "What copier.rank does" in text and "polyline" in text
+    ranked = [one.name for one in asked.ranked(outcomes)]
+    assert text.index(f">{ranked[0]}<") < text.index(f">{ranked[1]}<")
+    found = json.loads((asked.folder / "report.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in found["variants"]] == ranked
+
+
+def test_the_page_of_very_many_is_bounded(study):
+    asked = study(origins__one__seed=list(range(40)), copier__rank=list(range(1, 26)))
+    outcomes = {one.number: Outcome(MEASURED, one.number / 1000, "good", "whole") for one in asked.variants}
+    text = page(asked, outcomes)
+    assert text.count("<tr>") <= ROWS + STRIPS + 3
+    assert f"{1000 - ROWS} more are in report.json." in text
+    assert len(text) < 200_000

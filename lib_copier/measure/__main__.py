@@ -15,6 +15,9 @@ names of `PictureRequest`; width and height default to the origin's – and ``ba
                   ``most_leak``; writes the LoRA at its gain as ``lora.safetensors``: see
                   `calibration.calibrate`
 ``vae-survival``  ``origin``, ``edited``: see `vae.survival`
+``pairs``         ``pictures`` (drawn ones), ``chain`` (applied to them), ``origins`` and ``edited`` (those
+                  that have a copy already), ``names`` (of all); writes the edited copies of the drawn ones as
+                  NAME.png, and ``sheet.png``: see `pairs.judge`; loads no model
 ``report``        see `report.read_report`; makes no pictures and loads no model
 """
 
@@ -35,8 +38,8 @@ from lib_copier.border import events
 from lib_copier.border.job import Entries, Job, read_job
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.files.disk import is_there, write_json
-from lib_copier.image.effects import read_chain
-from lib_copier.image.files import crop_to_multiple, read_picture
+from lib_copier.image.effects import apply_chain, read_chain
+from lib_copier.image.files import crop_to_multiple, read_picture, write_png
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.gain import scale, stored_precision
 from lib_copier.measure.analysis import Edit
@@ -44,6 +47,7 @@ from lib_copier.measure.calibration import calibrate
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.floor import write_random_like
 from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
+from lib_copier.measure.pairs import Pair, judge, pairs_sheet
 from lib_copier.measure.report_page import write_report
 from lib_copier.measure.sweep import sweep
 from lib_copier.measure.vae import round_trip, survival
@@ -60,6 +64,7 @@ KINDS: dict[str, Entries] = {
         **_GENERATES,
         **{"lora": str, "chain": list, "pairs": list, "base_loras?": list, "sign": int, "most_leak": float},
     },
+    "pairs": {"pictures": list, "chain": list, "origins": list, "edited": list, "names": list, "output": str},
     "vae-survival": {"checkpoint": str, "vae?": str, "origin": str, "edited": str, "output": str},
     "report": {"output": str, "edits": list},
 }
@@ -138,10 +143,29 @@ def run_vae_survival(job: Job) -> dict[str, Any]:
     return survival(origin, edited, round_trip(vae, origin), round_trip(vae, edited))
 
 
+def run_pairs(job: Job) -> dict[str, Any]:
+    """Edit the drawn pictures, and tell which pairs are worth learning from."""
+    chain, output = read_chain(job["chain"]), Path(job["output"])
+    origins = [_picture(path) for path in (*job["pictures"], *job["origins"])]
+    drawn = len(job["pictures"])
+    edited = [apply_chain(picture, chain) for picture in origins[:drawn]] + [*map(_picture, job["edited"])]
+    made = [
+        Pair(name, *both, is_by_hand=not chain)
+        for place, (name, both) in enumerate(
+            zip(job["names"], zip(origins, edited, strict=True), strict=True)
+        )
+    ]
+    for pair in made[:drawn]:
+        write_png(pair.edited, output / f"{pair.name}.png")
+    write_png(pairs_sheet(made), output / "sheet.png")
+    return {**judge(made), "count": len(made), "sheet": "sheet.png"}
+
+
 JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "copier-check": run_copier_check,
     "sweep": run_sweep,
     "calibrate": run_calibrate,
+    "pairs": run_pairs,
     "vae-survival": run_vae_survival,
     "report": write_report,
 }
@@ -152,7 +176,7 @@ def checked_job(path: Path) -> Job:
     job = read_job(path, KINDS)
     faults = [f"{name!r} is empty" for name in ("prompts", "pairs", "weights") if job.get(name) == []]
     # A report describes its checkpoint and its origin; every other job names them as files.
-    names = () if job["job"] == "report" else ("checkpoint", "vae", "lora", "origin", "edited")
+    names = () if job["job"] in ("report", "pairs") else ("checkpoint", "vae", "lora", "origin", "edited")
     files = [job[name] for name in names if job.get(name)]
     faults += [f"{file} is not there" for file in files if not is_there(Path(file))]
     try:

@@ -14,6 +14,9 @@ from lib_copier.settings.option import Option, Value, split_weighted
 from lib_copier.settings.training import setting_faults
 from lib_copier.txt2img.pictures import PictureRequest
 
+_FEWEST_PAIRS = 2
+"""One alone shows its picture as much as its edit."""
+
 
 def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     """Everything that keeps the recipe from being run, a few words each.
@@ -33,6 +36,7 @@ def faults(recipe: Recipe, folder: Path) -> tuple[str, ...]:
         *(fault for origin in recipe.origins for fault in _origin_faults(recipe, origin, folder)),
         *(fault for edit in recipe.edits for fault in _edit_faults(recipe, edit, folder)),
         *_training_faults(recipe),
+        *(_pairs_faults(recipe) if recipe.method == "pairs" else ()),
         *_sweep_faults(recipe),
         *dict.fromkeys(_judging_faults(recipe, folder)),
     )
@@ -158,8 +162,9 @@ def _effect_faults(edit: Edit) -> Iterator[str]:
 
 def _trained(recipe: Recipe) -> Iterator[str]:
     """The groups of settings that this recipe trains by."""
-    yield "copier"
-    if recipe.method == "copier":
+    if recipe.method != "pairs":
+        yield "copier"
+    if recipe.method != "difference":
         yield "edit_lora"
     if recipe.get("base.train_style"):
         yield "base"
@@ -170,6 +175,19 @@ def _training_faults(recipe: Recipe) -> Iterator[str]:
         yield from (f"{name}.{fault}" for fault in setting_faults(recipe.group(name)))
 
 
+def _pairs_faults(recipe: Recipe) -> Iterator[str]:
+    """What method C cannot do."""
+    own = recipe.get("edit_lora.engine")
+    if (recipe.get("project.engine") if own == "project" else own) == "sd-scripts":
+        yield "edit_lora.engine: sd-scripts learns no pairs; take embedded, or another project.method"
+    for edit in recipe.edits:
+        if not edit.effects and len(recipe.origins) < _FEWEST_PAIRS:
+            yield (
+                f"edit {edit.name!r}: method pairs learns retouching from {_FEWEST_PAIRS} pairs or more; add "
+                "origins, or set project.method to copier"
+            )
+
+
 def _prompt_faults(recipe: Recipe, prompt: str, negative_prompt: str = "") -> Iterator[str]:
     yield from PictureRequest(prompt, negative_prompt).with_named_loras(recipe.lora_named).prompt_faults()
 
@@ -178,6 +196,8 @@ def _judging_faults(recipe: Recipe, folder: Path) -> Iterator[str]:
     """What keeps the pictures of check and sweep from being made."""
     asked: list[tuple[str, Edit | None, str]] = [("check", None, ""), ("sweep", None, "")]
     asked += [("sweep", edit, f"edit {edit.name!r}: ") for edit in recipe.edits]
+    for text in recipe.texts("pictures.prompts") if recipe.method == "pairs" else ():
+        yield from (f"pictures.{fault}" for fault in _prompt_faults(recipe, text))
     for group, edit, where in asked:
         negative = str(recipe.get(f"{group}.negative_prompt", edit))
         for text in recipe.texts(f"{group}.prompts", edit) or ("",):

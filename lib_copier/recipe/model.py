@@ -130,7 +130,7 @@ class Recipe:
 
     @property
     def method(self) -> str:
-        """``copier`` (method A) or ``difference`` (method B)."""
+        """``copier`` (method A), ``difference`` (method B) or ``pairs`` (method C)."""
         return str(self.get("project.method"))
 
     @property

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
+from lib_copier.recipe.option_rows import (
+    STEP_ENGINES,
+    judging_options,
+    picture_option,
+    training_options,
+    tried_options,
+)
 from lib_copier.settings.goals import CopierGoal, SliderGoal, SurvivalGoal
 from lib_copier.settings.option import Option, Value
-from lib_copier.settings.training import SETTINGS, STEP_SETTINGS
+from lib_copier.settings.training import SETTINGS
 from lib_copier.txt2img import pictures
-
-STEP_ENGINES = ("project", "embedded", "sd-scripts")
 
 GROUPS: Mapping[str, str] = MappingProxyType(
     {
         "project": "Project",
         "base": "Base model",
         "origin": "Origin picture",
+        "pictures": "Further pictures",
         "caption": "Caption",
         "copier": "Copier LoRA",
         "copier_model": "Copier model",
@@ -36,54 +41,23 @@ GROUPS: Mapping[str, str] = MappingProxyType(
 )
 """Every group with its title, in the order in which the method meets them."""
 
+METHODS = ("copier", "difference", "pairs")
+"""A, B and C."""
+
 _COPIER = ("project.method", ("copier",))
+_PAIRS = ("project.method", ("pairs",))
+_LEARNED = ("project.method", ("copier", "pairs"))
 _DIFFERENCE = ("project.method", ("difference",))
 _STYLE = ("base.train_style", (True,))
 _MADE_HERE = ("origin.source", ("generate", "webui"))
 _ORIGIN_DEFAULTS = {"seed": 1, "steps": 28}
 
-
-def _picture(key: str, *, default: Any = None, label: str = "", **more: Any) -> Option:
-    """A setting of pictures, with the range that every request of a picture has."""
-    name = key.partition(".")[2]
-    setting, own = pictures.SETTINGS[name], getattr(pictures.PictureRequest, name)
-    kind = "text" if name.endswith("prompt") else type(own).__name__
-    return Option(
-        key,
-        kind,
-        own if default is None else default,
-        label or setting.label,
-        minimum=setting.minimum,
-        maximum=setting.maximum,
-        choices=setting.choices,
-        **more,
-    )
-
-
-def training_options(
-    group: str,
-    *,
-    scope: str = "recipe",
-    shown_when: tuple[str, tuple[Value, ...]] | None = None,
-    defaults: Mapping[str, Value] = MappingProxyType({}),
-) -> Iterator[Option]:
-    """The settings of one group's training, e.g. ``copier.steps``; `defaults` replaces some of the memo's."""
-    own = Option("engine", "str", "project", "Engine", "project: as the project says.", choices=STEP_ENGINES)
-    for row in (*(SETTINGS[name] for name in STEP_SETTINGS), replace(own, advanced=True)):
-        yield replace(
-            row,
-            key=f"{group}.{row.key}",
-            default=defaults.get(row.key, row.default),
-            scope=scope,
-            shown_when=shown_when,
-        )
-
-
 # fmt: off
 _PROJECT = (
     Option("project.name", "name", "", "Name", "Goes into the file names of finished LoRAs."),
     Option("project.method", "str", "copier", "Method", "copier: learn the edit on a model that only prints "
-           "the origin. difference: subtract two copiers.", choices=("copier", "difference")),
+           "the origin. difference: subtract two copiers. pairs: learn it from many pictures, without a "
+           "copier.", choices=METHODS),
     Option("project.checkpoint", "path", "", "Checkpoint", "The base model, a single file."),
     Option("project.vae", "path", "", "VAE", "A file that replaces the checkpoint's own.", advanced=True),
     replace(SETTINGS["prediction"], key="project.prediction"),
@@ -97,7 +71,7 @@ _PROJECT = (
            is_cosmetic=True),
     Option("project.end", "str", "resize", "End after", "edit_lora: the edit LoRA is the finished one; "
            "resize: go on to difference and rank resize.", choices=("edit_lora", "resize"),
-           shown_when=_COPIER),
+           shown_when=_LEARNED),
 )
 
 _BASE = (
@@ -119,9 +93,9 @@ _ORIGIN = (
            choices=("generate", "webui", "file"), scope="origin"),
     Option("origin.file", "path", "", "Picture", shown_when=("origin.source", ("webui", "file")),
            scope="origin"),
-    _picture("origin.prompt", scope="origin"),
-    *(_picture(f"origin.{name}", scope="origin", shown_when=_MADE_HERE, default=_ORIGIN_DEFAULTS.get(name),
-               advanced=name == "clip_skip")
+    picture_option("origin.prompt", scope="origin"),
+    *(picture_option(f"origin.{name}", scope="origin", shown_when=_MADE_HERE,
+                     default=_ORIGIN_DEFAULTS.get(name), advanced=name == "clip_skip")
       for name in pictures.SETTINGS if name != "prompt"),
     Option("origin.caption_source", "str", "prompt", "Caption from", "What training is told about the "
            "picture: its prompt, a typed text, a tagger's tags, or nothing.",
@@ -152,28 +126,12 @@ _COPIER_MODEL = (
 )
 
 
-def _tried(group: str, *, pairs: int, first_seed: int, scope: str) -> tuple[Option, ...]:
-    """Which pictures a LoRA is tried on."""
-    return (
-        Option(f"{group}.pairs", "int", pairs, "Pictures", "Prompt and seed pairs.", 1, 64, scope=scope),
-        Option(f"{group}.prompts", "list", (), "Prompts", "One a line; empty: a set of ours.", scope=scope),
-        _picture(f"{group}.seed", default=first_seed, label="First seed", scope=scope, advanced=True),
-    )
-
-
-def _pictures(group: str, *, pairs: int, scope: str) -> tuple[Option, ...]:
-    """Settings of a set of pictures made to judge a LoRA by."""
-    return (
-        *_tried(group, pairs=pairs, first_seed=1000, scope=scope),
-        _picture(f"{group}.negative_prompt", scope=scope, advanced=True),
-        *(_picture(f"{group}.{name}", scope=scope, advanced=True)
-          for name in ("steps", "cfg_scale", "clip_skip", "sampler")),
-    )
-
+_PICTURES = tried_options("pictures", pairs=24, first_seed=9000, scope="recipe", shown_when=_PAIRS)
+"""Method C's: drawn as the first origin is."""
 
 _CHECK = (
     Option("check.enabled", "bool", True, "Check the copier", "Print pictures from unseen prompts."),
-    *_pictures("check", pairs=4, scope="recipe"),
+    *judging_options("check", pairs=4, scope="recipe"),
     Option("check.goal_db", "float", CopierGoal.within_db, "Goal below the ceiling", "How far below what the "
            "VAE can show the worst unseen print may lie, in dB.", 0, 40, advanced=True),
     Option("check.enough_db", "float", CopierGoal.enough_db, "Enough", "The worst print's similarity that is "
@@ -192,7 +150,7 @@ _EDIT = (
 )
 
 _EDIT_LORA = (
-    *training_options("edit_lora", scope="edit", shown_when=_COPIER, defaults={"steps": 4096}),
+    *training_options("edit_lora", scope="edit", shown_when=_LEARNED, defaults={"steps": 4096}),
     Option("edit_lora.mask", "bool", False, "Learn only where the pictures differ", "A soft mask from the "
            "pair weighs the loss.", scope="edit", shown_when=_COPIER, advanced=True),
     Option("edit_lora.against_origin", "bool", False, "Learn against the copier's print", "What the copier "
@@ -217,13 +175,13 @@ _COMBINE = (
 )
 
 _RESIZE = (
-    Option("resize.enabled", "bool", True, "Lower the rank", scope="edit", shown_when=_COPIER),
+    Option("resize.enabled", "bool", True, "Lower the rank", scope="edit", shown_when=_LEARNED),
     Option("resize.rank", "int", 8, "New rank", "8 as in the memo; 4 was still enough.", 1, 1024,
            scope="edit"),
     Option("resize.conv_rank", "int", None, "New rank of 3×3 convolutions", "none: the same.", 1, 1024,
            optional=True, scope="edit", advanced=True),
     Option("resize.dynamic_method", "str", "none", "Dynamic rank", "A rank a layer, up to the new one.",
-           choices=("none", "sv_ratio", "sv_cumulative", "sv_fro"), scope="edit", shown_when=_COPIER,
+           choices=("none", "sv_ratio", "sv_cumulative", "sv_fro"), scope="edit", shown_when=_LEARNED,
            advanced=True),
     Option("resize.dynamic_param", "float", 0.9, "Dynamic parameter", "", 0, 1000, scope="edit",
            shown_when=("resize.dynamic_method", ("sv_ratio", "sv_cumulative", "sv_fro")), advanced=True),
@@ -236,12 +194,12 @@ _CALIBRATE = (
     Option("calibrate.gain", "float", None, "Gain", "none: it is measured, so that weight 1 gives the edit; "
            "1: as it was learned.", 0.05, 20, optional=True, scope="edit"),
     Option("calibrate.most_leak", "float", 0.05, "Most leak", "There the gain ends.", 0, 1, scope="edit"),
-    *_tried("calibrate", pairs=8, first_seed=5000, scope="edit"),
+    *tried_options("calibrate", pairs=8, first_seed=5000, scope="edit"),
 )
 
 _SWEEP = (
     Option("sweep.enabled", "bool", True, "Make a preview", "Pictures at every weight, measured."),
-    *_pictures("sweep", pairs=8, scope="edit"),
+    *judging_options("sweep", pairs=8, scope="edit"),
     Option("sweep.weight_min", "float", -2.0, "Lowest weight", "", -4, 0, scope="edit"),
     Option("sweep.weight_max", "float", 2.0, "Highest weight", "", 0, 4, scope="edit"),
     Option("sweep.weight_step", "float", 0.5, "Weight step", "", 0.05, 2, scope="edit", advanced=True),
@@ -276,7 +234,7 @@ _PUBLISH = (
 OPTIONS: Mapping[str, Option] = MappingProxyType(
     {
         option.key: option
-        for group in (_PROJECT, _BASE, _ORIGIN, _CAPTION, _COPIER_GROUP, _COPIER_MODEL, _CHECK)
+        for group in (_PROJECT, _BASE, _ORIGIN, _PICTURES, _CAPTION, _COPIER_GROUP, _COPIER_MODEL, _CHECK)
         + (_EDIT, _EDIT_LORA, _COMBINE, _RESIZE, _CALIBRATE, _SWEEP, _PUBLISH)
         for option in group
     }

@@ -111,6 +111,20 @@ _METHOD_B: Mapping[str, Mapping[str, Value]] = MappingProxyType(
 )
 """Method B overfits for longer than method A's copier: what either LoRA lacks of its picture stays in the
 difference."""
+_METHOD_C: Mapping[str, Value] = MappingProxyType(
+    {
+        **{f"edit_lora.{name}": value for name, value in _AUTO_TRAINING.items()},
+        "edit_lora.rank": 16,
+        "edit_lora.alpha": 16.0,
+        "edit_lora.batch_size": 2,
+        "edit_lora.steps": 150,
+        "edit_lora.shuffle_caption": False,
+        # Half the steps with the empty prompt: guidance takes the difference to it.
+        "edit_lora.other_prompt_share": 0.5,
+        "resize.rank": 8,
+    }
+)
+"""Of every preset: the memo knows no such method."""
 
 
 def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> dict[str, Value]:
@@ -124,13 +138,17 @@ def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> di
     if name not in PRESETS:
         raise InputError(f"There is no preset {name!r}.", f"Take one of {', '.join(PRESETS)}.")
     plain = {key: OPTIONS[key].default for preset in PRESETS.values() for key in preset}
-    of_method = _METHOD_B.get(name, {}) if method == "difference" else {}
+    of_method = {"difference": _METHOD_B.get(name, {}), "pairs": _METHOD_C}.get(method, {})
     wanted = _for(checkpoint, {**plain, **PRESETS[name], **of_method})
     return {key: OPTIONS[key].accept(value) for key, value in wanted.items()}
 
 
-def edit_values(name: str, effects: tuple[str, ...], checkpoint: str = "") -> dict[str, Value]:
-    """What the preset changes for an edit of these effects alone."""
+def edit_values(
+    name: str, effects: tuple[str, ...], method: str = "copier", checkpoint: str = ""
+) -> dict[str, Value]:
+    """What the preset changes for an edit of these effects alone, in methods A and B."""
+    if method == "pairs":
+        return {}
     wanted = [_BY_EFFECT.get(name, {}).get(effect, {}) for effect in effects]
     return _for(checkpoint, wanted[0]) if wanted and all(one == wanted[0] for one in wanted) else {}
 
@@ -141,15 +159,15 @@ def apply_preset(recipe: Recipe, name: str) -> Recipe:
     values = preset_values(name, recipe.method, checkpoint)
     changed = recipe.with_settings(values)
     for edit in recipe.edits:
-        changed = changed.with_edit(_edit_with_preset(edit, name, checkpoint))
+        changed = changed.with_edit(_edit_with_preset(edit, name, recipe.method, checkpoint))
     return changed
 
 
-def _edit_with_preset(edit: Edit, name: str, checkpoint: str) -> Edit:
+def _edit_with_preset(edit: Edit, name: str, method: str, checkpoint: str) -> Edit:
     """The edit with its own settings of the presets' kind replaced by the preset's."""
     theirs = {key for table in (PRESETS, *_BY_EFFECT.values()) for values in table.values() for key in values}
     kept = {key: value for key, value in edit.settings if key not in theirs}
-    own = edit_values(name, tuple(effect.name for effect in edit.effects), checkpoint)
+    own = edit_values(name, tuple(effect.name for effect in edit.effects), method, checkpoint)
     return Edit(edit.name, edit.effects, edit.files, settings_of({**kept, **own}))
 
 

@@ -7,7 +7,9 @@ from lib_copier.recipe.options import OPTIONS
 from lib_copier.settings.option import Value
 
 PRESET_KEY = "preset"
-_GROUPS = frozenset({"origin", "copier", "edit_lora", "merge", "resize", "check", "calibrate", "sweep"})
+_GROUPS = frozenset(
+    {"origin", "pictures", "copier", "edit_lora", "merge", "resize", "check", "calibrate", "sweep"}
+)
 """What a file may speak of: how pictures are made and learned, never where files lie."""
 _ALSO = frozenset({"project.at_once"})
 

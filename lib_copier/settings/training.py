@@ -176,6 +176,8 @@ class TrainTask(TrainSettings):
     unseen_prompts: tuple[str, ...] = setting((), "Prompts to look with", "One a line, none that is learned; "
                                               "empty: a set of ours.")
     look_cfg_scale: float = setting(7.0, "Guidance of looks", "", 0, 30)
+    opposite: bool = setting(False, "Learn the opposite too", "At weight −1 the LoRA then takes the edit "
+                             "away; only of pictures with their origin, twice as slow a step.")
     stop_after: int | None = setting(None, "End after", "So many of the steps are done, at the rates of all "
                                      "of them; none: all.", 1, _MOST_STEPS)
     turns: tuple[Turn, ...] = ()

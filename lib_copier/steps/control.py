@@ -46,7 +46,7 @@ def steps(recipe: Recipe, edit: Edit, model: Model) -> Iterator[Step]:
 
 
 def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:
-    group = "edit_lora" if recipe.method == "copier" else "copier"
+    group = "copier" if recipe.method == "difference" else "edit_lora"
     inputs = [
         given
         for origin in recipe.origins
@@ -59,6 +59,8 @@ def _train_step(recipe: Recipe, edit: Edit, model: Model) -> Step:
 
 def _likened(recipe: Recipe, edit: Edit) -> str:
     """The step whose rates and number of steps the control has."""
+    if recipe.method == "pairs":
+        return f"edit_lora/{edit.name}"
     kind = "edit_lora" if recipe.method == "copier" else "edited_copier"
     return f"{kind}/{recipe.origins[0].name}/{edit.name}"
 

@@ -1,12 +1,14 @@
-"""Step 5: the edit LoRA, trained on the edited picture on the copier model: all that is new is the edit."""
+"""Step 5: the edit LoRA. On the copier model all that is new is the edit; of many pairs, what they share."""
 
 from __future__ import annotations
 
-from lib_copier.graph.step import Step, StepInput
+from lib_copier.engines.task import Command
+from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Origin, Recipe
-from lib_copier.steps import training
+from lib_copier.steps import pairs, pictures, training
 from lib_copier.steps.edit import MASK
 from lib_copier.steps.parts import PICTURE, Model
+from lib_copier.txt2img.prompt import caption_of
 
 
 def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Step:
@@ -19,3 +21,24 @@ def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Ste
         inputs.append(StepInput("origin", step=f"origin/{origin.name}", output=PICTURE))
     step_id = f"edit_lora/{origin.name}/{edit.name}"
     return training.step(step_id, recipe, "edit_lora", copier_model, inputs, edit=edit)
+
+
+def of_pairs(recipe: Recipe, edit: Edit, model: Model) -> Step:
+    """``edit_lora/EDIT``: method C's, one LoRA of all pairs on the model itself, each against its origin."""
+    prompts = [caption_of(prompt) for prompt, _ in pictures.drawn_pairs(recipe)]
+    changes = {
+        "names": pairs.pair_names(recipe, edit),
+        "captions": prompts if edit.effects else [],
+        # Guidance compares with the empty prompt: what is learned with both holds at every scale of it.
+        "other_prompts": ("",),
+        "opposite": True,
+    }
+    inputs = pairs.training_inputs(recipe, edit)
+    step_id = f"edit_lora/{edit.name}"
+    return training.step(
+        step_id, recipe, "edit_lora", model, inputs, edit=edit, action=_train_on_pairs, changes=changes
+    )
+
+
+def _train_on_pairs(place: Workplace) -> Command:
+    return training.training_command(place, pairs.learned(place))

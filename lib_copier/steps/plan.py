@@ -2,7 +2,8 @@
 
 Method A trains a copier on each origin, learns each edit on the copier's model, joins the edit LoRAs of
 all origins, and lowers the rank. Method B trains a second copier on each edited picture and subtracts.
-Both end in the same calibration: weight 1 is the edit.
+Method C trains no copier: it draws many pictures, edits each, and learns one LoRA of all these pairs.
+All end in the same calibration: weight 1 is the edit.
 No step builds on a failed one: what `waits_for` names must have reached its goal, or be accepted.
 """
 
@@ -26,6 +27,8 @@ from lib_copier.steps import (
     edit_lora,
     merge,
     origin,
+    pairs,
+    pictures,
     publish,
     resize,
     survival,
@@ -40,11 +43,14 @@ def plan(recipe: Recipe) -> Plan:
     # 0 (optional): what must not be learned goes into the base model first.
     base_steps, model = base.steps(recipe)
     steps = list(base_steps)
-    # 1–3: for each origin a copier, and the model that prints this picture whatever the prompt.
+    # 1–3: for each origin a copier, and the model that prints this picture whatever the prompt; or, in
+    # method C, further pictures.
     copier_models: dict[str, Model] = {}
     for one in recipe.origins:
         steps.append(origin.step(recipe, one, model))
         steps.append(caption.step(recipe, one))
+        if recipe.method == "pairs":
+            continue
         steps.append(_remarked(recipe, "check.enabled", copier.step(recipe, one, model)))
         if recipe.method == "copier":
             model_steps, copier_models[one.name] = copier_model.steps(recipe, one, model)
@@ -53,11 +59,15 @@ def plan(recipe: Recipe) -> Plan:
             steps.append(
                 check.step(recipe, one, copier_models.get(one.name) or copier.on(recipe, one, model))
             )
+    if recipe.method == "pairs" and recipe.origins and any(each.effects for each in recipe.edits):
+        steps.append(pictures.step(recipe, model))
     for each in recipe.edits if recipe.origins else ():
         if recipe.method == "copier":
             steps += _learned_on_the_copier(recipe, each, copier_models, model)
-        else:
+        elif recipe.method == "difference":
             steps += _subtracted(recipe, each, model)
+        else:
+            steps += _learned_from_pairs(recipe, each, model)
         steps.append(calibrate.step(recipe, each, model, finished=steps[-1]))
         steps += _looked_at(recipe, each, model)
     return Plan(tuple(steps))
@@ -99,6 +109,15 @@ def _subtracted(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
     yield svd.step(recipe, one)
 
 
+def _learned_from_pairs(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
+    """Method C. 4: the edit on every picture; 5: one edit LoRA of all pairs; 9: rank."""
+    yield from _edited(recipe, one, model)
+    yield pairs.step(recipe, one)
+    yield replace(edit_lora.of_pairs(recipe, one, model), waits_for=_proven(recipe, one))
+    if recipe.get("project.end") != "edit_lora":
+        yield resize.step(recipe, one, after=f"edit_lora/{one.name}")
+
+
 def _edited(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
     """The edited pictures, and whether the VAE keeps the edit."""
     for picture in recipe.origins:
@@ -108,9 +127,10 @@ def _edited(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
 
 
 def _proven(recipe: Recipe, one: Edit) -> tuple[str, ...]:
-    """What an edit's training waits for: every copier is one, and the VAE keeps the edit on every picture."""
+    """What an edit's training waits for: copiers that are some, and an edit that the VAE keeps everywhere."""
     names = [picture.name for picture in recipe.origins]
-    checks = [f"check/{name}" for name in names] if recipe.get("check.enabled") else []
+    has_checks = recipe.get("check.enabled") and recipe.method != "pairs"
+    checks = [f"check/{name}" for name in names] if has_checks else []
     survivals = [f"survival/{name}/{one.name}" for name in names] if recipe.get("edit.check_vae") else []
     return (*checks, *survivals)
 

@@ -46,6 +46,22 @@ USUAL = {"check": PROMPTS, "sweep": PROMPTS, "calibrate": CALIBRATION_PROMPTS}
 """By the group of settings: the prompts where none are given."""
 
 
+def crossed(prompts: Sequence[str]) -> list[str]:
+    """The prompts, and behind them the first tag of each with what follows in another: many from few.
+
+    Tags stand between commas. First come the prompts as they are, then each with its next one's surroundings,
+    and so on; none comes twice.
+    """
+    parts = [[tag.strip() for tag in prompt.split(",") if tag.strip()] for prompt in prompts]
+    parts = [tags for tags in parts if tags]
+    found = [
+        ", ".join([tags[0], *parts[(place + shift) % len(parts)][1:]])
+        for shift in range(len(parts))
+        for place, tags in enumerate(parts)
+    ]
+    return list(dict.fromkeys(found))
+
+
 def pairs(prompts: Sequence[str], count: int, first_seed: int) -> list[tuple[str, int]]:
     """`count` pairs of prompt and seed: prompts in turn, every pair with a seed of its own."""
     return [(prompts[index % len(prompts)], first_seed + index) for index in range(count)]

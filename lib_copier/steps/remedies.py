@@ -21,6 +21,7 @@ _GOOD_RANK = 32
 _GOOD_SHARE = 0.9
 """Of steps with another prompt in the caption's place: so many, and hardly anything leaks."""
 _STRONGER = 1.5
+_MANY_PAIRS = 32
 _FOUND_RATE = "a learning rate that is found suits this very checkpoint"
 
 
@@ -111,13 +112,26 @@ def _of_edit(edit: Edit) -> Iterator[Remedy]:
 
 def _of_slider(recipe: Recipe, edit: Edit, missed: StepStatus) -> Iterator[Remedy]:
     own = f"edits.{edit.name}."
-    if recipe.method == "difference":
+    if recipe.method == "pairs":
+        yield Remedy(LONGER, {f"{own}edit_lora.steps": _more_steps(recipe, "edit_lora.steps", edit)})
+        yield _more_pairs(recipe, edit)
+    elif recipe.method == "difference":
         yield Remedy(LONGER, longer_copier(recipe))
         yield Remedy(CHANGE, {"project.method": "copier"}, "method A is cleaner: less of the picture shows")
     else:
         yield Remedy(LONGER, {f"{own}edit_lora.steps": _more_steps(recipe, "edit_lora.steps", edit)})
         yield _other_training(recipe, edit, missed)
     yield Remedy(ACCEPT, {f"{own}sweep.accept": True})
+
+
+def _more_pairs(recipe: Recipe, edit: Edit) -> Remedy:
+    """What method C's slider may lack: pictures to tell the edit from, or rank to hold it."""
+    count = recipe.whole("pictures.pairs")
+    if edit.effects and count < _MANY_PAIRS:
+        return Remedy(
+            CHANGE, {"pictures.pairs": 2 * count}, "more pictures tell the edit from what they show"
+        )
+    return _wider(recipe, edit)
 
 
 def _other_training(recipe: Recipe, edit: Edit, missed: StepStatus) -> Remedy:
@@ -134,7 +148,11 @@ def _other_training(recipe: Recipe, edit: Edit, missed: StepStatus) -> Remedy:
     if not recipe.get("edit_lora.against_origin", edit):
         reason = "what the copier still gets wrong is then not learned with the edit"
         return Remedy(CHANGE, {f"{own}against_origin": True}, reason)
-    rank = recipe.whole("edit_lora.rank", edit)
+    return _wider(recipe, edit)
+
+
+def _wider(recipe: Recipe, edit: Edit) -> Remedy:
+    own, rank = f"edits.{edit.name}.edit_lora.", recipe.whole("edit_lora.rank", edit)
     if rank < 2 * _GOOD_RANK:
         reason = f"a rank of {rank} may hold too little of this edit"
         return Remedy(CHANGE, {f"{own}rank": 2 * rank, f"{own}alpha": float(2 * rank)}, reason)

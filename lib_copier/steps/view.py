@@ -17,6 +17,7 @@ from lib_copier.graph.store import Artifact, Store
 from lib_copier.recipe.check import faults
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.contents import content_faults
+from lib_copier.steps.pictures import picture_faults
 from lib_copier.steps.plan import plan
 from lib_copier.steps.publish import name_faults
 
@@ -43,7 +44,8 @@ class ProjectView:
     def faults(self) -> tuple[str, ...]:
         """Everything that keeps the recipe from being run, a phrase each."""
         found = (fault for _, fault in content_faults(self.recipe, self.folder))
-        return (*faults(self.recipe, self.folder), *name_faults(self.recipe), *found)
+        own = (*name_faults(self.recipe), *picture_faults(self.recipe))
+        return (*faults(self.recipe, self.folder), *own, *found)
 
     def plan(self) -> Plan:
         """The steps of the recipe."""

@@ -158,6 +158,8 @@ def parse_config(found: Mapping[str, Any], *, subject: str = "configuration") ->
         faults.append(f"output must end in .safetensors, not {output.name!r}")
     if output is not None and is_there(output, as_folder=True):
         faults.append(f"output is a folder: {output}")
+    if values.get("opposite") and any(one.origin is None for one in values.get("pictures", ())):
+        faults.append("opposite learns the change from an origin: give every picture one")
     faults += missing_package(values["optimizer"]) if "optimizer" in values else []
     if faults or output is None:
         raise FaultsError(subject, faults, "Mend these and run it again.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import regex
@@ -83,13 +83,20 @@ class LoraNetwork:
         for factor in self.factors:
             factor.grad = None
 
-    @contextmanager
-    def silent(self) -> Iterator[None]:
+    def silent(self) -> AbstractContextManager[None]:
         """Within it the layers add nothing: the model answers as it did before."""
+        return self._multiplied(0.0)
+
+    def turned(self) -> AbstractContextManager[None]:
+        """Within it the layers take away what they add."""
+        return self._multiplied(-1.0)
+
+    @contextmanager
+    def _multiplied(self, factor: float) -> Iterator[None]:
         scales = [layer.scale for layer in self.layers]
         try:
             for layer in self.layers:
-                layer.scale = 0.0
+                layer.scale *= factor
             yield
         finally:
             for layer, scale in zip(self.layers, scales, strict=True):

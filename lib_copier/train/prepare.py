@@ -133,6 +133,7 @@ def _prepare(
         updater,
         checkpoint.schedule(),
         min_snr_gamma=config.min_snr_gamma,
+        opposite=config.opposite,
     )
     painter = None
     if vae is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -62,7 +63,12 @@ class Conditioning(Protocol):
 
 
 class TrainingStep:
-    """A step on the plain path; `graph.RecordedStep` replays the same as one CUDA graph."""
+    """A step on the plain path; `graph.RecordedStep` replays the same as one CUDA graph.
+
+    Of a picture with its origin it learns the change from one to the other, and with `opposite` at weight −1
+    the opposite change from the same print. Noise and errors of the model are in target and prediction alike:
+    they cancel, and a few pictures teach no more than their change.
+    """
 
     def __init__(
         self,
@@ -73,6 +79,7 @@ class TrainingStep:
         schedule: NoiseSchedule,
         *,
         min_snr_gamma: float | None,
+        opposite: bool = False,
     ) -> None:
         self.network = network
         self.updater = updater
@@ -81,37 +88,64 @@ class TrainingStep:
         self._conditioning = conditioning
         self._schedule = schedule
         self._min_snr_gamma = min_snr_gamma
+        self._opposite = opposite
 
     def __call__(self, batch: Batch) -> StepResult:
         self.network.publish()
         self.network.clear_gradients()
-        loss = self.loss(batch)
-        (loss * self.updater.scale.value).backward()
-        skipped = self.updater.apply(self.network.gradients(), loss.detach())
-        return StepResult(loss.detach(), skipped)
+        found = []
+        for loss in self._losses(batch):
+            # Each within its own sign of the LoRA: activations that are computed again need it too.
+            (loss * self.updater.scale.value).backward()
+            found.append(loss.detach())
+        loss = torch.stack(found).sum()
+        skipped = self.updater.apply(self.network.gradients(), loss)
+        return StepResult(loss, skipped)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """The loss of a batch, a scalar with a graph behind it."""
+        return torch.stack(list(self._losses(batch))).sum()
+
+    def _losses(self, batch: Batch) -> Iterator[torch.Tensor]:
+        """The parts of the loss, each to be used before the next is taken."""
+        if batch.origin is None:
+            yield self._compared(batch, self._target(batch.latents, batch))
+            return
+        printed = self._printed(batch, batch.origin)
+        loss = self._compared(batch, self._moved(printed, batch))
+        if not self._opposite:
+            yield loss
+            return
+        yield 0.5 * loss
+        mirrored = replace(batch, latents=2.0 * batch.origin - batch.latents)
+        with self.network.turned():
+            yield 0.5 * self._compared(mirrored, self._moved(printed, mirrored))
+
+    def _compared(self, batch: Batch, target: torch.Tensor) -> torch.Tensor:
         noisy = self._schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
-        target = self._schedule.target(batch.latents, batch.noise, batch.timesteps)
-        if batch.origin is not None:
-            target = self._moved_print(batch, batch.origin, target)
         weight = None
         if self._min_snr_gamma is not None:
             weight = min_snr_weight(self._schedule, batch.timesteps, self._min_snr_gamma)
         return weighted_mse(self._predict(noisy, batch).float(), target, batch.mask, weight)
 
     @torch.no_grad()
-    def _moved_print(self, batch: Batch, origin: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """What the model without the LoRA predicts for the origin, moved by the edit: a better target.
-
-        A copier is never complete. Against the plain target the LoRA would learn what the copier lacks as
-        well, and print the picture; against this one nothing but the edit is left to learn.
-        """
+    def _printed(self, batch: Batch, origin: torch.Tensor) -> torch.Tensor:
+        """What the model without the LoRA predicts for the origin."""
         noisy = self._schedule.add_noise(origin, batch.noise, batch.timesteps)
         with self.network.silent():
-            predicted = self._predict(noisy, batch).float()
-        return predicted + (target - self._schedule.target(origin, batch.noise, batch.timesteps))
+            return self._predict(noisy, batch).float()
+
+    def _moved(self, printed: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """That prediction moved by the edit: a better target than the edited picture itself.
+
+        Neither a copier nor a model is ever complete. Against the plain target the LoRA would learn what the
+        model lacks as well, and print the picture; against this one nothing but the edit is left to learn.
+        """
+        assert batch.origin is not None
+        return printed + (self._target(batch.latents, batch) - self._target(batch.origin, batch))
+
+    def _target(self, clean: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return self._schedule.target(clean, batch.noise, batch.timesteps)
 
     def _predict(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
         hidden, pooled = self._conditioning(batch.captions)

@@ -10,7 +10,7 @@ from lib_copier.markup.html import Html, join, tag
 from lib_copier.ui import parts
 from lib_copier.ui.form import way_to
 from lib_copier.ui.page import Page
-from lib_copier.ui.view import PANELS, WITHOUT_PROJECT
+from lib_copier.ui.view import NOT_IN, PANELS, WITHOUT_PROJECT
 
 
 def bar(page: Page) -> Html:
@@ -109,8 +109,10 @@ def _warning(page: Page) -> Html | None:
 
 def rail(page: Page) -> Html:
     """Every panel with its state as an icon and in words; arrow keys move between them."""
-    method = [name for name in PANELS if name != "jobs"]
-    steps = [tag("li", _item(page, name, number)) for number, name in enumerate(method, start=1)]
+    method = page.opened.recipe.method if page.desk is not None else ""
+    left_out = {"jobs"} | NOT_IN.get(method, frozenset())
+    shown = [name for name in PANELS if name not in left_out]
+    steps = [tag("li", _item(page, name, number)) for number, name in enumerate(shown, start=1)]
     end = tag("ol", tag("li", _item(page, "jobs", 0)), class_="cl-rail-end")
     return tag("div", tag("ol", steps), end, class_="cl-rail")
 

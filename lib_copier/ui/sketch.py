@@ -1,4 +1,4 @@
-"""Small drawings that explain the two methods at a glance."""
+"""Small drawings that explain the methods at a glance."""
 
 from __future__ import annotations
 
@@ -31,10 +31,14 @@ def _sign(x: int, sign: str) -> Html:
 
 
 def method_sketch(method: str) -> Html:
-    """Copier: picture → copier → edit → slider. Difference: the edit's copier minus the picture's."""
+    """Copier: picture → copier → edit → slider. Difference: the edit's copier minus the picture's. Pairs:
+    pictures and their edited copies → slider."""
     if method == "copier":
         drawn = [*_box(6, "A"), _sign(72, "→"), *_box(84, "A A A"), _sign(150, "→"), *_box(162, "A → B"),
                  _sign(228, "→"), *_box(240, "± B", is_strong=True)]  # fmt: skip
+    elif method == "pairs":
+        drawn = [*_box(16, "A → B"), *_box(76, "C → D"), *_box(136, "E → F"), _sign(206, "→"),
+                 *_box(222, "±", is_strong=True)]  # fmt: skip
     else:
         drawn = [*_box(34, "B B B"), _sign(104, "−"), *_box(120, "A A A"), _sign(190, "="),
                  *_box(206, "± B", is_strong=True)]  # fmt: skip

@@ -28,13 +28,16 @@ STEP_KINDS: Mapping[str, tuple[str, ...]] = {
     "origin": ("origin", "caption"),
     "copier": ("copier", "copier_model"),
     "check": ("check",),
-    "edit": ("edit", "survival"),
+    "edit": ("edit", "survival", "pictures", "pairs"),
     "edit_lora": ("edit_lora", "edited_copier"),
     "combine": ("merge", "difference", "svd", "resize", "calibrate"),
     "preview": ("sweep", "control_lora", "control_resize", "control"),
     "publish": ("publish",),
 }
 """Which steps of a plan a panel shows: the part of a step's id before the first ``/``."""
+
+NOT_IN: Mapping[str, frozenset[str]] = {"pairs": frozenset({"copier", "check"})}
+"""The panels that a method has nothing for."""
 
 
 def panel_of(kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lib_copier.errors import FaultsError
 from lib_copier.lora.file import read_lora
 from lib_copier.train.feed import Feed
 from lib_copier.train.prepare import prepare
@@ -43,3 +44,36 @@ def test_against_its_origin_only_the_change_is_learned(make_config, write_pictur
             before = predicted(batch.origin)
         # The demo's and SD1's models predict noise, which is the same for both pictures.
         assert found == pytest.approx(float((predicted(batch.latents) - before).square().mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("recomputes", [False, True])
+def test_at_minus_1_the_opposite_change_is_learned(make_config, write_picture, tmp_path, recomputes):
+    origin, edited = (str(write_picture(tmp_path / f"{seed}.png", seed)) for seed in (1, 2))
+    pair = [{"path": edited, "origin": origin}]
+    config = make_config(pictures=pair, opposite=True, gradient_checkpointing=recomputes, max_grad_norm=0)
+    prepared = prepare(config, log=print)
+    step, batch = prepared.step, Feed(config, prepared).batch(0)
+    with torch.no_grad():
+        for layer in step.network.layers:
+            layer.up.normal_(std=0.1)
+        with step.network.silent():
+            noisy = step._schedule.add_noise(batch.origin, batch.noise, batch.timesteps)
+            printed = step._predict(noisy, batch)
+
+    def wanted(latents):
+        noisy = step._schedule.add_noise(latents, batch.noise, batch.timesteps)
+        loss = (step._predict(noisy, batch) - printed).square().mean() / 2
+        return loss.detach(), torch.autograd.grad(loss, step.network.masters)
+
+    loss, gradients = wanted(batch.latents)
+    with step.network.turned():
+        other_loss, other_gradients = wanted(2 * batch.origin - batch.latents)
+    assert float(step.loss(batch).detach()) == pytest.approx(float(loss + other_loss), rel=1e-5)
+    assert float(step(batch).loss) == pytest.approx(float(loss + other_loss), rel=1e-5)
+    for master, *each in zip(step.network.masters, gradients, other_gradients, strict=True):
+        assert torch.allclose(master.grad, each[0] + each[1], rtol=1e-3, atol=1e-6)
+
+
+def test_the_opposite_of_a_picture_without_origin_is_refused(make_config):
+    with pytest.raises(FaultsError, match="give every picture one"):
+        make_config(opposite=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.image.effects import EFFECTS
 from lib_copier.measure.attributes import ATTRIBUTES
-from lib_copier.recipe.options import OPTIONS
+from lib_copier.recipe.options import METHODS, OPTIONS
 from lib_copier.settings.option import Option
 from lib_copier.steps.project import Project
 from lib_copier.ui.phrases import Place, place_of
@@ -93,7 +93,7 @@ def test_what_is_said_of_steps_and_settings(language):
         assert "None" not in said and "True" not in said
 
 
-@pytest.mark.parametrize("method", ["copier", "difference"])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_step_and_whatever_changes_in_it_has_a_name(tmp_path, method):
     project = Project.create(tmp_path / "lines")
     own = {"origins.b.caption_source": "tagger", "edits.x.edit_lora.mask": True, "project.method": method}

@@ -30,6 +30,7 @@ def render(page: Page) -> Html:
         parts.running(page, steps),
         ways_on(page, steps),
         tag("div", _seeing(page, edit, steps), _setting(page, edit), class_="cl-two"),
+        _pairs(page, edit),
         parts.details(page, steps),
         parts.run_buttons(page, steps, label=page.texts("edit.run")),
     )  # fmt: skip
@@ -107,6 +108,22 @@ def _differs(page: Page, steps: list[str]) -> Html:
     ]
     notes = tag("ul", [tag("li", one) for one in said], class_="cl-list") if said else None
     return page.block("edit.differs", page.facts(rows), notes, gallery(maps) if maps else None)
+
+
+def _pairs(page: Page, edit: Edit) -> Html | None:
+    """Method C's further pictures: how many, of what, and the pairs that were made of them."""
+    if page.opened.recipe.method != "pairs":
+        return None
+    step = f"pairs/{edit.name}"
+    sheet = page.opened.file(step, "sheet.png")
+    notes = [tag("li", page.texts.said(str(note))) for note in page.opened.result(step).get("notes") or ()]
+    return page.block(
+        "edit.pairs",
+        tag("p", page.texts("edit.pairs.says" if edit.effects else "edit.pairs.own"), class_="cl-quiet"),
+        figure(page.url(sheet), page.texts("edit.pairs"), is_large=True) if sheet else None,
+        tag("ul", notes, class_="cl-list") if notes else None,
+        join(page.fields("pictures"), page.folded_fields("pictures")) if edit.effects else None,
+    )
 
 
 # The chain of effects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lib_copier.files.names import name_fault
 from lib_copier.markup.html import Html, element_id, join, tag
-from lib_copier.recipe.options import OPTIONS
+from lib_copier.recipe.options import METHODS, OPTIONS
 from lib_copier.recipe.presets import PRESETS
 from lib_copier.settings.option import Option
 from lib_copier.ui import parts, starter
@@ -52,7 +52,7 @@ def _new(page: Page) -> Html:
         where = tag("p", texts("project.no_checkpoint"), class_="cl-warning")
         again = parts.button(texts("project.refresh"), "refresh_checkpoints")
         return page.block("project.new", where, again)
-    methods = [_method_choice(page, name, name == "copier") for name in ("copier", "difference")]
+    methods = [_method_choice(page, name, name == "copier") for name in METHODS]
     effects = [
         tag("option", texts(f"effect.{name}"), value=name, selected=name == first.effect)
         for name in (*starter.EFFECTS, starter.OWN_PICTURE)
@@ -205,7 +205,7 @@ def _methods(page: Page) -> Html:
             data_target="recipe",
             data_value=name,
         )
-        for name in ("copier", "difference")
+        for name in METHODS
     ]
     return tag("div", cards, class_="cl-cards")
 

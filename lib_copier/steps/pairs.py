@@ -1,0 +1,79 @@
+"""Method C's pairs: the edit on every picture, and which of the pairs are worth learning from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lib_copier.engines.embedded import job_command
+from lib_copier.engines.task import Command
+from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.settings.training import Picture
+from lib_copier.steps import pictures, training
+from lib_copier.steps.edit import chain_of
+from lib_copier.steps.folder import read_caption
+from lib_copier.steps.parts import PICTURE, RESULT, fixed
+from lib_copier.steps.sweep import pair_inputs
+
+
+def step(recipe: Recipe, edit: Edit) -> Step:
+    """``pairs/EDIT``: result.json, and the edited copy of each drawn picture under the picture's name."""
+    drawn = drawn_names(recipe, edit)
+    return Step(
+        f"pairs/{edit.name}",
+        "pairs",
+        _judge,
+        inputs=(
+            *(StepInput("picture", step=pictures.STEP, output=name) for name in drawn),
+            *pair_inputs(recipe, edit),
+        ),
+        params=fixed({"names": pair_names(recipe, edit), "chain": chain_of(edit)}),
+        outputs=(Output(RESULT, "json"), *(Output(name, "picture") for name in drawn)),
+    )
+
+
+def drawn_names(recipe: Recipe, edit: Edit) -> list[str]:
+    """The files of the drawn pictures that the edit can be applied to: all, or none of one made by hand."""
+    return pictures.names(recipe) if edit.effects else []
+
+
+def pair_names(recipe: Recipe, edit: Edit) -> list[str]:
+    """What the pairs are called: the drawn ones by their files, behind them the origins."""
+    drawn = (Path(name).stem for name in drawn_names(recipe, edit))
+    return [*drawn, *(one.name for one in recipe.origins)]
+
+
+def learned(place: Workplace) -> tuple[Picture, ...]:
+    """The pairs to learn from, out of the inputs that `training_inputs` gives."""
+    (judged,) = (given.step for given, _ in place.inputs if given.role == "pairs")
+    kept = set(place.results[judged]["kept"])
+    captions = [*place.params["captions"], *(read_caption(path) for path in place.paths("caption"))]
+    found = zip(place.params["names"], place.paths("picture"), captions, place.paths("origin"), strict=True)
+    return tuple(
+        Picture(picture, caption, origin=origin) for name, picture, caption, origin in found if name in kept
+    )
+
+
+def training_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
+    """What a training on all pairs reads: pictures, origins, captions of the origins, and what was judged."""
+    judged, drawn = f"pairs/{edit.name}", drawn_names(recipe, edit)
+    found = [StepInput("pairs", step=judged, output=RESULT)]
+    for name in drawn:
+        found.append(StepInput("picture", step=judged, output=name))
+        found.append(StepInput("origin", step=pictures.STEP, output=name))
+    for one in recipe.origins:
+        found += training.picture_inputs(f"edit/{one.name}/{edit.name}", one)
+        found.append(StepInput("origin", step=f"origin/{one.name}", output=PICTURE))
+    return found
+
+
+def _judge(place: Workplace) -> Command:
+    job = {
+        "job": "pairs",
+        "pictures": [str(path) for path in place.paths("picture")],
+        "origins": [str(path) for path in place.paths("origin")],
+        "edited": [str(path) for path in place.paths("edited")],
+        **{name: place.params[name] for name in ("names", "chain")},
+        "output": str(place.out),
+    }
+    return job_command("measure", job, place.scratch / "job.json")

@@ -1,0 +1,65 @@
+"""Method C's way: the pairs that are judged are those that one LoRA learns, each against its origin."""
+
+from __future__ import annotations
+
+import json
+
+from lib_copier.recipe.check import faults as recipe_faults
+from lib_copier.recipe.model import Edit
+from lib_copier.steps.plan import plan
+from tests.steps.looks import command_of, job_of
+
+
+def made(recipe, **more):
+    return plan(recipe(project__method="pairs", pictures__pairs=3, **more))
+
+
+def test_it_needs_no_copier(recipe):
+    kinds = [step.kind for step in made(recipe)]
+    assert kinds == [
+        *("origin", "caption", "pictures", "edit", "survival", "pairs", "edit_lora", "resize"),
+        *("calibrate", "sweep", "publish"),
+    ]
+
+
+def test_the_edit_is_made_of_every_drawn_picture_and_judged_with_the_origins(recipe, tmp_path):
+    job = job_of(made(recipe, origins=("one", "two")).step("pairs/outline"), tmp_path)
+    assert job["pictures"] == ["picture.0", "picture.1", "picture.2"]
+    assert (job["origins"], job["edited"]) == (["origin.0", "origin.1"], ["edited.0", "edited.1"])
+    assert job["names"] == ["00", "01", "02", "one", "two"]
+
+
+def test_the_training_learns_what_was_kept_each_against_its_origin(recipe, tmp_path):
+    (tmp_path / "caption.0").write_text("a house, one")
+    step = made(recipe, edit_lora__other_prompt_share=0.5).step("edit_lora/outline")
+    results = {"pairs/outline": {"kept": ["00", "02", "one"]}}
+    ((_, text),) = command_of(step, tmp_path, results).files
+    job = json.loads(text)
+    found = [(one["path"][-9:], one["origin"][-8:]) for one in job["pictures"]]
+    assert found == [("picture.0", "origin.0"), ("picture.2", "origin.2"), ("picture.3", "origin.3")]
+    assert [one["caption"] for one in job["pictures"]][-1] == "a house, one"
+    assert job["opposite"] is True and job["other_prompts"] == [""] and job["base_loras"] == []
+
+
+def test_retouching_by_hand_is_learned_from_the_origins_alone(recipe, tmp_path):
+    files = (("one", "1.png"), ("two", "2.png"))
+    base = recipe(project__method="pairs", origins=("one", "two"), edits=())
+    steps = plan(base.with_edit(Edit("mine", files=files)))
+    assert "pictures" not in steps
+    job = job_of(steps.step("pairs/mine"), tmp_path)
+    assert job["pictures"] == [] and job["names"] == ["one", "two"]
+
+
+def test_it_waits_until_the_vae_is_known_to_keep_the_edit(recipe):
+    assert made(recipe).step("edit_lora/outline").waits_for == ("survival/one/outline",)
+
+
+def test_what_method_c_cannot_do_is_a_fault(project, recipe):
+    alone = recipe(project__method="pairs", edits=()).with_edit(Edit("mine", files=(("one", "1.png"),)))
+    faults = project(project__method="pairs", edit_lora__engine="sd-scripts").faults()
+    assert [one for one in faults if "sd-scripts learns no pairs" in one]
+    assert [
+        one
+        for one in recipe_faults(alone, project("x").folder)
+        if "method pairs learns retouching from 2" in one
+    ]

@@ -19,10 +19,11 @@ _MOST_NOISE_AHEAD = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Draws of N successive steps: `noise` N of (B, C, h, w), `timesteps` and `captions` (N, B)."""
+    """Draws of N successive steps: `pictures` of N, one for all copies of a batch or one for each; `noise` N of
+    (B, C, h, w), `timesteps` and `captions` (N, B)."""
 
     first: int
-    pictures: tuple[int, ...]
+    pictures: tuple[tuple[int, ...], ...]
     noise: tuple[torch.Tensor, ...]
     timesteps: torch.Tensor
     captions: torch.Tensor
@@ -35,6 +36,8 @@ class Feed:
         self._config = config
         self._run = run
         most = max(picture.latents.numel() for picture in run.pictures) * config.batch_size
+        # Two pairs in one batch tell more of their edit than one pair twice.
+        self._is_mixed = config.opposite and len({picture.latents.shape for picture in run.pictures}) == 1
         self._steps_ahead = max(1, min(_MOST_STEPS_AHEAD, _MOST_NOISE_AHEAD // most))
         self._chunk: _Chunk | None = None
 
@@ -44,25 +47,25 @@ class Feed:
         if chunk is None or not chunk.first <= step < chunk.first + len(chunk.pictures):
             chunk = self._chunk = self._draw(step)
         place = step - chunk.first
-        picture = self._run.pictures[chunk.pictures[place]]
+        pictures = [self._run.pictures[index] for index in chunk.pictures[place]]
         return Batch(
-            latents=picture.latents,
+            latents=torch.cat([one.latents for one in pictures]),
             noise=chunk.noise[place],
             timesteps=chunk.timesteps[place],
             captions=chunk.captions[place],
-            mask=picture.mask,
-            time_ids=picture.time_ids,
-            origin=picture.origin,
+            mask=_joined([one.mask for one in pictures]),
+            time_ids=pictures[0].time_ids,
+            origin=_joined([one.origin for one in pictures]),
         )
 
     def _draw(self, first: int) -> _Chunk:
         config, run = self._config, self._run
         # The search for a rate may take more steps than the training has.
         steps = range(first, max(first + 1, min(first + self._steps_ahead, config.steps)))
-        pictures = tuple(draw.picture_index(config.seed, step, len(run.pictures)) for step in steps)
+        pictures = tuple(self._pictures(step) for step in steps)
         noise = [
-            draw.noise(config.seed, step, (config.batch_size, *run.pictures[picture].latents.shape[1:]))
-            for step, picture in zip(steps, pictures, strict=True)
+            draw.noise(config.seed, step, (config.batch_size, *run.pictures[own[0]].latents.shape[1:]))
+            for step, own in zip(steps, pictures, strict=True)
         ]
         timesteps = [
             draw.timesteps(
@@ -76,8 +79,11 @@ class Feed:
             for step in steps
         ]
         captions = [
-            [run.captions.row(picture, step * config.batch_size + copy) for copy in range(config.batch_size)]
-            for step, picture in zip(steps, pictures, strict=True)
+            [
+                run.captions.row(own[copy % len(own)], step * config.batch_size + copy)
+                for copy in range(config.batch_size)
+            ]
+            for step, own in zip(steps, pictures, strict=True)
         ]
         return _Chunk(
             first,
@@ -86,6 +92,14 @@ class Feed:
             self._to_device(torch.from_numpy(np.stack(timesteps))),
             self._to_device(torch.tensor(captions)),
         )
+
+    def _pictures(self, step: int) -> tuple[int, ...]:
+        """The pictures of a step by their numbers: one of all copies, or one of each."""
+        config, count = self._config, len(self._run.pictures)
+        places = (
+            range(step * config.batch_size, (step + 1) * config.batch_size) if self._is_mixed else (step,)
+        )
+        return tuple(draw.picture_index(config.seed, place, count) for place in places)
 
     def _noise_to_device(self, noise: list[np.ndarray]) -> tuple[torch.Tensor, ...]:
         """One transfer for all steps, whatever their sizes."""
@@ -98,3 +112,9 @@ class Feed:
         if self._run.device.type != "cuda":
             return tensor
         return tensor.pin_memory().to(self._run.device, non_blocking=True)
+
+
+def _joined(parts: list[torch.Tensor | None]) -> torch.Tensor | None:
+    """One batch of what every picture has; None where some have none."""
+    found = [part for part in parts if part is not None]
+    return torch.cat(found) if len(found) == len(parts) else None

@@ -46,3 +46,21 @@ def test_a_batch_is_the_same_wherever_a_run_begins(make_config):
     again = directly.batch(69)
     for name in ("latents", "noise", "timesteps", "captions"):
         assert torch.equal(getattr(batch, name), getattr(again, name)), name
+
+
+def test_pairs_of_one_size_are_mixed_within_a_batch_each_learned_as_often(
+    make_config, write_picture, tmp_path
+):
+    paths = [str(write_picture(tmp_path / f"{seed}.png", seed)) for seed in range(4)]
+    pairs = [{"path": path, "origin": paths[0], "caption": path} for path in paths]
+    config = make_config(pictures=pairs, opposite=True, batch_size=2, steps=4, shuffle_caption=False)
+    run = prepare(config, log=print)
+    feed, learned = Feed(config, run), []
+    for step in range(4):
+        batch = feed.batch(step)
+        assert batch.latents.shape == batch.origin.shape == batch.noise.shape
+        for latents, row in zip(batch.latents, batch.captions.tolist(), strict=True):
+            place = next(n for n, one in enumerate(run.pictures) if torch.equal(one.latents[0], latents))
+            assert run.captions.texts[row] == paths[place], "each has its own caption"
+            learned.append(place)
+    assert sorted(learned[:4]) == sorted(learned[4:]) == [0, 1, 2, 3]

@@ -19,8 +19,8 @@ _MOST_NOISE_AHEAD = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Draws of N successive steps: `pictures` of N, one for all copies of a batch or one for each; `noise` N of
-    (B, C, h, w), `timesteps` and `captions` (N, B)."""
+    """Draws of N successive steps: `pictures` N of one for all copies of a batch, or of one for each; `noise`
+    N of (B, C, h, w), `timesteps` and `captions` (N, B)."""
 
     first: int
     pictures: tuple[tuple[int, ...], ...]
@@ -95,11 +95,10 @@ class Feed:
 
     def _pictures(self, step: int) -> tuple[int, ...]:
         """The pictures of a step by their numbers: one of all copies, or one of each."""
-        config, count = self._config, len(self._run.pictures)
-        places = (
-            range(step * config.batch_size, (step + 1) * config.batch_size) if self._is_mixed else (step,)
-        )
-        return tuple(draw.picture_index(config.seed, place, count) for place in places)
+        copies = self._config.batch_size if self._is_mixed else 1
+        places = range(step * copies, (step + 1) * copies)
+        count = len(self._run.pictures)
+        return tuple(draw.picture_index(self._config.seed, place, count) for place in places)
 
     def _noise_to_device(self, noise: list[np.ndarray]) -> tuple[torch.Tensor, ...]:
         """One transfer for all steps, whatever their sizes."""

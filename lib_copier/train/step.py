@@ -18,9 +18,9 @@ from lib_copier.train.update import Updater
 class Batch:
     """What one step works on, all on the model's device.
 
-    `latents` (1, C, h, w) fp32, or (B, C, h, w) of a picture for each copy; `noise` (B, C, h, w) fp32; `timesteps` (B,) int64; `captions` (B,) int64,
-    rows of the conditioning; `mask` (1, 1, h, w) fp32 or None; `time_ids` (1, 6) or None (SDXL's sizes);
-    `origin` as `latents`, those of the picture before its edit, or None.
+    `latents` (1, C, h, w) fp32, or (B, C, h, w) where each copy is of another picture; `noise` (B, C, h, w)
+    fp32; `timesteps` (B,) int64; `captions` (B,) int64, rows of the conditioning; `mask` (1, 1, h, w) fp32 or
+    None; `time_ids` (1, 6) or None (SDXL's sizes); `origin` as `latents`, before the edit, or None.
     """
 
     latents: torch.Tensor

@@ -48,9 +48,7 @@ def test_a_batch_is_the_same_wherever_a_run_begins(make_config):
         assert torch.equal(getattr(batch, name), getattr(again, name)), name
 
 
-def test_pairs_of_one_size_are_mixed_within_a_batch_each_learned_as_often(
-    make_config, write_picture, tmp_path
-):
+def test_pairs_of_one_size_share_batches_and_each_is_learned_as_often(make_config, write_picture, tmp_path):
     paths = [str(write_picture(tmp_path / f"{seed}.png", seed)) for seed in range(4)]
     pairs = [{"path": path, "origin": paths[0], "caption": path} for path in paths]
     config = make_config(pictures=pairs, opposite=True, batch_size=2, steps=4, shuffle_caption=False)

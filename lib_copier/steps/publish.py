@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lib_copier.files.disk import write_json
+from lib_copier.files.disk import read_json, write_json
 from lib_copier.files.names import normal_name
 from lib_copier.graph.step import Output, Result, Step, StepInput, Workplace
 from lib_copier.model_file.header import read_header, replace_metadata
 from lib_copier.recipe.document import document_digest, shareable
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.recipe.options import OPTIONS, group
+from lib_copier.settings.goals import number
 from lib_copier.steps.copy_out import copy_out
-from lib_copier.steps.parts import PICTURE, fixed
+from lib_copier.steps.parts import PICTURE, RESULT, fixed
 
 RECIPE_KEY = "copier_lora_recipe"
 DIGEST_KEY = "copier_lora_recipe_digest"
@@ -24,9 +25,14 @@ _SUFFIXES = (".safetensors", ".png", ".json", ".recipe.json")
 
 
 def step(recipe: Recipe, edit: Edit, lora: StepInput) -> Step:
-    """``publish/EDIT``: NAME.safetensors, NAME.png, NAME.json (the WebUI's card), NAME.recipe.json."""
+    """``publish/EDIT``: NAME.safetensors, NAME.png, NAME.json (the WebUI's card), NAME.recipe.json.
+
+    The card tells what the sweep measured, where there is one.
+    """
     name = published_name(recipe, edit)
     picture = StepInput("picture", step=f"edit/{recipe.origins[0].name}/{edit.name}", output=PICTURE)
+    swept = [StepInput("sweep", step=f"sweep/{edit.name}", output=RESULT)]
+    measured = swept if recipe.get("sweep.enabled") else []
     values = {
         "name": name,
         "recipe": shareable(recipe_of_edit(recipe, edit)),
@@ -39,7 +45,7 @@ def step(recipe: Recipe, edit: Edit, lora: StepInput) -> Step:
         f"publish/{edit.name}",
         "publish",
         _publish,
-        inputs=(lora, picture),
+        inputs=(lora, picture, *measured),
         params=fixed(values),
         outputs=tuple(
             Output(name + suffix, kind)
@@ -91,7 +97,8 @@ def _publish(place: Workplace) -> Result:
     shutil.copyfile(place.path("lora"), lora)
     replace_metadata(lora, {**read_header(lora).metadata, **_metadata(params)})
     shutil.copyfile(place.path("picture"), place.out / f"{name}.png")
-    write_json(place.out / f"{name}.json", _card(params), indent=2)
+    measured = [read_json(path) for path in place.paths("sweep")]
+    write_json(place.out / f"{name}.json", _card(params, *measured), indent=2)
     write_json(place.out / f"{name}.recipe.json", params["recipe"], indent=2)
     target = str(params["folder"] or "")
     if target:
@@ -109,11 +116,32 @@ def _metadata(params: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _card(params: dict[str, Any]) -> dict[str, Any]:
+def _card(params: dict[str, Any], measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The sidecar that the WebUI shows and edits beside a LoRA; its version the WebUI reads from the file."""
     return {
-        "description": "",
+        "description": description(measured or {}),
         "activation text": params["activation_text"],
         "preferred weight": params["preferred_weight"],
         "notes": params["notes"],
     }
+
+
+def description(measured: Mapping[str, Any]) -> str:
+    """What a sweep found, for whoever has nothing but the file: the effect, and what changes beside it."""
+    told = [
+        text.format(value)
+        for name, text in _MEASURED.items()
+        if (value := number(measured.get(name))) is not None
+    ]
+    return f"At weight 1, on pictures never seen: {', '.join(told)}." if told else ""
+
+
+_MEASURED = {
+    "strength": "{:.2f} of the edit",
+    "rank_correlation": "follows its weight by {:.2f}",
+    "leak": "leaks {:.2f} of the origin",
+    "fidelity": "its change is alike the edit's own by {:.2f}",
+    "rest": "{:.1f} of 255 levels change beside the edit",
+    "rest_worst": "{:.1f} in the worst picture",
+}
+"""By the sweep's names: what is said of a number."""

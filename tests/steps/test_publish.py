@@ -11,7 +11,7 @@ from lib_copier.errors import FaultsError, InputError
 from lib_copier.model_file.header import read_header
 from lib_copier.recipe.model import Recipe
 from lib_copier.steps.project import Project
-from lib_copier.steps.publish import RECIPE_KEY
+from lib_copier.steps.publish import RECIPE_KEY, description
 from tests.steps.looks import published
 
 
@@ -47,6 +47,8 @@ def test_export_and_publish_copy_out_and_overwrite_no_stranger(project, tmp_path
     assert lora.read_bytes() == published(made)
     card = json.loads((target / "thick lines.json").read_text())
     assert card["preferred weight"] == 1.0
+    told = "0.90 of the edit, follows its weight by 0.98, leaks 0.01 of the origin"
+    assert card["description"] == f"At weight 1, on pictures never seen: {told}."
     # Whatever stands there the WebUI takes for what the user says, before what the file's metadata tells.
     assert "sd version" not in card
     outside = tmp_path / "out"
@@ -58,6 +60,12 @@ def test_export_and_publish_copy_out_and_overwrite_no_stranger(project, tmp_path
     lora.write_bytes((tmp_path / "foreign.safetensors").read_bytes())
     with pytest.raises(InputError, match="was not made here"):
         made.rerun("publish/outline")
+
+
+def test_what_was_not_measured_is_not_told():
+    assert description({}) == description({"strength": None, "leak": "x", "rest": float("nan")}) == ""
+    told = description({"rest": 4.25, "rest_worst": 9.0})
+    assert told.endswith(": 4.2 of 255 levels change beside the edit, 9.0 in the worst picture.")
 
 
 def _recipe_of(path: Path) -> Recipe:

@@ -35,9 +35,10 @@ SPEAKERS = (
         "files",
     ),
     *("border", "edge.py", "train", "generate", "models", "measure", "caption"),
+    *("lora", "environment", "worker"),
 )
-"""Whose messages the page shows: its own process, and the children of a step. Merging and taking apart of
-foreign LoRA files (`lora`) and the set-up (`environment`) are quoted as they speak."""
+"""Whose messages the page shows: its own process, the set-up, and the children of a step. Only the words of
+commands that no page runs (`app`) are their own."""
 PLACEHOLDER = re.compile(r"\{[a-z]*\d*\}")
 SAID = read_words("said.json")
 

@@ -101,6 +101,7 @@ def _ways(page: Page) -> Html:
         _wheels(page),
         tag("p", page.texts("engine.download", version=this), class_="cl-help"),
         parts.lines(lines),
+        tag("p", page.texts("engine.elsewhere"), class_="cl-help"),
         tag(
             "label",
             tag("span", page.texts("engine.python"), class_="cl-label"),

@@ -61,7 +61,7 @@ def _made_from(path: Path | None) -> str:
 def _picture(page: Page, origin: Origin, path: Path | None, made_from: str) -> Html:
     texts = page.texts
     if path is None:
-        return page.nothing("origin.none")
+        return tag("p", texts("origin.none"), class_="cl-empty")
     notes = page.opened.result(f"origin/{origin.name}").get("notes") or []
     said = (
         tag("ul", [tag("li", texts.said(str(note))) for note in notes], class_="cl-list cl-quiet")

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lib_copier.errors import InputError
@@ -67,12 +68,12 @@ class Option:
     optional: bool = False
     is_cosmetic: bool = False
 
-    @property
+    @cached_property
     def group(self) -> str:
         """The part of the key before the dot: which panel the option belongs to."""
         return self.key.partition(".")[0]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The part of the key after the dot."""
         return self.key.partition(".")[2]

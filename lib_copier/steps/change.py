@@ -14,6 +14,8 @@ from lib_copier.recipe.presets import PRESETS, apply_preset
 from lib_copier.settings.option import Value
 from lib_copier.txt2img.pictures import RANDOM_SEED, drawn_seed
 
+_OF_EDITS = tuple(key for key, option in OPTIONS.items() if option.scope == "edit")
+
 
 def all_changed(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     """The recipe with a value at each address, all or none; see `changed`.
@@ -123,8 +125,8 @@ def _change_edit(recipe: Recipe, rest: str, value: Any) -> Recipe:
 def _split_edit(rest: str) -> tuple[str, str]:
     """Name of the edit (which may hold dots) and what of it is meant."""
     # Settings first: the name of the published file, EDIT.publish.name, is not the edit's own name.
-    for key, option in OPTIONS.items():
-        if option.scope == "edit" and rest.endswith(f".{key}"):
+    for key in _OF_EDITS:
+        if rest.endswith(f".{key}"):
             return rest.removesuffix(f".{key}"), key
     for part in (".effects", ".name"):
         if rest.endswith(part):

@@ -38,8 +38,8 @@ from lib_copier.steps import (
 from lib_copier.steps.parts import LORA, Model
 
 
-def plan(recipe: Recipe) -> Plan:
-    """All steps of a recipe, in the order in which they run."""
+def plan(recipe: Recipe, *, is_published: bool = True) -> Plan:
+    """All steps of a recipe, in the order in which they run; who only looks at sliders publishes none."""
     # 0 (optional): what must not be learned goes into the base model first.
     base_steps, model = base.steps(recipe)
     steps = list(base_steps)
@@ -69,7 +69,7 @@ def plan(recipe: Recipe) -> Plan:
         else:
             steps += _learned_from_pairs(recipe, each, model)
         steps.append(calibrate.step(recipe, each, model, finished=steps[-1]))
-        steps += _looked_at(recipe, each, model)
+        steps += _looked_at(recipe, each, model, is_published=is_published)
     return Plan(tuple(steps))
 
 
@@ -82,7 +82,7 @@ def plan_of_mean(recipe: Recipe, loras: Mapping[str, tuple[StepInput, ...]]) -> 
         steps.append(merge.of_loras(recipe, each, loras[each.name]))
         steps.append(resize.step(recipe, each, after=steps[-1].id))
         steps.append(calibrate.step(recipe, each, model, finished=steps[-1]))
-        steps += _looked_at(recipe.with_settings({"sweep.control": False}), each, model)
+        steps += _looked_at(recipe.with_settings({"sweep.control": False}), each, model, is_published=True)
     return Plan(tuple(steps))
 
 
@@ -135,19 +135,20 @@ def _proven(recipe: Recipe, one: Edit) -> tuple[str, ...]:
     return (*checks, *survivals)
 
 
-def _looked_at(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
+def _looked_at(recipe: Recipe, one: Edit, model: Model, *, is_published: bool) -> Iterator[Step]:
     """The finished LoRA at many weights, beside one trained the ordinary way; then its publication."""
     lora = StepInput("lora", step=f"calibrate/{one.name}", output=LORA)
-    published = publish.step(recipe, one, lora)
     if recipe.get("sweep.enabled"):
         yield sweep.judged_step(recipe, one, model, lora)
         if recipe.get("sweep.control"):
             yield from (
                 replace(each, waits_for=_proven(recipe, one)) for each in control.steps(recipe, one, model)
             )
+    if is_published:
+        published = publish.step(recipe, one, lora)
         # A slider that does not follow its weight is published by nobody but its maker.
-        published = replace(published, waits_for=(f"sweep/{one.name}",))
-    yield _remarked(recipe, "sweep.enabled", published)
+        judged = (f"sweep/{one.name}",) if recipe.get("sweep.enabled") else ()
+        yield _remarked(recipe, "sweep.enabled", replace(published, waits_for=judged))
 
 
 def _remarked(recipe: Recipe, key: str, step: Step) -> Step:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from lib_copier.graph.step import Plan, Step
 from lib_copier.study.variants import Variant
@@ -57,26 +56,27 @@ def joint_plan(variants: Iterable[Variant], plan_of: PlanOf) -> JointPlan:
                 own[step.id] = own[step.same_as]
                 continue
             planned += 1
-            named = _among(step, own)
-            work = _work(named)
+            work = _work(step, own)
             if work not in known:
                 known[work] = f"{step.id}@{variant.number}"
-                steps.append(replace(named, id=known[work]))
+                steps.append(_among(step, own, known[work]))
             own[step.id] = known[work]
     return JointPlan(Plan(tuple(steps)), ids, planned)
 
 
-def _among(step: Step, own: Ids) -> Step:
-    """The step, naming those before it by their joint names."""
+def _among(step: Step, own: Ids, name: str) -> Step:
+    """The step under its joint name, naming those before it by theirs."""
     return replace(
         step,
+        id=name,
         inputs=tuple(replace(one, step=own[one.step]) if one.step else one for one in step.inputs),
         waits_for=tuple(own[one] for one in step.waits_for),
     )
 
 
-def _work(step: Step) -> bytes:
+def _work(step: Step, own: Ids) -> bytes:
     """Equal for equal work that is judged alike."""
-    parts: tuple[Any, ...] = (step.kind, step.params, step.inputs, step.outputs, step.engine)
-    judged = (step.goal, step.is_accepted, step.waits_for)
-    return hashlib.sha1(repr((parts, judged)).encode(), usedforsecurity=False).digest()
+    inputs = [(one.role, own.get(one.step), one.output, one.path, one.weight) for one in step.inputs]
+    judged = (step.goal, step.is_accepted, [own[one] for one in step.waits_for])
+    parts = (step.kind, step.params, inputs, step.outputs, step.engine, judged)
+    return hashlib.sha1(repr(parts).encode(), usedforsecurity=False).digest()

@@ -19,6 +19,7 @@ from lib_copier.files.names import normal_name
 from lib_copier.graph.folders import Folders, free_place
 from lib_copier.graph.running import Running, running
 from lib_copier.graph.status import Inspector, StepStatus
+from lib_copier.graph.step import Plan
 from lib_copier.graph.store import Store
 from lib_copier.recipe.check import faults
 from lib_copier.recipe.model import Recipe
@@ -145,7 +146,11 @@ class Study:
         """The plan of one rung for some variants, by default all."""
         base = self.question.recipe
         chosen = self.variants if alive is None else alive
-        return joint_plan(chosen, lambda variant: rung.of(plan(rung.recipe(variant.recipe(base)))))
+
+        def plan_of(variant: Variant) -> Plan:
+            return rung.of(plan(rung.recipe(variant.recipe(base)), is_published=False))
+
+        return joint_plan(chosen, plan_of)
 
     def statuses(self, joint: JointPlan) -> dict[str, StepStatus]:
         """Where every step of a joint plan stands."""

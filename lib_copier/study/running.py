@@ -9,6 +9,7 @@ from lib_copier.engines.choose import engine_version
 from lib_copier.engines.workers import Workers
 from lib_copier.errors import ChildError, GoalError
 from lib_copier.graph.events import Listener
+from lib_copier.graph.executor import Executor, Local
 from lib_copier.graph.runner import Runner
 from lib_copier.steps.device import device_lock, steps_at_once
 from lib_copier.study.joint import JointPlan
@@ -21,9 +22,9 @@ def run(
     *,
     listener: Listener | None = None,
     should_stop: Callable[[], str] = lambda: "",
-    workers: Workers | None = None,
+    elsewhere: Executor | None = None,
 ) -> dict[int, Outcome]:
-    """Do what is not done, and tell what became of every variant; the outcomes are recorded.
+    """Do what is not done, here or where `elsewhere` brings commands; the outcomes are recorded.
 
     A step that fails takes only the variants along that need it; the next run tries it again.
 
@@ -41,26 +42,28 @@ def run(
     study.require_sound()
     device = str(study.question.recipe.get("project.device"))
     at_once = steps_at_once(device, study.question.recipe.whole("project.at_once"))
-
     failures: list[ChildError] = []
 
-    def make(joint: JointPlan) -> None:
-        failures.extend(_made(joint, runner_of, listener))
+    # They stay from rung to rung, with the models that they have loaded.
+    with Workers() as workers:
+        executor = elsewhere or Local(workers, at_once)
 
-    def runner_of(joint: JointPlan, hear: Listener) -> Runner:
-        return Runner(
-            joint.plan,
-            study.store,
-            study.folders,
-            engine_version,
-            listener=hear,
-            should_stop=should_stop,
-            device_lock=device_lock(device),
-            at_once=at_once,
-            workers=workers,
-        )
+        def runner_of(joint: JointPlan, hear: Listener) -> Runner:
+            return Runner(
+                joint.plan,
+                study.store,
+                study.folders,
+                engine_version,
+                listener=hear,
+                should_stop=should_stop,
+                device_lock=None if elsewhere else device_lock(device),
+                executor=executor,
+            )
 
-    outcomes = study.climb(make, study.record)
+        def make(joint: JointPlan) -> None:
+            failures.extend(_made(joint, runner_of, listener))
+
+        outcomes = study.climb(make, study.record)
     _require_one(outcomes, failures)
     return outcomes
 

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "train": "one training step beside the bare step; start-up to the first step",
     "memory": "what a training step holds on the GPU, computed",
     "slider": "from the origin to the published slider: time by step and kind, process starts, memory",
+    "study": "10,000 variants: plan, memory, a look, the page; what a step costs its driver",
     "generate": "pictures a minute; many weights in one batch",
     "parity": "our results beside sd-scripts' (needs --sd-scripts DIR)",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from lib_copier.errors import CopierError
 from lib_copier.files.disk import found_object, write_json
 
 _CHUNK = 1 << 22
+_SAVED_APART = 20
+"""Times that a writing of the memory took, before the next that may wait."""
 
 
 def sha256_of(path: Path) -> str:
@@ -47,6 +50,7 @@ class FileDigests:
             if isinstance(entry, list) and entry and isinstance(entry[-1], str)
         }
         self._is_changed = False
+        self._next_save = 0.0
 
     def sha256(self, path: Path) -> str:
         """The file's digest; computed only where the file has changed. A folder's: of all in it.
@@ -92,12 +96,18 @@ class FileDigests:
         """Compute the digest of this file anew the next time, though its size and time are the same."""
         self._is_changed |= self._known.pop(self._identity(path, path.stat())[0], None) is not None
 
-    def save(self) -> None:
-        """Write the memory down where it has changed; a project that cannot be written to does without."""
-        if self._is_changed:
+    def save(self, *, may_wait: bool = False) -> None:
+        """Write the memory down where it has changed; a project that cannot be written to does without.
+
+        With `may_wait` now and then only: of many files it is large, and what is lost is computed again.
+        """
+        began = time.monotonic()
+        if self._is_changed and not (may_wait and began < self._next_save):
             with suppress(CopierError, OSError):
                 write_json(self._memory, self._known)
             self._is_changed = False
+            now = time.monotonic()
+            self._next_save = now + _SAVED_APART * (now - began)
 
     def _identity(self, path: Path, state: os.stat_result) -> tuple[str, list[int]]:
         """The name by which a file is remembered, and what tells that it is the same as then."""

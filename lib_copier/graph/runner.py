@@ -21,6 +21,7 @@ from lib_copier.graph.executor import Executor, Local, Work
 from lib_copier.graph.folders import Folders, portable, without_folders
 from lib_copier.graph.inputs import require_same_inputs, require_whole_inputs
 from lib_copier.graph.lock import held
+from lib_copier.graph.order import Waiting
 from lib_copier.graph.running import RunningNote, end_orphans, wanted_stop, withdraw
 from lib_copier.graph.status import MISSED, EngineVersion, Inspector, StepStatus, require_goals, workplace
 from lib_copier.graph.step import Plan, Result, Step, Workplace, described, plain
@@ -110,6 +111,7 @@ class Runner:
                 raise
             finally:
                 self._running.clear()
+                self.store.digests.save()
             self._events.add("run_done")
             return report
 
@@ -122,50 +124,41 @@ class Runner:
             if (not status.is_made or status.id in force) and not inspector.held(status.step)
         ]
         self._events.add("run_started", run=self.run_id, steps=ahead)
-        waiting, settled, twins = list(self.plan), set[str](), set[str]()
+        waiting = Waiting(self.plan)
         seconds: dict[str, float] = {}
         under_way: dict[Future[Artifact], StepStatus] = {}
         with ThreadPoolExecutor(self._executor.at_once, "step") as pool, self._passing_on_interrupts():
             while waiting or under_way:
-                step = self._next((one for one in waiting if one.id not in twins), settled, under_way)
-                if step is None:
-                    twins.clear()
+                found = waiting.next() if len(under_way) < self._executor.at_once else None
+                if found is None:
+                    waiting.recall()
                     for status, artifact in _ended(under_way):
                         seconds[status.id] = float(artifact.manifest.get("seconds") or 0.0)
-                        settled.add(status.id)
+                        waiting.settle(status.id)
                         with self._books:
                             made = inspector.look(status.step)
                         if made.state == MISSED:
                             self._events.add("step_missed", id=made.id, reasons=list(made.shortfalls))
                     continue
+                place, step = found
                 with self._books:
                     status = inspector.look(step)
                 if status.is_made and (step.id not in force or step.same_as):
-                    settled.add(step.id)
+                    waiting.settle(step.id)
                     self._events.add("step_skipped", id=step.id)
                 elif inspector.held(step):
-                    settled.add(step.id)
+                    waiting.settle(step.id)
                 elif not status.key:
                     raise InputError(
                         f"Step {step.id} cannot run: {'; '.join(status.reasons)}.", "Mend that first."
                     )
                 elif any(other.key == status.key for other in under_way.values()):
-                    twins.add(step.id)  # The same work under another name: it will be found done.
-                    continue
+                    waiting.set_aside(place)  # The same work under another name: it will be found done.
                 else:
                     under_way[pool.submit(self._do, step, status)] = status
-                waiting.remove(step)
         require_goals(self._statuses.values(), self._advise)
         skipped = tuple(step.id for step in self.plan if step.id not in seconds)
         return Report(self.run_id, tuple(seconds), skipped, seconds)
-
-    def _next(
-        self, waiting: Iterable[Step], settled: set[str], under_way: Mapping[Future[Artifact], StepStatus]
-    ) -> Step | None:
-        """The first step that may begin now; None where one under way must end before."""
-        if len(under_way) >= self._executor.at_once:
-            return None
-        return next((step for step in waiting if settled.issuperset(step.follows)), None)
 
     @contextmanager
     def _passing_on_interrupts(self) -> Iterator[None]:

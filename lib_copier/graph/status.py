@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,6 @@ class Inspector:
         self._engine_version = engine_version
         self._running = running
         self._readings = readings
-        self._manifests: list[tuple[str, Mapping[str, Any]]] | None = None
         self.found: dict[str, StepStatus] = {}
 
     def all(self) -> tuple[StepStatus, ...]:
@@ -158,7 +158,7 @@ class Inspector:
     def _of_any_version(self, step: Step, digests: tuple[str, ...]) -> Artifact | None:
         """What was made of the same inputs while the step's engine was there: finished work stays of use."""
         wanted = plain(described(step, digests, ""))
-        for key, manifest in self._all_manifests():
+        for key, manifest in self._all_manifests:
             if manifest.get("described") and {**manifest["described"], "engine": wanted["engine"]} == wanted:
                 return self.store.inspect(key)[0]
         return None
@@ -200,12 +200,16 @@ class Inspector:
         return digest
 
     def _latest(self, step_id: str) -> Mapping[str, Any] | None:
-        return next((m for _key, m in self._all_manifests() if m["step"] == step_id), None)
+        return self._newest.get(step_id)
 
+    @cached_property
     def _all_manifests(self) -> list[tuple[str, Mapping[str, Any]]]:
-        if self._manifests is None:
-            self._manifests = self.store.manifests()
-        return self._manifests
+        return self.store.manifests()
+
+    @cached_property
+    def _newest(self) -> Mapping[str, Mapping[str, Any]]:
+        """The manifest made last of each step, by its id."""
+        return {manifest["step"]: manifest for _key, manifest in reversed(self._all_manifests)}
 
     def _changes(self, step: Step, digests: tuple[str, ...], version: str) -> tuple[str, ...]:
         """What differs from the last time this step was made."""

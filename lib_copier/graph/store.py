@@ -129,7 +129,7 @@ class Store:
         self._move_in(out, key)
         target = self.folder / key
         self.digests.remember({target / name: entry["sha256"] for name, entry in files.items()})
-        self.digests.save()
+        self.digests.save(may_wait=True)
         shutil.rmtree(self.work / key, ignore_errors=True)
         return Artifact(key, target, manifest)
 

@@ -83,6 +83,17 @@ def test_no_panel_speaks_in_ids_or_in_another_language(ask, view, door, words, m
         assert not leaks(str(answer["notice"] or ""), words.language)
 
 
+def test_method_c_has_no_copier_to_look_at_and_further_pictures_beside_the_edit(ask, view, door, words):
+    ask("set", view, key="project.method", target="recipe", value="pairs")
+    html = ask("go", view)["html"]
+    shown = {one.get("data-go-panel") for _, one in read(html["rail"]).tags}
+    assert not {"copier", "check"} & shown and {"origin", "edit", "edit_lora"} <= shown
+    for panel in ("edit", "edit_lora", "combine"):
+        html = ask("go", {**view, "panel": panel})["html"]
+        assert not leaks("".join(html.values()), words.language), panel
+        assert (words("edit.pairs.says") in "".join(html.values())) is (panel == "edit")
+
+
 def item(html, panel):
     """The rail's entry of a panel: its class, and the text of all of them."""
     reader = read(html["rail"])

@@ -11,12 +11,12 @@ from lib_copier.ui.panels.copier import trained
 def render(page: Page) -> Html:
     """Settings of this edit, progress, result; in method B the copier of the edited picture."""
     steps = page.steps_of_panel("edit_lora", shown_only=True)
-    is_difference = page.opened.recipe.method == "difference"
-    settings = (
-        tag("p", page.texts("edit_lora.as_copier"), class_="cl-quiet")
-        if is_difference
-        else join(page.fields("edit_lora"), page.folded_fields("edit_lora"))
-    )
+    method = page.opened.recipe.method
+    note = None
+    if method != "copier":
+        note = tag("p", page.texts(f"edit_lora.by_{method}"), class_="cl-quiet")
+    own = None if method == "difference" else join(page.fields("edit_lora"), page.folded_fields("edit_lora"))
+    settings = join(note, own)
     return join(
         parts.head(page, "edit_lora", steps),
         parts.edit_picker(page),

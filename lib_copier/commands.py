@@ -25,7 +25,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("demo", "lib_copier.app.demo", "run both methods on the demo checkpoint and write a report"),
+    Command("demo", "lib_copier.app.demo", "run all methods on the demo checkpoint and write a report"),
     Command("ui", "lib_copier.app.serve", "serve the wizard on this machine", ("base", "ui")),
     Command("new", "lib_copier.app.project", "make a project: a folder with a recipe", passes_name=True),
     Command("set", "lib_copier.app.project", "change settings of a project's recipe", passes_name=True),

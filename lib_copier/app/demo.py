@@ -1,4 +1,4 @@
-"""The demo: both methods on the demo checkpoint, from an origin picture to a report of what came out."""
+"""The demo: all methods on the demo checkpoint, from an origin picture to a report of what came out."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ EDITS: Mapping[str, str] = {
 }
 """The memo's five, by effect."""
 EDITS_B = ("outline", "contrast")
+EDITS_C = ("outline", "flat", "contrast")
 
 _FAINT = frozenset({"posterize", "jpeg"})
 """The demo's VAE shows little of them: they are gone on with all the same, and the report says so."""
@@ -42,7 +43,7 @@ _QUICK_EDITS = ("outline",)
 def main(argv: Sequence[str]) -> int:
     """Run the demo, or what is left of it, and say where the report lies."""
     parser = Parser(
-        prog="run.py demo", description="Run both methods on the demo checkpoint and write a report."
+        prog="run.py demo", description="Run all methods on the demo checkpoint and write a report."
     )
     parser.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR")
     parser.add_argument("--quick", action="store_true", help="one edit, fewer pictures: a first look")
@@ -59,9 +60,9 @@ def main(argv: Sequence[str]) -> int:
             report = first.run(listener=listener, workers=workers)
             projects, made = {"A": first}, len(report.made)
             if not arguments.quick:
-                second = _second(first, out / "method-b")
-                made += len(second.run(listener=listener, workers=workers).made)
-                projects["B"] = second
+                for method, other in _others(first, out).items():
+                    made += len(other.run(listener=listener, workers=workers).made)
+                    projects[method] = other
         if made or not (out / "report.json").is_file():
             write_report(projects, out, workers)
     _tell(out)
@@ -95,13 +96,22 @@ def _project(folder: Path, recipe: Recipe) -> Project:
     return Project.create(folder, recipe)
 
 
-def _second(first: Project, folder: Path) -> Project:
-    """Method B: a copy of the first project, so that origin and copier are shared, with two of the edits."""
-    recipe = first.recipe.with_settings({"project.method": "difference", "project.name": "demo-b"})
-    for name in set(EDITS) - set(EDITS_B):
-        recipe = recipe.without_edit(name)
+def _others(first: Project, out: Path) -> dict[str, Project]:
+    """Methods B and C: copies of the first project, so that what they share is made once, with some edits."""
+    wanted = {"B": ("difference", EDITS_B), "C": ("pairs", EDITS_C)}
+    return {
+        letter: _other(first, out / f"method-{letter.lower()}", f"demo-{letter.lower()}", *what)
+        for letter, what in wanted.items()
+    }
+
+
+def _other(first: Project, folder: Path, name: str, method: str, edits: Sequence[str]) -> Project:
+    kept = {key: first.recipe.get(key) for key in _FULL}
+    recipe = apply_preset(first.recipe.with_settings({"project.method": method}), _PRESET)
     # The control of method A is trained the same way; a second one would show nothing new.
-    recipe = recipe.with_settings({"sweep.control": False})
+    recipe = recipe.with_settings({**kept, "project.name": name, "sweep.control": False})
+    for edit in set(EDITS) - set(edits):
+        recipe = recipe.without_edit(edit)
     if (folder / "project.json").is_file():
         return Project.open(folder).replace_recipe(recipe)
     return first.duplicate(folder).replace_recipe(recipe)

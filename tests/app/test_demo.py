@@ -33,14 +33,20 @@ def test_the_recipe_is_sound(checkpoint, tmp_path, is_quick) -> None:
     assert all(plan(recipe).step(f"sweep/{edit.name}").is_accepted for edit in recipe.edits)
 
 
-def test_method_b_shares_the_origin_and_its_copier(checkpoint, tmp_path) -> None:
-    first = Project.create(tmp_path / "a", demo.demo_recipe(checkpoint, is_quick=False))
-    second = demo._second(first, tmp_path / "b")
-    assert [edit.name for edit in second.recipe.edits] == list(demo.EDITS_B)
-    for step in ("origin/scene", "copier/scene"):
-        shared = [project.plan().step(step) for project in (first, second)]
-        assert shared[0] == shared[1]
-    assert demo._second(first, tmp_path / "b").recipe == second.recipe, "a second demo goes on with it"
+def test_the_other_methods_share_what_they_have_in_common(checkpoint, tmp_path) -> None:
+    first = Project.create(tmp_path / "method-a", demo.demo_recipe(checkpoint, is_quick=False))
+    others = demo._others(first, tmp_path)
+    shared = {"B": (demo.EDITS_B, ("origin/scene", "copier/scene")), "C": (demo.EDITS_C, ("origin/scene",))}
+    for letter, (edits, steps) in shared.items():
+        other = others[letter]
+        assert [edit.name for edit in other.recipe.edits] == [name for name in demo.EDITS if name in edits]
+        assert not other.faults() and not other.recipe.get("sweep.control")
+        for step in steps:
+            assert first.plan().step(step) == other.plan().step(step)
+        pictures = [dict(one.plan().step(f"sweep/{edits[0]}").params)["pairs"] for one in (first, other)]
+        assert pictures[0] == pictures[1], "methods are judged by the same pictures"
+    again = demo._others(first, tmp_path)
+    assert all(again[one].recipe == others[one].recipe for one in others), "a second demo goes on with them"
 
 
 def test_a_missing_checkpoint_is_told(monkeypatch, tmp_path) -> None:

@@ -144,6 +144,12 @@ def image(job: dict) -> None:
 
 
 def generate(arguments: list[str]) -> None:
+    if "--requests" in arguments:
+        told = json.loads(Path(arguments[arguments.index("--requests") + 1]).read_text())
+        for request, path in zip(told["requests"], told["paths"], strict=True):
+            picture(Path(path), digest(request["prompt"], request["seed"]))
+        emit("done", paths=told["paths"])
+        return
     out = Path(arguments[arguments.index("--out") + 1])
     picture(out, digest([word for word in arguments if word.startswith(("--prompt", "--seed"))]))
     emit("done", paths=[str(out)])
@@ -162,6 +168,9 @@ MEASURED = {
 
 
 def measure(job: dict) -> None:
+    if job["job"] == "pairs":
+        judge(job)
+        return
     is_poor = job["job"] in os.environ.get("STAND_IN_MISS", "").split()
     result = {"job": job["job"], "pictures": len(job.get("prompts", ())), **MEASURED[job["job"]][is_poor]}
     if os.environ.get("STAND_IN_VARY"):
@@ -175,6 +184,16 @@ def measure(job: dict) -> None:
         lora(output / "lora.safetensors", digest(tensors(Path(job["lora"])), result))
     for row in range(len(job.get("prompts", ()))):
         picture(output / f"{row:02d}_+0.00.png", digest(result))
+    emit("done", **result)
+
+
+def judge(job: dict) -> None:
+    """The last pair but one is left out."""
+    output, names = Path(job["output"]), job["names"]
+    for name, path in zip(names, job["pictures"], strict=False):
+        picture(output / f"{name}.png", digest(Path(path).read_bytes(), job["chain"]))
+    result = {"kept": [*names[:-2], names[-1]], "notes": [f"Pair {names[-2]} is left out: it is blank."]}
+    (output / "result.json").write_text(json.dumps(result))
     emit("done", **result)
 
 

@@ -14,6 +14,17 @@ def made(recipe, **more):
     return plan(recipe(project__method="pairs", pictures__pairs=3, **more))
 
 
+def test_a_whole_run_publishes_a_slider_of_the_pairs_that_were_kept(project):
+    run = project(project__method="pairs", pictures__pairs=3)
+    run.run()
+    assert run.file("publish/outline") is not None
+    assert run.step_status("pairs/outline").artifact.result["kept"] == ["00", "01", "one"]
+    before = run.file("edit_lora/outline").read_bytes()
+    run.set({"pictures.pairs": 4})
+    run.run()
+    assert run.file("edit_lora/outline").read_bytes() != before
+
+
 def test_it_needs_no_copier(recipe):
     kinds = [step.kind for step in made(recipe)]
     assert kinds == [

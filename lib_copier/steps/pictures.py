@@ -39,13 +39,10 @@ def step(recipe: Recipe, model: Model) -> Step:
 def drawn_pairs(recipe: Recipe) -> list[tuple[str, int]]:
     """Prompt and seed of every picture: the prompts that were typed, else those that the checkpoint suggests
     and ours, varied; none by which a slider is calibrated or judged."""
-    held = _held_out(recipe)
-    typed = recipe.texts("pictures.prompts")
-    if typed:
-        found = typed
-    else:
+    held, found = _held_out(recipe), recipe.texts("pictures.prompts")
+    if not found:
         own = [str(one.get("prompt")) for one in recipe.origins if not one.is_given]
-        found = crossed((*own, *(recipe.texts("edit_lora.other_prompts") or OTHER_PROMPTS)))
+        found = tuple(crossed((*own, *(recipe.texts("edit_lora.other_prompts") or OTHER_PROMPTS))))
     kept = [prompt for prompt in found if prompt not in held]
     return pairs(kept, recipe.whole("pictures.pairs"), recipe.whole("pictures.seed")) if kept else []
 

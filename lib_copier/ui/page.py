@@ -85,8 +85,15 @@ class Page:
 
     # States
 
+    @property
+    def is_host_at_work(self) -> bool:
+        """Whether the host makes a picture, or words, for the opened project."""
+        return self.desk is not None and self.workshop.tasks.is_open(self.desk.queue_key)
+
     def state(self, step_ids: Sequence[str]) -> str:
         """One word for several steps; ``accepted`` where all are done, one of them below its goal."""
+        if self.is_host_at_work and any(step_id.startswith("origin/") for step_id in step_ids):
+            return "running"
         found = [self.opened.states[step_id] for step_id in step_ids if step_id in self.opened.states]
         states = [status.state for status in found]
         for word in ("running", "failed", "missed", "held"):

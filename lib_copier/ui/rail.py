@@ -31,6 +31,9 @@ def bar(page: Page) -> Html:
             texts("job.left_says") if is_left else texts(f"run.stopping_{asked}") if asked else _doing(page)
         )
         told = tag("span", doing, class_="cl-quiet", role="status")
+    elif page.is_host_at_work:
+        work = parts.button(texts("run.stop"), "interrupt")
+        told = tag("span", texts("origin.webui_busy"), class_="cl-quiet", role="status")
     else:
         work, told = _work(page)
     spring = tag("span", class_="cl-spring")
@@ -145,7 +148,7 @@ def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
     if page.desk is None:
         return "missing", texts("state.none") if panel == "project" else ""
     if panel == "project":
-        if page.opened.faults:
+        if page.opened.faults and not page.is_host_at_work:
             return "stale", texts("project.incomplete")
         return (
             ("done", page.opened.project.name)
@@ -156,9 +159,9 @@ def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
     if not steps:
         return "missing", texts("state.none")
     if state == "running":
-        step = next(step for step in steps if step in page.opened.running_steps)
-        share = page.opened.progress(step).share
-        return state, f"{texts('state.running')} {share:.0%}"
+        step = next((step for step in steps if step in page.opened.running_steps), None)
+        found = page.opened.progress(step) if step is not None else page.host.progress()
+        return state, f"{texts('state.running')} {found.share:.0%}" if found else texts("state.running")
     if state == "stale":
         first = next(page.opened.states[step] for step in steps if page.opened.states[step].state == "stale")
         said = page.texts.said(first.reasons[0]) if first.reasons else ""

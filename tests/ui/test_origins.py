@@ -92,8 +92,11 @@ def test_how_far_the_webui_has_come_is_shown(ask, place, desk, webui, host, monk
     monkeypatch.setattr(host, "generate", lambda requests: goes_on.wait(20) and work(requests))
     monkeypatch.setattr(host, "progress", lambda: HostProgress(0.25, picture(9, 16)))
     try:
-        panel = ask("make_picture", place)["html"]["panel"]
+        shown = ask("make_picture", place)["html"]
+        panel, missing = shown["panel"], Texts("en")("project.incomplete")
         assert "25%" in panel and 'value="0.2500"' in panel
+        assert "cl-is-running" in panel and "25%" in shown["rail"], "its state says so everywhere"
+        assert 'data-act="interrupt"' in shown["bar"] and missing not in shown["bar"] + shown["rail"]
         (shown,) = re.findall(r'src="./file=(previews/underway-[^"?]+)', panel)
         assert (host.data_dir() / shown).is_file()
     finally:

@@ -61,7 +61,7 @@ def _made_from(path: Path | None) -> str:
 def _picture(page: Page, origin: Origin, path: Path | None, made_from: str) -> Html:
     texts = page.texts
     if path is None:
-        return tag("p", texts("origin.none"), class_="cl-empty")
+        return Html("") if page.is_host_at_work else tag("p", texts("origin.none"), class_="cl-empty")
     notes = page.opened.result(f"origin/{origin.name}").get("notes") or []
     said = (
         tag("ul", [tag("li", texts.said(str(note))) for note in notes], class_="cl-list cl-quiet")
@@ -78,7 +78,7 @@ def _picture(page: Page, origin: Origin, path: Path | None, made_from: str) -> H
 
 def _under_way(page: Page) -> Html | None:
     """What the WebUI is doing for this project."""
-    if not _is_host_at_work(page):
+    if not page.is_host_at_work:
         return None
     found = page.host.progress()
     said = tag("strong", page.texts("origin.webui_busy"))
@@ -90,15 +90,10 @@ def _under_way(page: Page) -> Html | None:
     return tag("div", tag("div", said, share, class_="cl-row"), bar, preview, stop, class_="cl-progress")
 
 
-def _is_host_at_work(page: Page) -> bool:
-    task = page.workshop.tasks.find(page.opened.queue_key)
-    return task is not None and task.is_open
-
-
 def _main(page: Page, origin: Origin, steps: list[str], path: Path | None, made_from: str) -> Html | None:
     """The one button: it makes the picture, or another one; None for the panel's usual button."""
     source, is_done = origin.get("source"), page.state(steps) == "done"
-    if _is_host_at_work(page):
+    if page.is_host_at_work:
         return parts.button(page.texts("run.busy"), disabled=True)
     if source == "file":
         return Html("") if is_done or path is None else None

@@ -10,14 +10,16 @@ import torch
 from PIL import Image
 
 from lib_copier.errors import CopierError, InputError
-from lib_copier.generate.guidance import GuidedDenoiser, guided_rows
+from lib_copier.generate.guidance import GuidedDenoiser, guided_rows, remembered_text
+from lib_copier.generate.prints import PRINTS
 from lib_copier.generate.prompts import PromptCache
 from lib_copier.generate.samplers import WALKS, time_of
 from lib_copier.generate.shelf import LoraShelf
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.device import is_out_of_memory
+from lib_copier.models.kept import Key
 from lib_copier.models.latents import decode_latents, to_images
-from lib_copier.txt2img.pictures import PictureRequest, check_requests
+from lib_copier.txt2img.pictures import LoraUse, PictureRequest, check_requests
 
 Progress = Callable[[int, int], None]
 
@@ -25,6 +27,8 @@ _BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 21}
 """Pixels of pictures that are made at once: 4 of 512 px or 64 of 128 px on a processor."""
 _LARGEST_BATCH = 32
 _DECODE_PIXELS = 1 << 19
+_MERGED_FROM = 4
+"""So many pictures with the same LoRAs are a batch of their own: it has them merged, and is large enough."""
 
 
 class Generator:
@@ -49,7 +53,8 @@ class Generator:
     ) -> list[Image.Image]:
         """Make one picture for each request, in their order.
 
-        A picture does not depend on what else is in the call, up to rounding.
+        A picture does not depend on what else is in the call, up to rounding. A call that was made before
+        in this process may be answered with the same pictures (`prints.PRINTS`).
 
         Parameters
         ----------
@@ -71,16 +76,33 @@ class Generator:
         for request in requests:
             for use in request.loras:
                 self._shelf.take(use.path)
+        return PRINTS.take(
+            self._key(requests), lambda: self._made(requests, on_progress or _unheard, on_step or _unheard)
+        )
+
+    def _key(self, requests: Sequence[PictureRequest]) -> Key:
+        """All that decides a call's pictures to the last bit; empty where a checkpoint has no file."""
+        checkpoint = self.checkpoint
+        if not checkpoint.state:
+            return ()
+        loras = tuple(tuple(self.lora_hashes(request).items()) for request in requests)
+        kind = (checkpoint.prediction_type, str(checkpoint.device), checkpoint.dtype, torch.get_num_threads())
+        return (*checkpoint.state, *kind, tuple(requests), loras)
+
+    def _made(
+        self,
+        requests: Sequence[PictureRequest],
+        on_progress: Progress,
+        on_step: Callable[[], None],
+    ) -> list[Image.Image]:
         batches = list(self._batches(requests))
         levels = [self._levels(requests[batch[0]]) for batch in batches]
         total = sum(len(sigmas) - 1 for sigmas in levels)
         done = 0
 
         def before_pass(step: int) -> None:
-            if on_step is not None:
-                on_step()
-            if on_progress is not None:
-                on_progress(done + step, total)
+            on_step()
+            on_progress(done + step, total)
 
         pictures: dict[int, Image.Image] = {}
         for batch, sigmas in zip(batches, levels, strict=True):
@@ -88,8 +110,7 @@ class Generator:
             with _memory_errors():
                 pictures |= zip(batch, self._run(own, sigmas, before_pass), strict=True)
             done += len(sigmas) - 1
-        if on_progress is not None:
-            on_progress(total, total)
+        on_progress(total, total)
         return [pictures[index] for index in range(len(requests))]
 
     def lora_hashes(self, request: PictureRequest) -> dict[Path, str]:
@@ -105,8 +126,23 @@ class Generator:
         budget = _BATCH_PIXELS.get(self.checkpoint.device.type, _BATCH_PIXELS["cpu"])
         for (width, height, *_), indices in groups.items():
             count = max(1, min(_LARGEST_BATCH, budget // (width * height)))
-            for start in range(0, len(indices), count):
-                yield indices[start : start + count]
+            for alike in self._alike(requests, indices):
+                for start in range(0, len(alike), count):
+                    yield alike[start : start + count]
+
+    def _alike(self, requests: Sequence[PictureRequest], indices: Sequence[int]) -> Iterator[list[int]]:
+        """The pictures of each set of LoRAs where it is merged, and those that are left."""
+        sets: dict[tuple[LoraUse, ...], list[int]] = {}
+        for index in indices:
+            sets.setdefault(requests[index].loras, []).append(index)
+        left = []
+        for loras, own in sets.items():
+            if len(own) >= _MERGED_FROM and self._shelf.merges([use.path for use in loras]):
+                yield own
+            else:
+                left += own
+        if left:
+            yield left
 
     def _levels(self, request: PictureRequest) -> list[float]:
         return WALKS[request.sampler].levels(self._schedule, request.steps)
@@ -138,7 +174,10 @@ class Generator:
         )
         paths = list(dict.fromkeys(use.path for request in requests for use in request.loras))
         weights = torch.tensor([[_weight_of(request, path) for path in paths] for request in requests])
-        with self._shelf.acting("unet", paths, torch.cat([weights, weights[guided]])):
+        with (
+            self._shelf.acting("unet", paths, torch.cat([weights, weights[guided]])),
+            remembered_text(self.checkpoint.unet),
+        ):
             latents = walk.steps(denoise, walk.start(noise(), sigmas), sigmas, noise)
         return self._decode(walk.finish(latents, sigmas))
 
@@ -166,6 +205,10 @@ class Generator:
                 )
             pictures += to_images(pixels)
         return pictures
+
+
+def _unheard(*_numbers: int) -> None:
+    """Tells nobody, and stops nothing."""
 
 
 def _weight_of(request: PictureRequest, path: Path) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.text import PromptEmbedding, stack, time_ids
@@ -76,6 +78,34 @@ class GuidedDenoiser:
         if self._is_velocity:
             return x / (sigma**2 + 1.0) - plain * (sigma / (sigma**2 + 1.0) ** 0.5)
         return x - plain * sigma
+
+
+class _Once(nn.Module):
+    """A layer whose first answer is given again."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self._layer = layer
+        self._answer: torch.Tensor | None = None
+
+    def forward(self, text: torch.Tensor) -> torch.Tensor:
+        if self._answer is None:
+            self._answer = self._layer(text)
+        return self._answer
+
+
+@contextmanager
+def remembered_text(unet: nn.Module) -> Iterator[None]:
+    """A block in which all passes of the U-Net have the same prompts: cross-attention reads them once."""
+    attentions = [module for module in unet.modules() if getattr(module, "is_cross_attention", False)]
+    layers = [(one, name, getattr(one, name)) for one in attentions for name in ("to_k", "to_v")]
+    for attention, name, layer in layers:
+        setattr(attention, name, _Once(layer))
+    try:
+        yield
+    finally:
+        for attention, name, layer in layers:
+            setattr(attention, name, layer)
 
 
 def guided_rows(scales: Sequence[float]) -> list[int]:

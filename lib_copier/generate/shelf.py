@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,6 +21,8 @@ from lib_copier.models.attach import LiveLora, matched, text_modules, unet_modul
 from lib_copier.models.checkpoint import Checkpoint
 
 _LORAS_KEPT = 16
+_MOST_MERGED = 1 << 28
+"""So many weights LoRAs are merged into (1 GiB): larger models have little use of it, and less room."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class ShelvedLora:
     lora: Lora
     hash: str
     has_text_layers: bool
+    changed: int
+    """How many weights it changes."""
 
 
 def require_fit(checkpoint: Path, paths: Iterable[Path]) -> None:
@@ -50,6 +55,8 @@ class LoraShelf:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._family = checkpoint.family
+        # Merging rounds to what weights are kept in, and a GPU has little of its own memory to spare.
+        self._has_room = checkpoint.device.type == "cpu" and checkpoint.dtype is torch.float32
         self._modules = {"unet": unet_modules(checkpoint), "text": text_modules(checkpoint)}
         self._read: OrderedDict[tuple[Path, int, int], ShelvedLora] = OrderedDict()
         self._attached: dict[str, tuple[tuple[str, ...], LiveLora]] = {}
@@ -70,7 +77,7 @@ class LoraShelf:
             lora = read_lora(path)
             matched(lora, self._modules["unet"] | self._modules["text"], self._family)
             has_text_layers = any(name in self._modules["text"] for name in lora.layers)
-            found = self._read[key] = ShelvedLora(lora, model_hash(file), has_text_layers)
+            found = self._read[key] = ShelvedLora(lora, model_hash(file), has_text_layers, _changed(lora))
             while len(self._read) > _LORAS_KEPT:
                 self._read.popitem(last=False)
         self._read.move_to_end(key)
@@ -89,11 +96,19 @@ class LoraShelf:
         if live is None:
             yield
             return
-        live.set_weights(weights)
+        is_one = bool(torch.any(weights)) and torch.equal(weights, weights[:1].expand_as(weights))
         try:
+            if part == "unet" and is_one and self.merges(paths):
+                live.merge(weights[0])
+            else:
+                live.set_weights(weights)
             yield
         finally:
             live.set_weights(None)
+
+    def merges(self, paths: Sequence[Path]) -> bool:
+        """Whether LoRAs that have one weight in a whole batch are merged into the U-Net for its passes."""
+        return self._has_room and sum(self.take(path).changed for path in paths) <= _MOST_MERGED
 
     def _live(self, part: str, paths: Sequence[Path]) -> LiveLora:
         """The LoRAs attached; those of the last call stay on, since a slider asks for the same ones again."""
@@ -107,3 +122,7 @@ class LoraShelf:
         live = LiveLora(self._modules[part], [one.lora for one in shelved], self._family)
         self._attached[part] = (hashes, live)
         return live
+
+
+def _changed(lora: Lora) -> int:
+    return sum(math.prod(layer.weight_shape) for layer in lora.layers.values())

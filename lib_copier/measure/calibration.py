@@ -13,7 +13,7 @@ from PIL import Image
 
 from lib_copier.image.files import write_png
 from lib_copier.measure.analysis import Edit, analyse
-from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked, with_lora
+from lib_copier.measure.generation import PictureMaker, Progress, counted, stop_when_asked, with_lora
 from lib_copier.measure.sheet import weights_sheet
 from lib_copier.txt2img.pictures import PictureRequest
 
@@ -139,10 +139,11 @@ def calibrate(
     ``strength`` and ``leak`` at the gain, and ``looks``
     ([{"weight", "strength", "leak"}, …], the first at 1).
     """
-    pictures = {0.0: _printed(maker, requests, lora, 0.0, 0, progress)}
+    pictures = {0.0: _printed(maker, requests, 0, progress)}
     search = Search(most_leak, {})
     while (weight := search.next_weight()) is not None:
-        pictures[weight] = _printed(maker, requests, lora, weight, len(pictures), progress)
+        asked = [with_lora(request, lora, weight) for request in requests]
+        pictures[weight] = _printed(maker, asked, len(pictures), progress)
         weights = sorted(pictures)
         grid = list(zip(*(pictures[one] for one in weights), strict=True))
         search = search.with_look(weight, _look(analyse(grid, weights, edit), weight, sign))
@@ -153,19 +154,11 @@ def calibrate(
 
 
 def _printed(
-    maker: PictureMaker,
-    requests: Sequence[PictureRequest],
-    lora: Path,
-    weight: float,
-    done: int,
-    progress: Progress,
+    maker: PictureMaker, asked: Sequence[PictureRequest], done: int, progress: Progress
 ) -> list[Image.Image]:
     """The pictures at one weight; progress counts on as if every look were taken."""
-
-    def tell(step: int, total: int) -> None:
-        progress(done * total + step, (1 + MOST_LOOKS) * total)
-
-    asked = [with_lora(request, lora, weight) for request in requests]
+    count = len(asked)
+    tell = counted(progress, done * count, count, (1 + MOST_LOOKS) * count)
     return maker.generate(asked, on_progress=tell, on_step=stop_when_asked())
 
 

@@ -56,8 +56,13 @@ def job_pictures(job: Mapping[str, Any], origin: Image.Image) -> list[PictureReq
 
 
 def with_lora(request: PictureRequest, path: Path, weight: float) -> PictureRequest:
-    """The same picture with one more LoRA; one at weight 0 stays in, so that all weights batch."""
+    """The same picture with one more LoRA."""
     return replace(request, loras=(*request.loras, LoraUse(path, weight)))
+
+
+def counted(progress: Progress, before: int, count: int, total: int) -> Progress:
+    """Progress of a call that makes `count` of `total` pictures, after `before` others: told in pictures."""
+    return lambda done, of: progress(before + count * done // max(1, of), total)
 
 
 def open_checkpoint(job: Mapping[str, Any], parts: tuple[str, ...] = ("unet", "vae", "text")) -> Checkpoint:

@@ -12,7 +12,7 @@ from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
 from lib_copier.measure.analysis import Edit, analyse
 from lib_copier.measure.floor import FLOOR_PICTURES
-from lib_copier.measure.generation import PictureMaker, Progress, stop_when_asked, with_lora
+from lib_copier.measure.generation import PictureMaker, Progress, counted, stop_when_asked, with_lora
 from lib_copier.measure.sheet import weights_sheet
 from lib_copier.txt2img.pictures import PictureRequest, sweep_picture
 
@@ -44,14 +44,20 @@ def sweep(
     With `random_lora` the first few are made with it too, as a floor (`measure.floor`); they are not kept.
     """
     steps = complete_weights(weights)
-    wanted = [weight for weight in steps if weight or not plain]
+    wanted = [weight for weight in steps if weight]
     asked = [with_lora(request, lora, weight) for request in requests for weight in wanted]
     if random_lora is not None:
         asked += [with_lora(request, random_lora, 1.0) for request in requests[:FLOOR_PICTURES]]
-    made = iter(maker.generate(asked, on_progress=progress, on_step=stop_when_asked()))
-    rows = range(len(requests))
-    grid = [[next(made) if weight in wanted else plain[row] for weight in steps] for row in rows]
-    names = [[sweep_picture(row, weight) for weight in steps] for row in rows]
+    before = 0 if plain else len(requests)
+    total = before + len(asked)
+    if not plain:
+        # In a call of their own: they are the same for every LoRA that is tried on these prompts.
+        tell = counted(progress, 0, before, total)
+        plain = maker.generate(requests, on_progress=tell, on_step=stop_when_asked())
+    tell = counted(progress, before, len(asked), total)
+    made = iter(maker.generate(asked, on_progress=tell, on_step=stop_when_asked()))
+    grid = [[next(made) if weight else unchanged for weight in steps] for unchanged in plain]
+    names = [[sweep_picture(row, weight) for weight in steps] for row in range(len(requests))]
     for row_names, row_pictures in zip(names, grid, strict=True):
         for name, picture in zip(row_names, row_pictures, strict=True):
             write_png(picture, output / name)

@@ -44,7 +44,7 @@ class WeightReader:
     ) -> None:
         self._path = Path(path)
         # As it was before anything was read: what replaces it meanwhile is another file.
-        self._state = file_state(self._path)
+        self.state = file_state(self._path)
         self._layout = memory_format
         self._stack = ExitStack()
         self._file: ModelFile | None = None
@@ -66,7 +66,7 @@ class WeightReader:
     def key(self, part: str, device: torch.device) -> Key:
         """What the part is kept by, once it is built on that device."""
         layout = self._layout if part == "unet" else torch.contiguous_format
-        return part, *self._state, str(device), self._dtypes[part], layout
+        return part, *self.state, str(device), self._dtypes[part], layout
 
     def __enter__(self) -> WeightReader:
         return self

@@ -111,13 +111,18 @@ class _LiveLayer:
     owners: tuple[tuple[int, int], ...]
     """(index of the LoRA, its rank), in the order of the rows."""
 
+    def by_row(self, weights: torch.Tensor) -> torch.Tensor:
+        """Weights (…, LoRAs) as (…, R): each LoRA's for all of its ranks."""
+        columns = [index for index, rank in self.owners for _ in range(rank)]
+        return weights[:, columns].to(self.down.device, self.down.dtype)
+
 
 class LiveLora:
     """LoRAs that act in the forward pass, with weights of their own for every row of the batch.
 
     y = W x + Σ w[row, lora] · scale · up(down(x)): exact, nothing in the model changes, and `remove` takes
     them off. One batch may hold many weights and many LoRAs; the factors of all LoRAs on a module are run
-    as one pair of products.
+    as one pair of products. Where all rows have the same weights, `merge` spares every pass that.
 
     Parameters
     ----------
@@ -134,6 +139,8 @@ class LiveLora:
                 if name in modules:
                     own.setdefault(name, []).append((index, layer))
         self._rows: dict[tuple[tuple[int, int], ...], torch.Tensor] | None = None
+        self._merged: list[tuple[Weighted, nn.Parameter]] = []
+        self._modules = {name: modules[name] for name in own}
         self._layers = {name: _side_by_side(modules[name], layers) for name, layers in own.items()}
         self._handles = [
             modules[name].register_forward_hook(self._hook(layer)) for name, layer in self._layers.items()
@@ -147,17 +154,35 @@ class LiveLora:
 
         One row stands for any batch.
         """
+        while self._merged:
+            module, weight = self._merged.pop()
+            module.weight = weight
         if weights is None or not torch.any(weights):
             self._rows = None
             return
         self._rows = {}
         for layer in self._layers.values():
             if layer.owners not in self._rows:
-                columns = [index for index, rank in layer.owners for _ in range(rank)]
-                self._rows[layer.owners] = weights[:, columns].to(layer.down.device, layer.down.dtype)
+                self._rows[layer.owners] = layer.by_row(weights)
+
+    @torch.no_grad()
+    def merge(self, weights: torch.Tensor) -> None:
+        """Let the next passes run with these weights (LoRAs) in all rows: W + Σ w · scale · up down.
+
+        They stay in the weights until `set_weights` is called. Sums round as the modules' format does.
+        """
+        self.set_weights(None)
+        for name, layer in self._layers.items():
+            module = self._modules[name]
+            own = module.weight
+            delta = (layer.up.flatten(1) * layer.by_row(weights[None])) @ layer.down.flatten(1)
+            self._merged.append((module, own))
+            # Not into the weight itself: another model may share it.
+            module.weight = nn.Parameter(own + delta.reshape(own.shape), requires_grad=False)
 
     def remove(self) -> None:
         """Take the LoRAs off; the model is as it was."""
+        self.set_weights(None)
         for handle in self._handles:
             handle.remove()
         self._handles = []

@@ -17,7 +17,7 @@ from lib_copier.model_file.families import Family
 from lib_copier.model_file.keys import VAE_PREFIX
 from lib_copier.models.ahead import Tensors, WeightReader
 from lib_copier.models.build import VAE_PARTS, Placement, build_text_encoders, build_unet, build_vae
-from lib_copier.models.kept import KEPT, file_state
+from lib_copier.models.kept import KEPT, Key, file_state
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.source import ModelFile
 from lib_copier.models.tokenizer import END_ID, PromptTokenizer
@@ -46,6 +46,8 @@ class Checkpoint:
     device: torch.device
     dtype: torch.dtype
     metadata: dict[str, str] = field(default_factory=dict)
+    state: Key = ()
+    """Of its files as they were read (`kept.file_state`)."""
 
     @cached_property
     def tokenizers(self) -> tuple[PromptTokenizer, ...]:
@@ -129,6 +131,7 @@ def load_checkpoint(
         device=placement.device,
         dtype=dtype,
         metadata=dict(file.metadata),
+        state=(*reader.state, *(file_state(Path(vae)) if vae is not None else ())),
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from lib_copier.models.heap import keep_heap
+
 _WAITING = {
     # Threads that spin without end while they wait for each other take a busy machine's time for nothing:
     # beside another program on one of two cores, steps became fifty times slower. Threads that sleep at
@@ -31,8 +33,12 @@ def prepare_waiting() -> None:
 
 
 def prepare_environment() -> None:
-    """One thread an idle core, which sleeps at barriers after a short spin; what the user has set stays."""
+    """One thread an idle core, which sleeps at barriers after a short spin; what the user has set stays.
+
+    Freed memory is kept (`keep_heap`).
+    """
     prepare_waiting()
+    keep_heap()
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(thread_count())
 

@@ -17,6 +17,8 @@ PARTS = {
 }
 SHARE_KEPT = 0.25
 """Of a device's memory, for models that the next job may need: a job alone may need the rest."""
+PRINTS_KEPT = 1 << 26
+"""Bytes of pictures that the next job may ask for again; few, so they stay when memory is given back."""
 _WITH_MODELS = frozenset({"train", "generate", "measure"})
 
 
@@ -33,8 +35,10 @@ def part_named(name: str) -> Callable[[Sequence[str]], int]:
     module, function = PARTS[name]
     if name in _WITH_MODELS:
         # Before the job begins: what importing leaves behind belongs to the process, not to the job.
+        from lib_copier.generate.prints import PRINTS
         from lib_copier.models.kept import KEPT
 
         KEPT.keep(SHARE_KEPT)
+        PRINTS.keep(PRINTS_KEPT)
     found: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), function)
     return found

@@ -14,7 +14,7 @@ from lib_copier.errors import CancelledError, CopierError, FaultsError, InputErr
 from lib_copier.generate.generator import Generator
 from lib_copier.lora.file import read_lora
 from lib_copier.model_file.families import FAMILIES
-from lib_copier.models.attach import bake
+from lib_copier.models.attach import LiveLora, bake
 from lib_copier.models.checkpoint import load_checkpoint
 from lib_copier.models.latents import decode_latents
 from lib_copier.models.text import encode_prompts
@@ -74,6 +74,50 @@ def test_live_loras_draw_what_baked_ones_draw(generator, lora_path, checkpoint_p
     (baked,) = Generator(checkpoint).generate([BASE])
     assert difference(live, baked) < 0.5
     assert difference(live, generator().generate([BASE])[0]) > 1
+
+
+def test_pictures_with_the_same_loras_have_them_merged_in_a_batch_of_their_own(
+    generator, lora_path, monkeypatch
+):
+    one, other = (LoraUse(lora_path(seed=seed), weight) for seed, weight in ((1, 0.8), (2, -1.0)))
+    own = [replace(BASE, seed=seed, loras=(one,)) for seed in range(4)]
+    requests = [replace(BASE, loras=(other,)), own[0], BASE, *own[1:]]
+    singly = [generator().generate([request])[0] for request in requests]
+    merged, live = [], []
+    monkeypatch.setattr(LiveLora, "merge", _noted(LiveLora.merge, merged))
+    monkeypatch.setattr(LiveLora, "set_weights", _noted(LiveLora.set_weights, live))
+    together = generator().generate(requests)
+    assert [weights.tolist() for weights in merged] == [pytest.approx([0.8])]
+    mixed = [weights for weights in live if weights is not None]
+    assert len(mixed) == 1 and len(mixed[0]) == 2 * 2
+    assert all(difference(*pair) < 0.5 for pair in zip(together, singly, strict=True))
+
+
+def _noted(method, calls):
+    def call(live, weights):
+        calls.append(weights)
+        return method(live, weights)
+
+    return call
+
+
+def test_cross_attention_reads_the_prompts_once(generator):
+    unet = generator().checkpoint.unet
+    attention = next(one for one in unet.modules() if getattr(one, "is_cross_attention", False))
+    read, own = [], attention.to_k
+    handle = own.register_forward_hook(lambda *_: read.append(1))
+    generator().generate([BASE])
+    assert len(read) == 1
+    generator().generate([BASE])
+    assert len(read) == 2, "another call may have other prompts"
+    handle.remove()
+    with pytest.raises(CancelledError):
+        generator().generate([BASE], on_step=_stop)
+    assert attention.to_k is own
+
+
+def _stop():
+    raise CancelledError
 
 
 @torch.no_grad()

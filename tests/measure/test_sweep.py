@@ -49,7 +49,8 @@ def test_a_true_edit_is_measured_as_itself(run, tmp_path):
     assert result["attribute"]["name"] == "contrast"
     assert result["effect"] == sorted(result["effect"]) and result["effect"][2] == 0.0
     assert steps[-1] == (25, 25) and len(maker.asked) == 25
-    assert {use.weight for use in (r.loras[0] for r in maker.asked)} == set(WEIGHTS)
+    assert all(done <= total for done, total in steps) and steps == sorted(steps)
+    assert {sum(use.weight for use in one.loras) for one in maker.asked} == set(WEIGHTS)
     names = [name for row in result["pictures"] for name in row] + result["direct"] + [result["sheet"]]
     assert all((tmp_path / name).is_file() for name in names)
     json.dumps(result, allow_nan=False)

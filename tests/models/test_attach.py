@@ -60,6 +60,23 @@ def test_live_equals_baked(family, loaded, checkpoint_path):
     assert torch.allclose(acting, answer(own), atol=2e-4)
 
 
+def test_merged_equals_live_and_leaves_no_trace(loaded):
+    checkpoint = loaded()
+    loras = [random_lora(checkpoint, seed=1, rank=2), random_lora(checkpoint, seed=2, rank=3)]
+    modules = unet_modules(checkpoint)
+    weights = {name: module.weight for name, module in modules.items()}
+    before = answer(checkpoint)
+    live = LiveLora(modules, loras, checkpoint.family)
+    live.set_weights(torch.tensor([[0.7, -0.4]]))
+    acting = answer(checkpoint)
+    live.merge(torch.tensor([0.7, -0.4]))
+    assert torch.allclose(answer(checkpoint), acting, atol=2e-4)
+    live.merge(torch.tensor([0.0, 0.0]))
+    live.remove()
+    assert torch.equal(answer(checkpoint), before)
+    assert all(module.weight is weights[name] for name, module in modules.items())
+
+
 def test_every_row_has_its_own_weights_of_many_loras(loaded):
     checkpoint = loaded()
     loras = [random_lora(checkpoint, seed=1, rank=2), random_lora(checkpoint, seed=2, rank=3)]

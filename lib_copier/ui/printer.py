@@ -1,8 +1,9 @@
 """Pictures tried from the page: one prompt at a slider's weights, printed as they are asked for.
 
-On a processor, and where the GPU is ours alone, a worker that stays warm prints them one by one, the weight
-nearest to the slider first. Inside a WebUI the GPU is the host's: all are one job of the queue, which waits
-until it is freed and gives it back as for a training.
+On a processor, and where the GPU is ours alone, a worker that stays warm prints the weight nearest to the
+slider first, and the others one by one, or all at once where that takes moments only. Inside a WebUI the GPU
+is the host's: all are one job of the queue, which waits until it is freed and gives it back as for a
+training.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from lib_copier.txt2img.pictures import SETTINGS, LoraUse, PictureRequest
 
 WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _KEPT = 400
+_MOMENTS = 4.0
+"""Seconds: where a picture takes no longer, all others come in one batch, which is quicker."""
 _PATIENCE_SECONDS = 2.0
 """A picture that nobody waits for any more may take so long to its end; its worker then stays warm."""
 
@@ -62,8 +65,11 @@ class Trial:
         """The places whose pictures are not there yet."""
         return [place for place in self.places if not self.path(*place).is_file()]
 
-    def command(self, row: int, weight: float) -> Command:
-        """Prints one of its pictures."""
+    def command(self, places: Sequence[tuple[int, float]]) -> Command:
+        """Prints one of its pictures, or several in a batch."""
+        if len(places) > 1:
+            return module_command("generate", *self._model(), "--requests", str(self._told(places)))
+        row, weight = places[0]
         request = self._request(row, weight)
         words = [f"--{name}={getattr(request, name)}" for name in SETTINGS]
         for use in request.loras:
@@ -72,7 +78,12 @@ class Trial:
 
     def job(self) -> tuple[str, ...]:
         """Arguments of the process that prints all that are missing at once."""
-        places = {self.path(*place): self._request(*place) for place in self.missing()}
+        words = ("--requests", str(self._told(self.missing())))
+        return ("-m", "lib_copier.generate", *self._model(), *words)
+
+    def _told(self, asked: Sequence[tuple[int, float]]) -> Path:
+        """A file that asks for pictures."""
+        places = {self.path(*place): self._request(*place) for place in asked}
         wanted = [
             {
                 **{name: getattr(request, name) for name in SETTINGS},
@@ -82,9 +93,9 @@ class Trial:
         ]
         told = {"requests": wanted, "paths": [str(path) for path in places]}
         name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
-        write_json(self.folder / f"try-{name}.json", told)
-        words = ("--requests", str(self.folder / f"try-{name}.json"))
-        return ("-m", "lib_copier.generate", *self._model(), *words)
+        path = self.folder / f"try-{name}.json"
+        write_json(path, told)
+        return path
 
     def _model(self) -> list[str]:
         vae = ["--vae", str(self.vae)] if self.vae else []
@@ -108,6 +119,7 @@ class Printer:
         self._queue = queue
         self._workers = Workers()
         self._at = 1.0
+        self._quick: Trial | None = None
         self._is_wanted = False
         self._is_open = False
         self._lock = threading.Lock()
@@ -156,10 +168,12 @@ class Printer:
 
     def _work(self) -> None:
         while (found := self._next()) is not None:
-            trial, place = found
+            trial, places = found
             try:
                 with self._device(trial):
-                    self._workers.run(trial.command(*place), self._watch(trial))
+                    outcome = self._workers.run(trial.command(places), self._watch(trial))
+                if outcome.seconds < _MOMENTS:
+                    self._quick = trial
             except (CancelledError, HeldError):
                 continue
             except (CopierError, OSError) as error:
@@ -167,15 +181,18 @@ class Printer:
                     if self.trial is trial:
                         self.problem, self._is_wanted = str(error), False
 
-    def _next(self) -> tuple[Trial, tuple[int, float]] | None:
-        """The picture to print now; None where all are there, and the thread ends."""
+    def _next(self) -> tuple[Trial, list[tuple[int, float]]] | None:
+        """The pictures to print now; None where all are there, and the thread ends."""
         with self._lock:
             trial = self.trial
             left = trial.missing() if trial is not None and self._is_wanted else []
             if trial is None or not left:
                 self._is_open = False
                 return None
-            return trial, min(left, key=lambda place: (abs(place[1] - self._at), place[0]))
+            # At weight 0 all LoRAs share a picture, which a batch need not print twice.
+            left = list({trial.path(*place): place for place in reversed(left)}.values())
+            nearest = min(left, key=lambda place: (abs(place[1] - self._at), place[0]))
+            return trial, left if trial is self._quick else [nearest]
 
     def _watch(self, trial: Trial) -> Watch:
         log, began = trial.folder / "try.log", time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -37,18 +38,27 @@ class Prints:
         self.words: list[list[str]] = []
         self.may = threading.Semaphore(0)
         self.failure = ""
+        self.seconds = 9.0
+        self.batches: list[int] = []
 
     def run(self, workers: object, command, watch) -> Outcome:
         self.may.acquire(timeout=20)
         if self.failure:
             raise ChildError(self.failure, "Mend it.")
         words = list(command.argv)
-        uses = [words[at + 1] for at, word in enumerate(words) if word == "--lora"]
-        name, weight = (Path(uses[0].split(":")[0]).stem, float(uses[0].split(":")[1])) if uses else ("", 0.0)
-        self.weights.append((name, weight))
         self.words.append(words)
-        Image.new("RGB", (8, 8)).save(words[words.index("--out") + 1])
-        return Outcome()
+        if "--requests" in words:
+            told = json.loads(Path(words[words.index("--requests") + 1]).read_text())
+            made = [(one["loras"], path) for one, path in zip(told["requests"], told["paths"], strict=True)]
+        else:
+            uses = [words[at + 1].split(":") for at, word in enumerate(words) if word == "--lora"]
+            made = [([{"path": use[0], "weight": use[1]} for use in uses], words[words.index("--out") + 1])]
+        self.batches.append(len(made))
+        for loras, path in made:
+            named = (Path(loras[0]["path"]).stem, float(loras[0]["weight"])) if loras else ("", 0.0)
+            self.weights.append(named)
+            Image.new("RGB", (8, 8)).save(path)
+        return Outcome(seconds=self.seconds)
 
 
 @pytest.fixture
@@ -107,6 +117,18 @@ def test_the_nearest_weight_comes_first_and_the_slider_moves_on(ask, at, prints,
     assert len(prints.weights) == 5, "what was printed once is shown again"
     words = prints.words[0]
     assert "--seed=7" in words and "--width=64" in words and "--prompt=a blue house" in words
+
+
+def test_where_a_picture_takes_moments_all_others_come_at_once(ask, at, prints, loras, settled) -> None:
+    prints.seconds = 1.5
+    prints.may.release(9)
+    ask("try_prompt", at, values={**FORM, "beside": "copier/one"})
+    settled()
+    assert prints.batches == [1, 8] and len(set(prints.weights)) == 9
+    assert prints.weights[0] == ("publish-outline", 1.0)
+    ask("try_prompt", at, values={**FORM, "seed": "8"})
+    settled()
+    assert prints.batches == [1, 8, 1, 4], "another prompt's first picture comes alone again"
 
 
 def test_two_loras_side_by_side_share_the_picture_without_either(ask, at, prints, loras, settled) -> None:

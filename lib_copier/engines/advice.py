@@ -13,6 +13,12 @@ _SIGNS: tuple[tuple[str, str], ...] = (
         "or close what else uses the GPU.",
     ),
     (
+        r"CUDA error: (?!out of memory)|CUDNN_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR)|GPU is lost|"
+        r"driver shutting down",
+        "The GPU or its driver failed: run it again, it goes on from its last saved state; if it comes back, "
+        "restart the machine.",
+    ),
+    (
         r"MemoryError|Cannot allocate memory|DefaultCPUAllocator|std::bad_alloc",
         "The memory is full: close other programs, or lower the rank, the batch or the size.",
     ),

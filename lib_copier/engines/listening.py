@@ -20,7 +20,7 @@ from lib_copier.engines.progress import event_of
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import end_group
 from lib_copier.errors import CancelledError, CopierError
-from lib_copier.files.disk import write_json
+from lib_copier.files.disk import has_types, write_json
 
 SILENCE_SECONDS = 180.0
 LAST_LINES = 30
@@ -225,9 +225,9 @@ class _Job:
     def is_end(self, line: bytes) -> bool:
         """Whether the line tells that the job is over on its stream, and how it ended."""
         told = self._tells("ended", line)
-        if told is None:
+        if told is None or not has_types(told, {"exit_code": int}):
             return False
-        self.exit_code = int(told["exit_code"])
+        self.exit_code = told["exit_code"]
         return True
 
     def _tells(self, what: str, line: bytes) -> Event | None:

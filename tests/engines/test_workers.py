@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from lib_copier.engines import listening
+from lib_copier.engines import workers as workers_module
 from lib_copier.engines.listening import Watch
 from lib_copier.engines.task import Command
 from lib_copier.engines.workers import Worker, Workers
@@ -31,6 +36,13 @@ def do(words):
     if words[0] == "wait":
         say(event="progress", step=0, total=1)
         time.sleep(60)
+    if words[0] == "raise":
+        raise RuntimeError(words[1])
+    if words[0] == "junk":
+        for line in ("{", "[]", '{"event": 3}', '{"event": "ended"}', '{"event": "began", "id": 5}', "\\0"):
+            print(line)
+        print(json.dumps({"event": "ended", "id": words[1]}), flush=True)
+        say(event="ended", id="another", exit_code=0)
     if words[0] == "refuse":
         say(event="error", what="Bad.", advice="Mend.", exit_code=2)
         return 2
@@ -100,6 +112,48 @@ def test_what_fails_fails_alone_as_in_a_process_of_its_own(job, watch) -> None:
         assert caught.value.returncode == 5 and caught.value.last_lines[-1] == "it broke"
         workers.run(job("one"), watch)
         assert workers.starts == 2
+
+
+def test_a_driver_that_is_lost_is_told_in_a_line_and_the_next_job_gets_a_fresh_one(job, watch) -> None:
+    with Workers() as workers:
+        first = workers.run(job("one"), watch).result["pid"]
+        with pytest.raises(
+            ChildError, match="unspecified launch failure.*driver failed: run it again"
+        ) as caught:
+            workers.run(job("raise", "CUDA error: unspecified launch failure"), watch)
+        assert "\n" not in str(caught.value)
+        assert workers.run(job("one"), watch).result["pid"] != first
+
+
+def test_junk_on_its_pipe_is_no_end_of_the_job(job, watch, monkeypatch) -> None:
+    monkeypatch.setattr(workers_module, "uuid4", lambda: SimpleNamespace(hex="known"))
+    with Workers() as workers:
+        pid = workers.run(job("junk", "known"), watch).result["pid"]
+        assert workers.run(job("one"), watch).result["pid"] == pid
+
+
+def test_two_that_want_one_at_once_have_one_each(job, tmp_path) -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def run(number: int) -> int:
+        meet = Watch(tmp_path / f"{number}.txt", on_started=lambda pid: both.wait() and None)
+        return workers.run(job(f"{number}"), meet).result["pid"]
+
+    with Workers() as workers, ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(run, range(2)))) == 2
+        assert set(pool.map(run, range(2, 4))) and workers.starts == 2
+
+
+def test_a_job_that_hangs_is_told_of_and_can_be_stopped(job, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(listening, "SILENCE_SECONDS", 0.2)
+    heard: list[dict] = []
+    is_told = lambda: any("it still runs" in str(event.get("text")) for event in heard)  # noqa: E731
+    watch = Watch(
+        tmp_path / "log.txt", on_event=heard.append, wanted_stop=lambda: "discard" if is_told() else ""
+    )
+    with Workers() as workers, pytest.raises(CancelledError):
+        workers.run(job("wait"), watch)
+    assert is_told()
 
 
 def test_a_cancelled_job_takes_its_worker_along(job, tmp_path) -> None:

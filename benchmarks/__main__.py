@@ -21,6 +21,7 @@ BENCHMARKS = {
     "memory": "what a training step holds on the GPU, computed",
     "slider": "from the origin to the published slider: time by step and kind, process starts, memory",
     "study": "10,000 variants: plan, memory, a look, the page; what a step costs its driver",
+    "endurance": "the child that stays: 200 kills over a chain of tiny models, memory over 100 jobs",
     "generate": "pictures a minute; many weights in one batch",
     "parity": "our results beside sd-scripts' (needs --sd-scripts DIR)",
 }

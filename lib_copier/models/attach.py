@@ -139,7 +139,7 @@ class LiveLora:
                 if name in modules:
                     own.setdefault(name, []).append((index, layer))
         self._rows: dict[tuple[tuple[int, int], ...], torch.Tensor] | None = None
-        self._merged: list[tuple[Weighted, nn.Parameter]] = []
+        self._merged: list[tuple[Weighted, torch.Tensor]] = []
         self._modules = {name: modules[name] for name in own}
         self._layers = {name: _side_by_side(modules[name], layers) for name, layers in own.items()}
         self._handles = [

@@ -23,7 +23,7 @@ from lib_copier.steps.plan import plan, plan_of_mean
 from lib_copier.steps.project import Project
 from lib_copier.study.score import MEASURED
 from lib_copier.study.study import Study
-from lib_copier.study.variants import Variant
+from lib_copier.study.variants import Variant, with_ending
 
 _ALIKE = ("project.checkpoint", "project.vae", "project.method", "difference.sign")
 """What LoRAs have in common whose mean says something."""
@@ -82,7 +82,7 @@ def publish_mean(study: Study, count: int, target: Path, listener: Listener | No
             f"The best {count} differ in {', '.join(others) or 'their edits'}: their mean is no slider.",
             "Publish one of them.",
         )
-    name = f"{str(study.question.recipe.get('project.name'))[:40]}-mean-{count}"
+    name = with_ending(str(study.question.recipe.get("project.name")), f"-mean-{count}")
     loras = {
         edit.name: tuple(_lora_of(study, recipe, edit.name, 1.0 / count) for recipe in recipes)
         for edit in first.edits

@@ -17,6 +17,7 @@ from lib_copier.errors import FaultsError, InputError
 from lib_copier.files.disk import found_object, read_json, write_json
 from lib_copier.files.names import normal_name
 from lib_copier.graph.folders import Folders, free_place
+from lib_copier.graph.readings import Readings
 from lib_copier.graph.running import Running, running
 from lib_copier.graph.status import Inspector, StepStatus
 from lib_copier.graph.step import Plan
@@ -50,6 +51,8 @@ class Study:
         self.question = question
         self.variants = variants(question.axes, is_crossed=question.is_crossed)
         self.store = Store(folder)
+        self.readings: Readings | None = None
+        """Reads large files for a look that must not wait for them; None: a look reads them itself."""
         self.folders = Folders(folder)
 
     @classmethod
@@ -156,7 +159,7 @@ class Study:
         """Where every step of a joint plan stands."""
         found = self.running()
         steps = found.steps if found else ()
-        inspector = Inspector(joint.plan, self.store, self.folder, engine_version, steps)
+        inspector = Inspector(joint.plan, self.store, self.folder, engine_version, steps, self.readings)
         return {status.id: status for status in inspector.all()}
 
     def running(self) -> Running | None:

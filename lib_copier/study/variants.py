@@ -29,8 +29,14 @@ class Variant:
     def recipe(self, base: Recipe) -> Recipe:
         """What it makes of the recipe that the study starts from."""
         changes = dict(change for choice in self.choices for change in choice.changes)
-        name = normal_name(f"{str(base.get('project.name'))[:40]}-{self.number}")
+        name = with_ending(str(base.get("project.name")), f"-{self.number}")
         return all_changed(base, changes).with_settings({"project.name": name})
+
+
+def with_ending(name: str, ending: str) -> str:
+    """A name with an ending, cut where both would be too long for a name."""
+    kept = name.encode()[: LONGEST - len(ending.encode())].decode(errors="ignore").strip()
+    return normal_name(f"{kept or 'study'}{ending}")
 
 
 def variants(axes: Sequence[Axis], *, is_crossed: bool = True) -> tuple[Variant, ...]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lib_copier.files.names import name_fault
 from lib_copier.study.axes import Axis, Choice, read_axes
-from lib_copier.study.variants import variants
+from lib_copier.study.variants import variants, with_ending
 
 AXES = [
     {"address": "origins.one.seed", "values": [1, 2]},
@@ -46,3 +46,10 @@ def test_names_are_parts_of_paths_and_no_two_are_one(first, second, axis):
     names = [one.name for one in variants(axes)]
     assert len({name.casefold() for name in names}) == len(names) == len(first) * len(second)
     assert not any(map(name_fault, names))
+
+
+@given(st.text(max_size=80))
+def test_a_name_with_an_ending_is_no_longer_than_a_name_may_be(name):
+    found = with_ending(name, "-10000")
+    assert found.endswith("-10000") and len(found.encode()) <= 60
+    assert name_fault(with_ending("線を太く" * 9, "-mean-3")) is None

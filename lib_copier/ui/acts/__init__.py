@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lib_copier.ui.acts import edit, engine, origin, project, recipe, run, trial
+from lib_copier.ui.acts import edit, engine, origin, project, recipe, run, scout, trial
 from lib_copier.ui.acts.act import Outcome
 from lib_copier.ui.page import Page
 from lib_copier.ui.request import Details
@@ -50,6 +50,9 @@ ACTS: Mapping[str, Act] = {
     "make_picture": origin.make,
     "interrupt": origin.interrupt,
     "caption": origin.caption,
+    "scout": scout.search,
+    "stop_scout": scout.stop,
+    "take_origin": scout.take,
     "add_edit": edit.add,
     "rename_edit": edit.rename,
     "remove_edit": edit.remove,

@@ -14,6 +14,7 @@ from lib_copier.txt2img.prompt import networks
 from lib_copier.ui import live, parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
+from lib_copier.ui.panels.scout import search
 from lib_copier.ui.picture import figure
 
 _WORDS = {"prompt", "negative_prompt"}
@@ -42,6 +43,7 @@ def render(page: Page) -> Html:
             _making(page, origin),
             class_="cl-two",
         ),
+        search(page, origin),
         parts.details(page, steps),
         parts.run_buttons(page, steps, main=_main(page, origin, steps, path, made_from)),
     )

@@ -133,7 +133,7 @@ def _sd_scripts(page: Page) -> Html:
             offer = tag(
                 "div",
                 offer,
-                folded(page.texts("engine.ways"), _wheels(page), name="ways-sd"),
+                folded(page.texts("engine.offline"), _wheels(page), name="ways-sd"),
                 class_="cl-block",
                 data_form="engine",
             )

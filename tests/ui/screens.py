@@ -44,6 +44,7 @@ def main() -> None:
         if arguments.missed:
             wizard.go("preview")
             wizard.page.click(f'#copier_lora [data-go-edit="{arguments.missed}"]')
+            wizard.page.wait_for_selector("#copier_lora main .cl-head .cl-is-missed")
             _save(wizard, arguments.out / "missed.png")
 
 

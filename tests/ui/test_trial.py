@@ -17,6 +17,8 @@ from lib_copier.errors import ChildError
 from lib_copier.ui import trials
 from lib_copier.ui.acts import trial as acts
 from lib_copier.ui.panels import trial as panel
+from lib_copier.ui.texts import LANGUAGES, Texts
+from tests.ui.leaks import leaks
 
 FORM = {
     "prompt": "a blue house",
@@ -99,6 +101,18 @@ def settled(door) -> Callable[[], None]:
 
 def test_without_a_lora_there_is_nothing_to_try(ask, at) -> None:
     assert "try_prompt" not in ask("go", at)["html"]["panel"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_loras_have_names_for_people(ask, at, door, loras, language, monkeypatch) -> None:
+    words = Texts(language)
+    monkeypatch.setattr(door, "texts", words)
+    monkeypatch.setattr(door, "_wizard", None)
+    panel = ask("go", at)["html"]["panel"]
+    assert not leaks(panel, language)
+    finished = words("said.of", step=words("try.finished"), names="outline")
+    for name in (finished, words.step("copier/one")):
+        assert panel.count(f">{name}</option>") == 2
 
 
 def test_the_nearest_weight_comes_first_and_the_slider_moves_on(ask, at, prints, loras, settled) -> None:

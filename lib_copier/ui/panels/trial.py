@@ -33,7 +33,7 @@ def trial(page: Page) -> Html:
 def _form(page: Page, known: list[str], shown: Trial | None) -> Html:
     texts, values = page.texts, _values(page, known, shown)
     is_open = page.workshop.printer.is_open(page.opened.folder_name)
-    loras = [(name, name) for name in known]
+    loras = [(name, _name(page, name)) for name in known]
     main = join(
         _area("prompt", texts("try.prompt"), values),
         _select("lora", texts("try.lora"), loras, values),
@@ -54,7 +54,15 @@ def _form(page: Page, known: list[str], shown: Trial | None) -> Html:
         class_="cl-row",
     )
     fold = folded(texts("form.more"), tag("div", more, class_="cl-form"), name="more-try")
-    return tag("div", tag("div", main, class_="cl-form"), fold, row, data_form="try")
+    return tag("div", tag("div", main, class_="cl-form"), fold, row, class_="cl-block", data_form="try")
+
+
+def _name(page: Page, step_id: str) -> str:
+    """A LoRA by the step that made it; the last one is what people came for."""
+    kind, _, names = step_id.partition("/")
+    if kind != "publish":
+        return page.texts.step(step_id)
+    return page.texts("said.of", step=page.texts("try.finished"), names=names)
 
 
 def _checkpoints(page: Page) -> list[tuple[str, str]]:
@@ -106,7 +114,7 @@ def _pictures(page: Page, shown: Trial) -> Html:
         files = [shown.path(row, weight) for weight in WEIGHTS]
         urls = tuple(page.url(path) if path.is_file() else "" for path in files)
         if any(urls):
-            strips.append(Strip(name, urls))
+            strips.append(Strip(_name(page, name), urls))
     if not strips:
         return Html("")
     label = page.texts("preview.weight")
@@ -115,7 +123,7 @@ def _pictures(page: Page, shown: Trial) -> Html:
 
 def _area(name: str, label: str, values: Mapping[str, str]) -> Html:
     area = tag("textarea", values[name], rows=2, name=name, id=_id(name))
-    return tag("div", tag("label", label, for_=_id(name)), area, class_="cl-field cl-wide")
+    return tag("div", tag("label", label, for_=_id(name), class_="cl-label"), area, class_="cl-field cl-wide")
 
 
 def _number(name: str, label: str, values: Mapping[str, str]) -> Html:
@@ -123,14 +131,14 @@ def _number(name: str, label: str, values: Mapping[str, str]) -> Html:
     low = -1 if name == "seed" else limits.minimum
     written = {"min": f"{low:.16g}", "max": f"{limits.maximum:.16g}", "step": 1 if name == "seed" else 8}
     box = tag("input", type="number", value=values[name], name=name, id=_id(name), **written)
-    return tag("div", tag("label", label, for_=_id(name)), box, class_="cl-field")
+    return tag("div", tag("label", label, for_=_id(name), class_="cl-label"), box, class_="cl-field")
 
 
 def _select(name: str, label: str, choices: list[tuple[str, str]], values: Mapping[str, str]) -> Html:
     options = [tag("option", text, value=one, selected=one == values[name]) for one, text in choices]
     return tag(
         "div",
-        tag("label", label, for_=_id(name)),
+        tag("label", label, for_=_id(name), class_="cl-label"),
         tag("select", options, name=name, id=_id(name)),
         class_="cl-field",
     )

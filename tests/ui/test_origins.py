@@ -19,6 +19,7 @@ from lib_copier.image.files import encoded
 from lib_copier.txt2img.infotext import write_infotext
 from lib_copier.txt2img.pictures import PictureRequest
 from lib_copier.ui.texts import LANGUAGES, Texts
+from tests.ui.test_tasks import wait_for
 
 SETTINGS = "Steps: 7, Sampler: Euler, CFG scale: 4.5, Seed: 99, Size: 64x64"
 MADE_WITH = f"a red circle\nNegative prompt: blurry\n{SETTINGS}"
@@ -152,6 +153,14 @@ def test_an_uploaded_picture_is_done_at_once_and_tells_how_it_was_made(ask, plac
     assert "Made with: Steps: 7, Sampler: Euler" in panel and "make_picture" not in panel
     ask("set", place, key="origin.prompt", target="origin", value="a blue circle")
     assert states(desk) == {"origin/first": "done", "caption/first": "done"}, "its caption follows at once"
+
+
+def test_a_picture_that_comes_settles_what_failed_before(ask, place, door):
+    tasks, key = door.wizard().workshop.tasks, door.wizard().workshop.desk("lines").queue_key
+    tasks.start(key, lambda: 1 / 0)
+    wait_for(lambda: not tasks.is_open(key))
+    assert ask("poll", place)["failure"]
+    assert upload(ask, place, picture(5))["failure"] == ""
 
 
 def test_a_picture_counts_while_something_else_runs(ask, place, desk, monkeypatch):

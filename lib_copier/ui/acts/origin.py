@@ -202,3 +202,5 @@ def _take(page: Page, image: Image.Image, name: str, source: str, infotext: str)
     picture = crop_to_multiple(image)[0]
     take(project, picture, name, lambda path: {**settings, f"origins.{name}.file": path}, infotext)
     take_in_given(project, name)
+    # There is a picture now: that an earlier one could not be made concerns nobody any more.
+    page.workshop.tasks.forget(page.opened.queue_key)

@@ -28,7 +28,7 @@ EDITS: Mapping[str, str] = {
 }
 """The memo's five, by effect."""
 EDITS_B = ("outline", "contrast")
-EDITS_C = ("outline", "flat", "contrast")
+EDITS_C = ("outline",)
 
 _FAINT = frozenset({"posterize", "jpeg"})
 """The demo's VAE shows little of them: they are gone on with all the same, and the report says so."""

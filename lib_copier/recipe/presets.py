@@ -117,7 +117,7 @@ _METHOD_C: Mapping[str, Value] = MappingProxyType(
         "edit_lora.rank": 16,
         "edit_lora.alpha": 16.0,
         "edit_lora.batch_size": 2,
-        "edit_lora.steps": 125,
+        "edit_lora.steps": 200,
         "edit_lora.shuffle_caption": False,
         # Half the steps with the empty prompt: guidance takes the difference to it.
         "edit_lora.other_prompt_share": 0.5,

@@ -187,7 +187,9 @@ class SteeredCourse(PlainCourse):
         with self._mean.in_place():
             self._network.publish()
             sight = goal.look(step)
-        decision = self.steering.saw(step, sight.score, sight.is_reached)
+        # Who begins anew must have the steps for it.
+        least_steps = goal.least_steps if step + goal.least_steps <= self._config.steps else 0
+        decision = self.steering.saw(step, sight.score, sight.is_reached, least_steps)
         if self.steering.best_step == step:
             self._seen = {}
             self._remember(step)

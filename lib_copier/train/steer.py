@@ -19,6 +19,8 @@ _LOWER = 2.0
 """What a rate is divided by where looks no longer improve."""
 _LOWER_LOST = 3.0
 """What it is divided by where training diverged: a factor of three above the best rate there is no copier."""
+_LOWER_RUSHED = 4.0
+"""What it is divided by where the goal was reached sooner than is good."""
 _MOST_TURNS = 4
 _DIVERGED = 4.0
 """Times the lowest smoothed loss: so high it does not come by chance."""
@@ -49,10 +51,16 @@ class Steering:
         if not self.turns:
             self.turns.append(Turn(0, self.rate, 0))
 
-    def saw(self, step: int, score: float, is_reached: bool) -> Decision:
-        """Judge a look after `step` steps; -inf is that of a model that prints no numbers any more."""
+    def saw(self, step: int, score: float, is_reached: bool, least_steps: int = 0) -> Decision:
+        """Judge a look after `step` steps; -inf is that of a model that prints no numbers any more.
+
+        A goal that is reached in fewer than `least_steps` at one rate was reached in a rush: all begins anew.
+        """
         if score == -math.inf:
             return self._turn(step, _LOWER_LOST, self.best_step)
+        if is_reached and step - self.turns[-1].step < least_steps and self._has_turns_left:
+            self.best = -math.inf
+            return self._turn(step, _LOWER_RUSHED, 0)
         is_better = score > self.best + _BETTER or self.best == -math.inf
         self.looks_since = 0 if is_better else self.looks_since + 1
         # Any gain is kept, a small one is no reason to go on at this rate. What reached the goal did so with
@@ -80,8 +88,12 @@ class Steering:
         has_diverged = self.smoothed > _DIVERGED * self.lowest
         return self._turn(now, _LOWER_LOST, self.best_step) if has_diverged else "on"
 
+    @property
+    def _has_turns_left(self) -> bool:
+        return len(self.turns) <= self.most_turns
+
     def _turn(self, step: int, divisor: float, back_to: int) -> Decision:
-        if len(self.turns) > self.most_turns:
+        if not self._has_turns_left:
             return "spent"
         self.rate /= divisor
         self.turns.append(Turn(step, self.rate, back_to))

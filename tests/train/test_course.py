@@ -99,19 +99,34 @@ def test_a_loss_that_explodes_is_gone_back_from(make_config, run):
     assert all(np.isfinite(array).all() for array in tensors(config.output).values())
 
 
-def test_an_edit_is_learned_until_little_of_it_is_left(
-    make_config, run, tmp_path, write_picture, monkeypatch
-):
-    write_picture(tmp_path / "before.png", 2)
-    picture = {"path": str(tmp_path / "origin.png"), "caption": "cat", "origin": str(tmp_path / "before.png")}
-    losses = iter([0.4, 0.04, 0.004])
-    monkeypatch.setattr(goal.HeldLoss, "__call__", lambda self: next(losses))
-    config = make_config(pictures=[picture], steps=100)
-    turns = {"find_rate": True, "copied_every": 2}
-    monkeypatch.setattr(course.SteeredCourse, "begin", lambda self, take_step, held_loss: None)
-    result = run(dataclasses.replace(config, **turns))
-    # 10 dB after two steps, 20 after four: 15 are wanted.
+@pytest.fixture
+def learn_an_edit(make_config, run, tmp_path, write_picture, monkeypatch):
+    """Trains on an edited picture with the losses that its looks are given; a look each so many steps."""
+
+    def learn(losses, *, steps, every):
+        write_picture(tmp_path / "before.png", 2)
+        before = str(tmp_path / "before.png")
+        picture = {"path": str(tmp_path / "origin.png"), "caption": "cat", "origin": before}
+        found = iter(losses)
+        monkeypatch.setattr(goal.HeldLoss, "__call__", lambda self: next(found))
+        monkeypatch.setattr(course.SteeredCourse, "begin", lambda self, take_step, held_loss: None)
+        config = make_config(pictures=[picture], steps=steps)
+        return run(dataclasses.replace(config, find_rate=True, copied_every=every))
+
+    return learn
+
+
+def test_an_edit_is_learned_until_little_of_it_is_left(learn_an_edit):
+    # 10 dB after two steps, 20 after four: 18 are wanted, and to begin anew there are too few steps.
+    result = learn_an_edit([0.4, 0.04, 0.004], steps=78, every=2)
     assert (result.ended, result.steps, result.course["score_db"]) == ("reached", 4, 20.0)
+
+
+def test_an_edit_learned_in_a_rush_is_learned_again_at_a_lower_rate(learn_an_edit):
+    result = learn_an_edit([0.4, 0.004, 0.1, 0.04, 0.02, 0.004], steps=100, every=20)
+    assert (result.ended, result.steps, result.course["kept_step"]) == ("reached", 100, 100)
+    first, second = result.course["turns"]
+    assert (second["step"], second["back_to"]) == (20, 0) and second["rate"] == first["rate"] / 4
 
 
 def test_nothing_to_learn_is_one_clear_line(make_config, run, monkeypatch):

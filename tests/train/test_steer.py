@@ -45,6 +45,22 @@ def test_what_reached_the_goal_is_kept_though_an_earlier_look_scored_more():
     assert steering.saw(50, 29.0, is_reached=True) == "reached" and steering.best_step == 50
 
 
+def test_a_goal_reached_in_a_rush_begins_anew_at_a_lower_rate():
+    steering = Steering(4e-3)
+    assert steering.saw(25, 16.0, is_reached=True, least_steps=75) == "back"
+    assert steering.turns[-1] == Turn(25, 1e-3, 0)
+    # What was learned in the rush is forgotten: looks are compared with those of the new beginning.
+    assert steering.saw(50, 5.0, is_reached=False, least_steps=75) == "on"
+    assert (steering.best, steering.best_step) == (5.0, 50)
+    assert steering.saw(100, 15.5, is_reached=True, least_steps=75) == "reached"
+
+
+def test_a_goal_always_reached_in_a_rush_is_reached_in_the_end():
+    steering = Steering(1.0)
+    seen = [steering.saw(25 * look, 20.0, is_reached=True, least_steps=75) for look in range(1, 7)]
+    assert seen == [*["back"] * 4, "reached", "reached"] and steering.best_step == 150
+
+
 def test_a_model_that_prints_no_numbers_any_more_goes_back_to_its_best():
     steering = Steering(9e-3)
     assert decisions(steering, [10.0, 20.0, -math.inf]) == ["on", "on", "back"]

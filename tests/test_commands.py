@@ -19,7 +19,7 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda command: command.name)
 def test_every_group_has_its_requirements_file(command: commands.Command) -> None:
-    for group in command.groups:
+    for group in (*command.groups, *(group for _, group in command.flagged)):
         assert (ROOT / "requirements" / f"{group}.txt").is_file()
 
 
@@ -27,6 +27,22 @@ def test_every_group_has_its_requirements_file(command: commands.Command) -> Non
 def test_every_command_has_its_module(command: commands.Command) -> None:
     path = ROOT.joinpath(*command.module.split(".")).with_suffix(".py")
     assert not command.module or path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "groups"),
+    [
+        (["P"], ("base",)),
+        (["P", "--on", "local"], ("base",)),
+        (["P", "--on"], ("base",)),
+        (["P", "--on", "ray"], ("base", "ray")),
+        (["P", "--on=ray://there:10001"], ("base", "ray")),
+    ],
+)
+def test_ray_is_installed_when_it_is_asked_for(words: list[str], groups: tuple[str, ...]) -> None:
+    run = commands.find_command("run")
+    assert run is not None and commands.groups_for(run, words) == groups
+    assert commands.groups_for(commands.COMMANDS[0], ["--on", "ray"]) == ("base",)
 
 
 def test_a_slip_of_the_finger_finds_its_command() -> None:

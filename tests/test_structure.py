@@ -32,11 +32,12 @@ LEFT = ("engines", "recipe")
 RIGHT = ("lora",)
 ALLOWED: dict[str, set[str]] = {
     # the side that the user sees, from the door inwards
-    "app": {"host", "ui", "study", "steps", "graph", *LEFT},
+    "app": {"host", "ui", "study", "steps", "cluster", "graph", *LEFT},
     "ui": {"host", "study", "steps", "graph", *LEFT},
     "host": {"steps", "graph", *LEFT},
     "study": {"steps", "graph", *LEFT},
     "steps": {"graph", *LEFT},
+    "cluster": {"graph", *LEFT},
     "graph": {*LEFT},
     "engines": {"recipe"},
     "recipe": set(),
@@ -163,7 +164,7 @@ def run_python(code: str) -> str:
 
 def names_left_of_the_border() -> list[str]:
     """Every module of the parts that live in the WebUI's process; the adapters need a WebUI to import."""
-    parts = ("recipe", "engines", "graph", "steps", "study", "host", "ui", "environment")
+    parts = ("recipe", "engines", "graph", "cluster", "steps", "study", "host", "ui", "environment")
     found = [dotted(path) for path in modules() if dotted(path).partition(".")[0] in parts]
     return [f"lib_copier.{name}" for name in found if not name.endswith("__main__")]
 

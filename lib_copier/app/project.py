@@ -11,6 +11,7 @@ from typing import Any
 from lib_copier.app import progress
 from lib_copier.app.flags import parse_with_hints
 from lib_copier.app.recipe_flags import add_recipe_flags, recipe_changes
+from lib_copier.app.where import add_where_flag, executor_on
 from lib_copier.edge import Parser
 from lib_copier.errors import CopierError, InputError
 from lib_copier.files.disk import read_json
@@ -88,11 +89,12 @@ def run(argv: Sequence[str]) -> int:
     """Do what is not done."""
     parser = _parser("run", "Do the steps of a project that are not done.")
     parser.add_argument("--until", action="append", default=[], metavar="STEP", help="only what it needs")
+    add_where_flag(parser)
     parser.add_argument("--json", action="store_true", help="print one object on stdout")
     arguments = parser.parse_args(argv)
     project = Project.open(arguments.project)
-    with progress.shown() as listener:
-        report = project.run(arguments.until, listener=listener)
+    with executor_on(arguments.on) as elsewhere, progress.shown() as listener:
+        report = project.run(arguments.until, listener=listener, elsewhere=elsewhere)
     return _told(project, report, arguments.json)
 
 
@@ -100,11 +102,12 @@ def rerun(argv: Sequence[str]) -> int:
     """Do one step again."""
     parser = _parser("rerun", "Do one step of a project again; what follows only where its result differs.")
     parser.add_argument("step", metavar="STEP")
+    add_where_flag(parser)
     parser.add_argument("--json", action="store_true", help="print one object on stdout")
     arguments = parser.parse_args(argv)
     project = Project.open(arguments.project)
-    with progress.shown() as listener:
-        report = project.rerun(arguments.step, listener=listener)
+    with executor_on(arguments.on) as elsewhere, progress.shown() as listener:
+        report = project.rerun(arguments.step, listener=listener, elsewhere=elsewhere)
     return _told(project, report, arguments.json)
 
 

@@ -118,7 +118,7 @@ def start(argv: Sequence[str]) -> int:
     except InputError as error:
         return edge.end(error, answers_json=commands.wants_json(argv))
     folder = environment_folder()
-    groups = {name: read_pins(name) for name in command.groups}
+    groups = {name: read_pins(name) for name in commands.groups_for(command, _before_dashes(rest))}
     wish = "host" if options.borrows_torch else options.torch
     version = minor(options.python.version) if options.python else ""
     if not is_current(folder, groups, wish, version):

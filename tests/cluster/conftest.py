@@ -95,8 +95,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         patch.setenv("RAY_TMPDIR", temp)
         found = Nodes(folder)
         try:
-            found.add()
-            found.add()
+            for _ in range(2):
+                found.add()
             yield found
         finally:
             found.close()

@@ -93,12 +93,17 @@ class Place:
     def answer(self, asked: Any, meanwhile: Callable[[], None] = lambda: None) -> Any:
         """The answer to what was asked."""
         with self._talking():
-            while not self._ray.wait([asked], timeout=_LOOK_SECONDS)[0]:
+            while not self.has_answered(asked):
                 meanwhile()
             found = self._ray.get(asked)
         if "error" in found:
             raise raised(found["error"], self.node)
         return found["value"]
+
+    def has_answered(self, asked: Any) -> bool:
+        """Whether the answer is there; waits a moment for it."""
+        with self._talking():
+            return bool(self._ray.wait([asked], timeout=_LOOK_SECONDS)[0])
 
     def close(self) -> None:
         """Give the place back; what runs there ends."""
@@ -167,17 +172,19 @@ class Places:
         self._require_possible(needs)
         place = Place(self._ray, self._address, needs)
         began, was_told = time.monotonic(), False
-
-        def look() -> None:
-            nonlocal was_told
-            if should_stop():
-                raise CancelledError
-            if not was_told and time.monotonic() - began > _PATIENCE_SECONDS:
-                tell(f"waiting for {needs} on the cluster")
-                was_told = True
-
         try:
-            there = place.ask("facts", meanwhile=look)
+            asked = place.begin("facts")
+            while not place.has_answered(asked):
+                if should_stop():
+                    raise CancelledError
+                # What another step has left may be what this one waits for.
+                if idle := self._idle_one(needs):
+                    place.close()
+                    return idle
+                if not was_told and time.monotonic() - began > _PATIENCE_SECONDS:
+                    tell(f"waiting for {needs} on the cluster")
+                    was_told = True
+            there = place.answer(asked)
             place.node, place.home = str(there["host"]), f"{there['host']}:{there['home']}"
             require_same(self._here, there, place.node)
         except BaseException:

@@ -21,6 +21,9 @@ from tests.steps.conftest import checkpoint, project, recipe, stand_in  # noqa: 
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = ROOT / "tests" / "steps" / "stand_in.py"
+_AGENTS = ("metrics_agent", "metrics_export", "runtime_env_agent", "dashboard_agent_listen")
+"""A node waits for agents that choose a port themselves, and gives up on a busy machine."""
+_ATTEMPTS = 4
 _SMALL = {"object_store_memory": 80 << 20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
 
 
@@ -33,14 +36,14 @@ class Nodes:
         self.folder = folder
         self.port = _free_port()
         self.address = f"ray://127.0.0.1:{self.port}"
+        self.workers: list[Any] = []
         self._cluster = Cluster()
         self._count = 0
-        self._cluster.add_node(num_cpus=0, ray_client_server_port=self.port, env_vars=self._own(), **_SMALL)
+        self._start(num_cpus=0, ray_client_server_port=self.port)
 
     def add(self, cores: int = 1, memory: int = 4 << 30, **variables: str) -> Any:
         """Start a node."""
-        own = {**self._own(), **variables}
-        return self._cluster.add_node(num_cpus=cores, memory=memory, env_vars=own, **_SMALL)
+        return self._start(num_cpus=cores, memory=memory, variables=variables)
 
     def kill(self, node: Any) -> None:
         """What becomes of a node whose machine falls: all of Ray's processes on it at once."""
@@ -70,6 +73,18 @@ class Nodes:
         """End it."""
         self._cluster.shutdown()
 
+    def _start(self, variables: dict[str, str] | None = None, **options: Any) -> Any:
+        """Start a node; Ray gives up on one that is not there within half a minute, as on a busy machine."""
+        own = {**self._own(), **(variables or {})}
+        for attempt in range(_ATTEMPTS):
+            ports = {f"{name}_port": _free_port() for name in _AGENTS}
+            try:
+                return self._cluster.add_node(env_vars=own, **_SMALL, **ports, **options)
+            except Exception:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+        return None
+
     def _own(self) -> dict[str, str]:
         """A node's environment: its folder, and children that the stand-in plays."""
         self._count += 1
@@ -95,8 +110,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         patch.setenv("RAY_TMPDIR", temp)
         found = Nodes(folder)
         try:
-            for _ in range(2):
-                found.add()
+            found.workers = [found.add(), found.add()]
             yield found
         finally:
             found.close()

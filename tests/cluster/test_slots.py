@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -141,6 +143,21 @@ def test_what_no_node_has_is_told_at_once(resources, needs, told) -> None:
 def test_a_cluster_without_nodes() -> None:
     with pytest.raises(CopierError, match="The cluster has no node."):
         take(places(Ray()))
+
+
+def test_who_waits_takes_what_another_leaves() -> None:
+    ray = Ray(CPU=1.0, memory=float(8 * GIB))
+    found = places(ray)
+    with found.taken(SMALL, lambda: "", lambda text: None) as first:
+        ray.is_ready = False
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(take, found)
+            while len(ray.made) < 2:
+                time.sleep(0.01)
+            found._idle.append(first)
+            assert waiting.result(20) is first
+        found._idle.clear()
+    assert ray.killed == 1, "the place that it waited for"
 
 
 def test_who_waits_for_a_place_can_be_cancelled() -> None:

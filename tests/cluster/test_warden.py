@@ -16,7 +16,8 @@ from pathlib import Path
 from lib_copier.cluster.warden import set_warden
 set_warden(sys.argv[1], Path(sys.argv[2]))
 environment = {**os.environ, TOKEN: sys.argv[1]}
-subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], env=environment, start_new_session=True)
+sleeping = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+subprocess.Popen(sleeping, env=environment, start_new_session=True)
 print("ready", flush=True)
 os.kill(os.getpid(), 9)
 """.replace("TOKEN:", f"{TOKEN_VARIABLE!r}:")

@@ -75,9 +75,13 @@ class RayExecutor:
     def rest(self, *, leaves_device: bool) -> None:
         """Keep the places for the next run: `close` gives them back."""
 
+    def close_places(self) -> None:
+        """Leave the cluster to others until the next step."""
+        self._places.close()
+
     def close(self) -> None:
         """Give all places back and end the connection."""
-        self._places.close()
+        self.close_places()
         disconnect(self._ray)
 
     def __enter__(self) -> RayExecutor:

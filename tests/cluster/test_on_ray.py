@@ -162,7 +162,8 @@ def test_what_no_node_has_is_told_before_anything_waits(tmp_path, on_ray) -> Non
         runner.run()
 
 
-def test_a_second_connection_goes_on_where_a_killed_one_has_ended(tmp_path, nodes) -> None:
+def test_a_second_connection_goes_on_where_a_killed_one_has_ended(tmp_path, on_ray, nodes) -> None:
+    on_ray.close_places()
     code = (
         "import sys\n"
         "from pathlib import Path\n"

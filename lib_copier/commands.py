@@ -40,7 +40,7 @@ COMMANDS = (
     Command("by-hand", _PROJECT, "the command of one step, to run by hand", passes_name=True),
     Command("export", _PROJECT, "copy a project's finished LoRAs out", passes_name=True),
     Command("prune", _PROJECT, "delete what no recipe uses any more", passes_name=True),
-    Command("study", "lib_copier.app.study", "try a recipe in many ways: new, run, status, report, publish"),
+    Command("study", "lib_copier.app.study", "try a recipe in many ways", flagged=_ON_RAY),
     Command("jobs", "lib_copier.app.jobs", "what waits and runs behind the pages; stop it"),
     Command("lora", "lib_copier.lora.__main__", "merge, resize, svd-merge, extract, info, verify LoRA files"),
     Command("train", "lib_copier.train.__main__", "train one LoRA as CONFIG.json says"),

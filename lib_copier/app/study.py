@@ -12,6 +12,7 @@ from typing import Any
 from lib_copier.app import progress
 from lib_copier.app.flags import parse_with_hints
 from lib_copier.app.recipe_flags import add_recipe_flags, recipe_changes
+from lib_copier.app.where import add_where_flag, executor_on
 from lib_copier.edge import Parser
 from lib_copier.errors import InputError
 from lib_copier.files.disk import read_json
@@ -98,11 +99,12 @@ def _base(arguments: argparse.Namespace) -> tuple[Recipe, Path | None]:
 def run(argv: Sequence[str]) -> int:
     """Do what is not done."""
     parser = _parser("run", "Make and judge every variant; what is done already is found.")
+    add_where_flag(parser)
     parser.add_argument("--json", action="store_true", help="print one object on stdout")
     arguments = parser.parse_args(argv)
     study = Study.open(arguments.folder)
-    with progress.shown() as listener:
-        outcomes = running.run(study, listener=listener)
+    with executor_on(arguments.on) as elsewhere, progress.shown() as listener:
+        outcomes = running.run(study, listener=listener, elsewhere=elsewhere)
     return _told(study, outcomes, arguments.json, _ROWS)
 
 

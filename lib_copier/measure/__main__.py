@@ -42,9 +42,9 @@ from lib_copier.image.effects import apply_chain, read_chain
 from lib_copier.image.files import crop_to_multiple, read_picture, write_png
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.gain import scale, stored_precision
-from lib_copier.measure.analysis import Edit
 from lib_copier.measure.calibration import calibrate
 from lib_copier.measure.copier_check import check_copier
+from lib_copier.measure.direction import Edit
 from lib_copier.measure.floor import write_random_like
 from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
 from lib_copier.measure.pairs import Pair, judge, pairs_sheet

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 
 from lib_copier.image.effect import Chain
 from lib_copier.image.effects import apply_chain
-from lib_copier.measure.direction import Gauge, gauge_for
+from lib_copier.measure.direction import Edit, Gauge, gauge_for
 from lib_copier.measure.leak import fitted_teacher, leak, mean_picture, small
 from lib_copier.measure.side_effects import side_effects
 from lib_copier.settings.goals import SliderGoal
@@ -21,15 +20,6 @@ LEAK_BOUND = SliderGoal.leak
 
 Grid = Sequence[Sequence[Image.Image]]
 """Pictures by pair of prompt and seed, then by weight."""
-
-
-@dataclass(frozen=True)
-class Edit:
-    """What the LoRA was made for: a chain of edits, or the user's own pair(s) with an empty chain."""
-
-    chain: Chain
-    pairs: tuple[tuple[Image.Image, Image.Image], ...]
-    """(origin, edited) of every pair that went into the LoRA; the edited ones are the teachers."""
 
 
 def analyse(

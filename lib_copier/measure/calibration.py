@@ -12,7 +12,8 @@ from typing import Any
 from PIL import Image
 
 from lib_copier.image.files import write_png
-from lib_copier.measure.analysis import Edit, analyse
+from lib_copier.measure.analysis import analyse
+from lib_copier.measure.direction import Edit
 from lib_copier.measure.generation import PictureMaker, Progress, counted, stop_when_asked, with_lora
 from lib_copier.measure.sheet import weights_sheet
 from lib_copier.txt2img.pictures import PictureRequest

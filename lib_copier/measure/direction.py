@@ -16,6 +16,15 @@ from lib_copier.measure.attributes import ATTRIBUTES, levels
 
 
 @dataclass(frozen=True)
+class Edit:
+    """What the LoRA was made for: a chain of edits, or the user's own pair(s) with an empty chain."""
+
+    chain: Chain
+    pairs: tuple[tuple[Image.Image, Image.Image], ...]
+    """(origin, edited) of every pair that went into the LoRA; the edited ones are the teachers."""
+
+
+@dataclass(frozen=True)
 class Gauge:
     """Measures an edit on a picture alone; `measure` rises where the picture gets more of the edit."""
 

@@ -20,7 +20,7 @@ mask, rms in levels; where the mask is the whole picture, there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,9 +30,7 @@ from lib_copier.image.effects import apply_chain
 from lib_copier.image.pair import VISIBLE, change
 from lib_copier.image.similarity import similarity
 from lib_copier.measure.attributes import levels
-
-if TYPE_CHECKING:
-    from lib_copier.measure.analysis import Edit
+from lib_copier.measure.direction import Edit
 
 Pictures = Sequence[Image.Image]
 Space = Callable[[Image.Image], np.ndarray]

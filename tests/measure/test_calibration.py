@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lib_copier.image.effect import EffectUse
 from lib_copier.image.effects import apply_chain
-from lib_copier.measure.analysis import Edit
 from lib_copier.measure.calibration import HIGHEST, LOWEST, MOST_LOOKS, Look, Search, calibrate
+from lib_copier.measure.direction import Edit
 from lib_copier.txt2img.pictures import PictureRequest
 
 

@@ -13,8 +13,8 @@ from lib_copier.errors import FaultsError
 from lib_copier.image.effect import EffectUse
 from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
-from lib_copier.measure.analysis import Edit
 from lib_copier.measure.copier_check import check_copier
+from lib_copier.measure.direction import Edit
 from lib_copier.measure.report_charts import Curve, effect_chart
 from lib_copier.measure.report_page import write_report
 from lib_copier.measure.sweep import sweep

@@ -12,7 +12,7 @@ from PIL import Image
 from lib_copier.image.effect import EffectUse
 from lib_copier.image.effects import apply_chain
 from lib_copier.lora.layer import Layer, Lora
-from lib_copier.measure.analysis import Edit
+from lib_copier.measure.direction import Edit
 from lib_copier.measure.floor import product_norm, random_like
 from lib_copier.measure.side_effects import fidelity, lab, outside_mask, rest, side_effects
 

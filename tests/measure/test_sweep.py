@@ -11,7 +11,8 @@ from PIL import Image
 from lib_copier.errors import CancelledError
 from lib_copier.image.effect import EffectUse
 from lib_copier.image.effects import apply_chain
-from lib_copier.measure.analysis import Edit, analyse, recommended_range
+from lib_copier.measure.analysis import analyse, recommended_range
+from lib_copier.measure.direction import Edit
 from lib_copier.measure.sweep import complete_weights, sweep
 from lib_copier.txt2img.pictures import PictureRequest
 

@@ -22,6 +22,7 @@ from lib_copier.steps.change import all_changed
 from lib_copier.steps.project import Project
 from lib_copier.study import handing, running, table
 from lib_copier.study.axes import read_axes
+from lib_copier.study.halving import require_library
 from lib_copier.study.question import Question
 from lib_copier.study.report import write_report
 from lib_copier.study.rungs import WHOLE, usual_rungs
@@ -76,6 +77,8 @@ def new(argv: Sequence[str]) -> int:
     rungs = usual_rungs(base) if arguments.prune else (WHOLE,)
     axes = read_axes([*given, *typed], base, is_crossed=is_crossed)
     question = Question(base, axes, is_crossed, rungs, arguments.prune).checked()
+    if arguments.prune:
+        require_library()  # Now, not in the middle of a night's run.
     study = Study.create(arguments.folder, question, files)
     print(f"Made {study.folder}: {table.sizes(study)}.")
     return 0

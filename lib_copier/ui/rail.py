@@ -167,7 +167,7 @@ def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
         said = page.texts.said(first.reasons[0]) if first.reasons else ""
         return state, f"{texts('state.stale')}: {said}" if said else texts("state.stale")
     if state in {"missed", "accepted"}:
-        lacks = next(found for step in steps if (found := page.opened.states[step].shortfalls))
+        lacks = next(filter(None, (page.opened.states[step].shortfalls for step in steps)))
         return state, f"{texts(f'state.{state}')}: {texts.said(lacks[0])}"
     if state == "partly":
         done = sum(page.opened.states[step].is_made for step in steps)

@@ -160,8 +160,8 @@ def _state(page: Page, panel: str, steps: list[str]) -> tuple[str, str]:
         return "missing", texts("state.none")
     if state == "running":
         step = next((step for step in steps if step in page.opened.running_steps), None)
-        found = page.opened.progress(step) if step is not None else page.host.progress()
-        return state, f"{texts('state.running')} {found.share:.0%}" if found else texts("state.running")
+        come = page.opened.progress(step) if step is not None else page.host.progress()
+        return state, f"{texts('state.running')} {come.share:.0%}" if come else texts("state.running")
     if state == "stale":
         first = next(page.opened.states[step] for step in steps if page.opened.states[step].state == "stale")
         said = page.texts.said(first.reasons[0]) if first.reasons else ""

@@ -106,7 +106,7 @@ def killed(scratch: Path, checkpoint: Path, kills: int, seed: int) -> dict[str, 
     recipe = Recipe((origin,), (Edit("contrast", parse_effects("contrast")),))
     recipe = recipe.with_settings({"project.checkpoint": str(checkpoint), **_CHAIN})
     chance, left, chains, others = random.Random(seed), kills, 0, 0
-    workers = _Marked()
+    before, workers = _children(), _Marked()
     with workers:
         began = time.monotonic()
         whole = Project.create(scratch / "whole", recipe)
@@ -117,8 +117,12 @@ def killed(scratch: Path, checkpoint: Path, kills: int, seed: int) -> dict[str, 
             left -= _made_under_kills(project, workers, chance, span, left)
             others += _digests(project.folder) != wanted
             chains += 1
-    orphans = len(psutil.Process().children(recursive=True))
+    orphans = len(_children() - before)
     return {"kills": kills, "chains": chains, "other_bytes": others, "orphans": orphans}
+
+
+def _children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 def _made_under_kills(

@@ -44,7 +44,7 @@ def test_what_variants_share_is_made_once_and_all_are_what_a_project_makes(study
     assert files(asked) == before
 
 
-def test_a_study_that_prunes_finds_the_same_winner_with_less_work(study, monkeypatch):
+def test_a_study_that_prunes_learns_no_edit_of_what_it_dropped(study, monkeypatch):
     monkeypatch.setenv("STAND_IN_VARY", "1")
     axes = {"origins__one__seed": [1, 2, 3, 4], "copier__rank": [4, 8]}
     asked = study("pruned", reduction=2, **axes)
@@ -56,7 +56,7 @@ def test_a_study_that_prunes_finds_the_same_winner_with_less_work(study, monkeyp
     assert asked.known() == outcomes, "a look comes to what the run came to"
 
 
-def test_a_variant_that_fails_takes_no_other_along(study, monkeypatch):
+def test_what_does_not_need_the_failed_steps_is_made_and_the_next_run_mends_them(study, monkeypatch):
     asked = study(project__method=["copier", "difference"])
     monkeypatch.setenv("STAND_IN_FAIL", "lora")
     with pytest.raises(ChildError):

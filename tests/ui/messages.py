@@ -38,7 +38,8 @@ def _of_source(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         for expression in _said_by(node):
             for text in _texts(expression, constants):
-                if len(re.findall(r"\b[A-Za-z]{2,}", text.replace("{}", " "))) >= 2:
+                # An address of a setting is no sentence.
+                if " " in text and len(re.findall(r"\b[A-Za-z]{2,}", text.replace("{}", " "))) >= 2:
                     yield text
 
 

@@ -35,7 +35,7 @@ SPEAKERS = (
         "files",
     ),
     *("border", "edge.py", "train", "generate", "models", "measure", "caption"),
-    *("lora", "environment", "worker"),
+    *("lora", "environment", "worker", "study"),
 )
 """Whose messages the page shows: its own process, the set-up, and the children of a step. Only the words of
 commands that no page runs (`app`) are their own."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 BASE = ("base",)
-_ALL = ("base", "ui", "ray", "test")
+_ALL = ("base", "ui", "ray", "prune", "test")
 _PROJECT = "lib_copier.app.project"
 _ON_RAY = (("--on", "ray"),)
 

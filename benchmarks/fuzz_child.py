@@ -117,6 +117,10 @@ def peak_mib() -> float:
         import resource
     except ImportError:
         return 0.0
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # `ru_maxrss` of a child begins at what its parent held.
+        return int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0]) / 1024
     # Linux counts KiB, macOS bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1024 if sys.platform != "darwin" else 1 << 20

@@ -24,7 +24,6 @@ from lib_copier.study import handing, running, table
 from lib_copier.study.axes import read_axes
 from lib_copier.study.halving import require_library
 from lib_copier.study.question import Question
-from lib_copier.study.report import write_report
 from lib_copier.study.rungs import WHOLE, usual_rungs
 from lib_copier.study.score import Outcome
 from lib_copier.study.study import Study
@@ -127,6 +126,9 @@ def report(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="another folder")
     arguments = parser.parse_args(argv)
     study = Study.open(arguments.folder)
+    # It draws; the help of the command needs no package.
+    from lib_copier.study.report import write_report
+
     print(write_report(study, study.climb(), arguments.out or study.folder))
     return 0
 

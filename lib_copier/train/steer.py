@@ -54,11 +54,12 @@ class Steering:
     def saw(self, step: int, score: float, is_reached: bool, least_steps: int = 0) -> Decision:
         """Judge a look after `step` steps; -inf is that of a model that prints no numbers any more.
 
-        A goal that is reached in fewer than `least_steps` at one rate was reached in a rush: all begins anew.
+        A goal that is reached fewer than `least_steps` after the beginning was reached in a rush: all begins
+        anew.
         """
         if score == -math.inf:
             return self._turn(step, _LOWER_LOST, self.best_step)
-        if is_reached and step - self.turns[-1].step < least_steps and self._has_turns_left:
+        if is_reached and step - self._begun < least_steps and self._has_turns_left:
             self.best = -math.inf
             return self._turn(step, _LOWER_RUSHED, 0)
         is_better = score > self.best + _BETTER or self.best == -math.inf
@@ -87,6 +88,11 @@ class Steering:
         self.lowest = min(self.lowest, self.smoothed)
         has_diverged = self.smoothed > _DIVERGED * self.lowest
         return self._turn(now, _LOWER_LOST, self.best_step) if has_diverged else "on"
+
+    @property
+    def _begun(self) -> int:
+        """The step at which the LoRA last was what it is at first."""
+        return max(turn.step for turn in self.turns if turn.back_to == 0)
 
     @property
     def _has_turns_left(self) -> bool:

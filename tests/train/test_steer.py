@@ -55,6 +55,12 @@ def test_a_goal_reached_in_a_rush_begins_anew_at_a_lower_rate():
     assert steering.saw(100, 15.5, is_reached=True, least_steps=75) == "reached"
 
 
+def test_a_goal_reached_soon_after_a_plateau_is_reached_in_no_rush():
+    steering = Steering(4e-3)
+    assert decisions(steering, [10.0, 20.0, 18.0, 17.0])[-1] == "back"
+    assert steering.saw(125, 28.5, is_reached=True, least_steps=75) == "reached"
+
+
 def test_a_goal_always_reached_in_a_rush_is_reached_in_the_end():
     steering = Steering(1.0)
     seen = [steering.saw(25 * look, 20.0, is_reached=True, least_steps=75) for look in range(1, 7)]

@@ -194,7 +194,7 @@ _CALIBRATE = (
     Option("calibrate.gain", "float", None, "Gain", "none: it is measured, so that weight 1 gives the edit; "
            "1: as it was learned.", 0.05, 20, optional=True, scope="edit"),
     Option("calibrate.most_leak", "float", 0.05, "Most leak", "There the gain ends.", 0, 1, scope="edit"),
-    *tried_options("calibrate", pairs=16, first_seed=5000, scope="edit"),
+    *tried_options("calibrate", pairs=8, first_seed=5000, scope="edit"),
 )
 
 _SWEEP = (

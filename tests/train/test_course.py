@@ -117,7 +117,7 @@ def learn_an_edit(make_config, run, tmp_path, write_picture, monkeypatch):
 
 
 def test_an_edit_is_learned_until_little_of_it_is_left(learn_an_edit):
-    # 10 dB after two steps, 20 after four: 16 are wanted, and to begin anew there are too few steps.
+    # 10 dB after two steps, 20 after four: 15 are wanted, and to begin anew there are too few steps.
     result = learn_an_edit([0.4, 0.04, 0.004], steps=78, every=2)
     assert (result.ended, result.steps, result.course["score_db"]) == ("reached", 4, 20.0)
 

@@ -36,9 +36,13 @@ def _form(page: Page, origin: Origin) -> Html:
     prompts, seeds = element_id("scout", "prompts"), element_id("scout", "seeds")
     area = tag("textarea", str(origin.get("prompt")), rows=3, name="prompts", id=prompts)
     number = tag("input", type="number", value=_SEEDS, min=1, max=MOST_PICTURES, name="seeds", id=seeds)
+    labels = (
+        tag("label", texts("scout.prompts"), for_=prompts, class_="cl-label"),
+        tag("label", texts("scout.seeds"), for_=seeds, class_="cl-label"),
+    )
     fields = (
-        tag("div", tag("label", texts("scout.prompts"), for_=prompts), area, class_="cl-field cl-wide"),
-        tag("div", tag("label", texts("scout.seeds"), for_=seeds), number, class_="cl-field"),
+        tag("div", labels[0], area, class_="cl-field cl-wide"),
+        tag("div", labels[1], number, class_="cl-field"),
     )
     row = (
         parts.button(texts("scout.search"), "scout", disabled=is_open),

@@ -94,7 +94,7 @@ def test_killed_anywhere_it_goes_on_and_comes_to_the_same(study, monkeypatch):
     whole = study("whole", **axes)
     run(whole)
     asked = study("killed", **axes)
-    monkeypatch.setenv("STAND_IN_TICK", "0.005")
+    monkeypatch.setenv("STAND_IN_TICK", "0.05")
     moments, kills = random.Random(5), 0
     for _ in range(20):
         child = subprocess.Popen(
@@ -104,7 +104,7 @@ def test_killed_anywhere_it_goes_on_and_comes_to_the_same(study, monkeypatch):
             stderr=subprocess.DEVNULL,
         )
         wait_for(lambda child=child: child.poll() is not None or asked.running())
-        time.sleep(moments.uniform(0, 0.8))
+        time.sleep(moments.uniform(0, 0.5))
         child.send_signal(signal.SIGKILL)
         kills += child.wait() == -signal.SIGKILL
         if kills == 3 or child.returncode == 0:

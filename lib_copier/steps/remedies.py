@@ -1,4 +1,4 @@
-"""After a missed goal: to train on, to change what probably keeps it from the goal, or to go on anyway."""
+"""After a missed goal: train longer, change what probably keeps it from the goal, or go on anyway."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Remedy:
         """The way in words, with the settings as they are typed."""
         typed = " ".join(f"{key}={_typed(value)}" for key, value in self.values.items())
         return {
-            LONGER: f"train on ({typed})",
+            LONGER: f"train longer ({typed})",
             CHANGE: f"change {typed} ({self.reason})" if typed else self.reason,
             ACCEPT: f"go on anyway ({typed})",
         }[self.kind]

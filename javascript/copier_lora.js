@@ -154,6 +154,7 @@
       return;
     }
     if (old.classList.contains("cl-scrub")) return void replaceScrub(old, fresh);
+    const kept = isKept(old) ? old.value : null;
     const isOurs = (name) => name === "style" || name === "aria-busy" || (name === "open" && old.nodeName === "DETAILS");
     for (const { name } of [...old.attributes]) {
       if (!fresh.hasAttribute(name) && !isOurs(name)) old.removeAttribute(name);
@@ -161,24 +162,34 @@
     for (const { name, value } of fresh.attributes) {
       if (old.getAttribute(name) !== value && !isOurs(name)) old.setAttribute(name, value);
     }
-    if (old.matches("input, select, textarea")) return void takeValue(old, fresh);
+    if (old.matches("input, select, textarea")) return void takeValue(old, fresh, kept);
     morphChildren(old, fresh);
   }
 
-  function takeValue(old, fresh) {
+  function takeValue(old, fresh, kept) {
     const isBusy = old === document.activeElement && !old.matches("[type=checkbox], select");
     if (old.nodeName === "SELECT") {
       morphChildren(old, fresh);
-      old.value = fresh.value;
+      const isThere = kept !== null && [...old.options].some((option) => option.value === kept);
+      old.value = isThere ? kept : fresh.value;
     } else if (old.type === "checkbox" || old.type === "radio") {
-      old.checked = fresh.checked;
-    } else if (old.type !== "file" && !isBusy && !old.hasAttribute("data-compare") && !isKept(old)) {
-      old.value = fresh.value;
+      if (kept === null) old.checked = fresh.checked;
+    } else if (old.type !== "file" && !isBusy && !old.hasAttribute("data-compare")) {
+      if (old.nodeName === "TEXTAREA") old.defaultValue = fresh.defaultValue;
+      old.value = kept ?? fresh.value;
     }
   }
 
-  // Fields of a form that is sent as a whole keep what was typed until it is sent.
-  const isKept = (input) => input.hasAttribute("name") && input.closest("[data-form]") && input.value !== "";
+  // Fields of a form that is sent as a whole keep what a person has put there until it is sent.
+  function isKept(input) {
+    if (!input.matches("input, select, textarea") || !input.name || !input.closest("[data-form]")) return false;
+    if (input.nodeName === "SELECT") {
+      const first = [...input.options].findIndex((option) => option.defaultSelected);
+      return input.selectedIndex !== Math.max(first, 0);
+    }
+    if (input.type === "checkbox" || input.type === "radio") return input.checked !== input.defaultChecked;
+    return input.value !== input.defaultValue;
+  }
 
   function replaceScrub(old, fresh) {
     const sources = (scrub) => [...scrub.querySelectorAll("img")].map((image) => image.getAttribute("src")).join("\n");
@@ -263,6 +274,7 @@
     try {
       if (form) details.values = await values(form);
       await ask(name, details);
+      if (name === "refresh_loras") refreshCards();
     } finally {
       button.removeAttribute("aria-busy");
     }
@@ -355,6 +367,12 @@
     setTimeout(() => host.querySelector("#txt2img_tools #paste, #tab_txt2img #paste")?.click(), 200);
   }
 
+  // The cards beside the WebUI's prompts are its own: its button draws them anew.
+  function refreshCards() {
+    const host = typeof gradioApp === "function" ? gradioApp() : document;
+    for (const tab of ["txt2img", "img2img"]) host.querySelector(`#${tab}_lora_extra_refresh`)?.click();
+  }
+
   async function copy(button) {
     const text = button.dataset.copy;
     try {
@@ -398,6 +416,8 @@
       ask("set", { key: input.dataset.set, target: input.dataset.target, value });
     } else if (input.matches("[data-upload]")) {
       upload(input, input.files[0]);
+    } else if (input.matches("[data-view]")) {
+      go({ [input.dataset.view]: input.value });
     } else if (input.matches("[data-choose]")) {
       ask(input.dataset.choose, { value: input.value });
     } else if (input.closest("[data-live]")) {

@@ -16,6 +16,7 @@ from lib_copier.host.a1111_generate import (
     sampling_progress,
     translated,
 )
+from lib_copier.host.a1111_loras import is_lora_known, list_lora, lora_dirs, refresh_loras
 from lib_copier.host.base import (
     OPENING_FLAGS,
     Checkpoint,
@@ -32,6 +33,8 @@ Result = TypeVar("Result")
 
 FOLDER_NAME = "copier-lora"
 MANAGER = "ldm_patched.modules.model_management"
+MAIN_THREAD = "modules_forge.main_thread"
+"""Where a host has it, its page is built in another thread."""
 
 
 class A1111Host:
@@ -99,38 +102,10 @@ class A1111Host:
 
     # LoRA files
 
-    def lora_dirs(self) -> Sequence[Path]:
-        from modules import paths_internal, shared
-
-        options = shared.cmd_opts
-        first = getattr(options, "lora_dir", None) or Path(paths_internal.models_path) / "Lora"
-        more = [getattr(options, "lyco_dir_backcompat", None), *(getattr(options, "lora_dirs", None) or [])]
-        return [Path(first), *(Path(folder) for folder in more if folder and Path(folder) != Path(first))]
-
-    def refresh_loras(self) -> bool:
-        networks = _networks()
-        if networks is None:
-            return False
-        networks.list_available_networks()
-        return True
-
-    def is_lora_known(self, stem: str) -> bool:
-        networks = _networks()
-        return networks is not None and stem in getattr(networks, "available_network_aliases", {})
-
-    def forget_lora(self, stem: str) -> None:
-        networks = _networks()
-        if networks is None:
-            return
-        getattr(networks, "networks_in_memory", {}).pop(stem, None)
-        cached: Any = getattr(networks, "load_lora_state_dict", None)
-        if hasattr(cached, "cache_clear"):
-            cached.cache_clear()
-        from modules import sd_models
-
-        model: Any = getattr(getattr(sd_models, "model_data", None), "sd_model", None)
-        if hasattr(model, "current_lora_hash"):
-            model.current_lora_hash = "replaced"
+    lora_dirs = staticmethod(lora_dirs)
+    refresh_loras = staticmethod(refresh_loras)
+    is_lora_known = staticmethod(is_lora_known)
+    list_lora = staticmethod(list_lora)
 
     # Pictures
 
@@ -185,6 +160,14 @@ class A1111Host:
         from modules import shared
 
         shared.state.interrupt()
+
+    def in_main_thread(self, work: Callable[[], None]) -> None:
+        if not has_module(MAIN_THREAD):
+            work()
+            return
+        from modules_forge import main_thread
+
+        main_thread.async_run(work)
 
     def is_busy(self) -> bool:
         from modules import call_queue
@@ -273,15 +256,6 @@ class A1111Host:
 
 def _gradio_major() -> int:
     return int(version("gradio").partition(".")[0])
-
-
-def _networks() -> Any | None:
-    """The built-in Lora extension's module; None where it is disabled or is somebody else's."""
-    try:
-        import networks
-    except ImportError:
-        return None
-    return networks if hasattr(networks, "list_available_networks") else None
 
 
 def _checkpoint(info: Any) -> Checkpoint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -117,8 +117,8 @@ class Host(Protocol):
         """Whether a prompt may name this LoRA."""
         ...
 
-    def forget_lora(self, stem: str) -> None:
-        """Drop what the host remembers of a LoRA whose file has been replaced."""
+    def list_lora(self, stem: str) -> None:
+        """Let prompts name a LoRA whose file is new, and drop what is remembered of an older one."""
         ...
 
     def samplers(self) -> Sequence[str]:
@@ -149,6 +149,10 @@ class Host(Protocol):
 
     def interrupt(self) -> None:
         """Stop what `generate` is doing, as the host's own button does."""
+        ...
+
+    def in_main_thread(self, work: Callable[[], None]) -> None:
+        """Have the program's main thread do something short: now, or once it comes to it."""
         ...
 
     def is_busy(self) -> bool:

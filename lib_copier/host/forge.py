@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lib_copier.errors import CopierError
-from lib_copier.host.a1111 import A1111Host, Result, unload_by_manager
+from lib_copier.host.a1111 import MAIN_THREAD, A1111Host, Result, unload_by_manager
 from lib_copier.host.a1111_generate import option
 from lib_copier.host.base import has_module
 
@@ -23,7 +23,7 @@ class ForgeHost(A1111Host):
         return vaes[0] if len(vaes) == 1 else None
 
     def _run(self, work: Callable[[], Result]) -> Result:
-        if not has_module("modules_forge.main_thread"):
+        if not has_module(MAIN_THREAD):
             return super()._run(work)
         from modules_forge import main_thread
 

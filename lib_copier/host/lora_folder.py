@@ -1,9 +1,11 @@
-"""The names that are taken in a host's LoRA folders."""
+"""A host's LoRA folders: the names that are taken there, and what the host has to be told of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+
+from lib_copier.host.base import Host
 
 LORA_SUFFIXES = frozenset({".safetensors", ".pt", ".ckpt"})
 
@@ -25,3 +27,21 @@ def unique_stem(wanted: str, folders: Iterable[Path]) -> str:
     while found.casefold() in taken:
         found, number = f"{wanted}-{number}", number + 1
     return found
+
+
+class Listing:
+    """Has the host list LoRAs that this process sees for the first time, or that were replaced since."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._listed: dict[Path, int] = {}
+
+    def see(self, lora: Path) -> None:
+        """Look at a LoRA of the host's folders; one that is not there is nothing to list."""
+        try:
+            changed = lora.stat().st_mtime_ns
+        except OSError:
+            return
+        if self._listed.get(lora) != changed:
+            self._host.list_lora(lora.stem)
+            self._listed[lora] = changed

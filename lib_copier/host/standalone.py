@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,8 @@ class StandaloneHost:
     def is_lora_known(self, stem: str) -> bool:
         return (self._loras / f"{stem}.safetensors").is_file()
 
-    def forget_lora(self, stem: str) -> None:
-        """Nothing is remembered here."""
+    def list_lora(self, stem: str) -> None:
+        """Nothing is listed here: files are named as they lie."""
 
     def samplers(self) -> Sequence[str]:
         return []
@@ -100,6 +100,9 @@ class StandaloneHost:
 
     def interrupt(self) -> None:
         """Nothing of the host's own runs here."""
+
+    def in_main_thread(self, work: Callable[[], None]) -> None:
+        work()
 
     def is_busy(self) -> bool:
         return False

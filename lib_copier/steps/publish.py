@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lib_copier.files.disk import read_json, write_json
@@ -59,6 +60,13 @@ def published_name(recipe: Recipe, edit: Edit) -> str:
     own = str(recipe.get("publish.name", edit) or "")
     project = str(recipe.get("project.name") or "")
     return normal_name(own or (f"{project}-{edit.name}" if project else edit.name))
+
+
+def published_loras(project: Path, recipe: Recipe) -> list[Path]:
+    """Where the LoRAs of all edits lie, or will, outside the project; empty where they stay in it."""
+    folder = str(recipe.get("publish.folder") or "")
+    names = [published_name(recipe, edit) for edit in recipe.edits if folder]
+    return [project / folder / f"{name}.safetensors" for name in names]
 
 
 def name_faults(recipe: Recipe) -> Iterator[str]:

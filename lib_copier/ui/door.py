@@ -53,13 +53,14 @@ class Door:
 
     def _make(self) -> Wizard:
         from lib_copier.host.hold import hold_of
+        from lib_copier.host.lora_folder import Listing
         from lib_copier.ui.reply import Wizard
         from lib_copier.ui.workshop import Workshop
 
         hold = hold_of(self.host)
         workshop = Workshop(self.host.data_dir(), self.host.lora_dirs, hold)
         workshop.queue.resume()
-        return Wizard(self.host, workshop, hold, self.texts, self._routes)
+        return Wizard(self.host, workshop, hold, Listing(self.host), self.texts, self._routes)
 
 
 def skeleton(texts: Texts, route: str) -> Html:

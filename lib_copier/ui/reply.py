@@ -11,7 +11,9 @@ from typing import Any
 from lib_copier.errors import InputError
 from lib_copier.host.base import Host
 from lib_copier.host.hold import GpuHold
+from lib_copier.host.lora_folder import Listing
 from lib_copier.markup.html import Html
+from lib_copier.steps.publish import published_loras
 from lib_copier.ui.acts import ACTS
 from lib_copier.ui.acts import origin as origin_acts
 from lib_copier.ui.acts import run as run_acts
@@ -34,6 +36,7 @@ class Wizard:
     host: Host
     workshop: Workshop
     hold: GpuHold
+    listing: Listing
     texts: Texts
     routes: PictureRoutes
 
@@ -93,6 +96,7 @@ class Wizard:
         if page.desk is None:
             panel = page.view.panel if page.view.panel in WITHOUT_PROJECT else "project"
             page = replace(page, view=page.view.at(project="", panel=panel))
+        self._list_published(page)
         notice = {
             "kind": "error" if is_error else "ok",
             "text": message,
@@ -116,6 +120,14 @@ class Wizard:
                 "reset": is_error,
             }
         )
+
+    def _list_published(self, page: Page) -> None:
+        """Have the host list what the opened project has put into its folder, before the page says so."""
+        try:
+            for lora in published_loras(page.desk.project.folder, page.desk.recipe) if page.desk else ():
+                self.listing.see(lora)
+        except Exception as error:
+            told(self.texts, error)
 
     def _state(self, page: Page) -> dict[str, Any]:
         """Whether the browser should ask again soon; what stands in the way, and what failed unseen."""

@@ -29,10 +29,12 @@ class Suggestion:
     prompt: str
 
 
-def suggestion(host: Host, workshop: Workshop) -> Suggestion:
-    """A form that works as it stands."""
+def suggestion(host: Host, workshop: Workshop, chosen: str = "") -> Suggestion:
+    """A form that works as it stands: for the chosen checkpoint where the host lists it, else for its own."""
     current = host.current_checkpoint()
     checkpoint = str(current.path) if current is not None else ""
+    if any(str(one.path) == chosen for one in host.checkpoints()):
+        checkpoint = chosen
     return Suggestion(
         name=workshop.free_name("my-slider"),
         checkpoint=checkpoint,

@@ -31,6 +31,7 @@ def build_tab(host: Host, sender: Sender) -> list[tuple[Any, str, str]]:
         # The browser calls this event by its name: it is the only door, and gradio's log-in guards it.
         compat.on_click(ask, door.answer, [request], [reply], api_name=API_NAME)
         sender.connect(door)
-    tell_at_interrupt(host.data_dir())
+    data = host.data_dir()
+    host.in_main_thread(lambda: tell_at_interrupt(data))
     compat.keep_out_of_saved_defaults(blocks)
     return [(blocks, TITLE, TAB_ID)]

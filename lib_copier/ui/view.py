@@ -45,6 +45,9 @@ def panel_of(kind: str) -> str:
     return next((panel for panel, kinds in STEP_KINDS.items() if kind in kinds), "project")
 
 
+_LONGEST_PATH = 4096
+
+
 @dataclass(frozen=True)
 class View:
     """A place in the wizard. The browser keeps it; the server believes none of it."""
@@ -55,15 +58,17 @@ class View:
     edit: str = ""
     link: int = 0
     """Which effect of the edit's chain is being set."""
+    checkpoint: str = ""
+    """The file that is chosen in the form of a new project, which suggests what suits it."""
 
     @staticmethod
     def from_json(value: Any) -> View:
         """A view out of what a client sent; what is not usable becomes the default."""
         given = value if isinstance(value, Mapping) else {}
 
-        def name(key: str) -> str:
+        def name(key: str, longest: int = 200) -> str:
             found = given.get(key)
-            return found if isinstance(found, str) and len(found) <= 200 else ""
+            return found if isinstance(found, str) and len(found) <= longest else ""
 
         panel = name("panel")
         link = given.get("link")
@@ -74,6 +79,7 @@ class View:
             origin=name("origin"),
             edit=name("edit"),
             link=int(link or 0) if is_number else 0,
+            checkpoint=name("checkpoint", _LONGEST_PATH),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -187,6 +187,20 @@ def test_another_thread_waits_for_the_gpu(started):
     assert order == ["trained", "made"]
 
 
+def test_work_for_the_main_thread_gets_there(started):
+    """Signals are handled by that thread alone, and Forge and its heirs build their pages in another one."""
+    kind, host, _ = started
+    done: list[str] = []
+    host.in_main_thread(lambda: done.append("done"))
+    if kind != "a1111":
+        from modules_forge import main_thread
+
+        assert done == []
+        for work in main_thread.waiting:
+            work()
+    assert done == ["done"]
+
+
 def test_lora_folders_and_refresh(started):
     _, host, shared = started
     shared.cmd_opts.lora_dirs = [str(Path(shared.cmd_opts.lora_dir)), "/more"]
@@ -194,6 +208,23 @@ def test_lora_folders_and_refresh(started):
     (host.lora_dirs()[0] / "fresh.safetensors").write_bytes(b"x")
     assert host.refresh_loras()
     assert host.is_lora_known("fresh")
+
+
+def test_one_lora_is_listed_beside_all_others(started):
+    """While the host is asked for another one, that stays listed; an older host lists all anew."""
+    _, host, _ = started
+    import networks
+
+    networks.available_network_aliases["other"] = "elsewhere"
+    (host.lora_dirs()[0] / "fresh.safetensors").write_bytes(b"x")
+    assert not host.is_lora_known("fresh")
+    host.list_lora("fresh")
+    assert host.is_lora_known("fresh")
+    assert host.is_lora_known("other")
+    del networks.update_available_networks_by_names
+    (host.lora_dirs()[0] / "newer.safetensors").write_bytes(b"x")
+    host.list_lora("newer")
+    assert host.is_lora_known("newer")
 
 
 def test_a_replaced_lora_is_forgotten(started):
@@ -206,7 +237,7 @@ def test_a_replaced_lora_is_forgotten(started):
     path.write_bytes(b"old")
     networks.load_lora_state_dict(str(path))
     path.write_bytes(b"new")
-    host.forget_lora("line")
+    host.list_lora("line")
     assert networks.load_lora_state_dict(str(path)) == b"new"
     assert sd_models.model_data.sd_model.current_lora_hash == "replaced"
 
@@ -216,7 +247,7 @@ def test_without_the_lora_extension_only_the_list_is_missing(webui):
     host = webui_host()
     assert not host.refresh_loras()
     assert not host.is_lora_known("x")
-    host.forget_lora("x")
+    host.list_lora("x")
 
 
 def test_names_for_forms(started):

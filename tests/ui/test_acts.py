@@ -385,6 +385,23 @@ def test_a_slider_made_in_a_webui_goes_into_its_lora_folder(ask, host, checkpoin
     assert recipe("mine").get("publish.name", recipe("mine").edits[0]) == "mine-outline-2"
 
 
+def test_what_is_published_is_listed_by_the_host_before_the_page_says_so(ask, view, host, monkeypatch):
+    """Wherever the browser stands when it happens; a host that fails at it takes nothing from the page."""
+    told: list[str] = []
+
+    def listed(stem: str) -> None:
+        told.append(stem)
+        raise RuntimeError("of another extension")
+
+    monkeypatch.setattr(host, "list_lora", listed)
+    ask("set", view, key="publish.folder", target="lora_folder", value=True)
+    assert told == [], "there is no file yet"
+    (host.lora_dirs()[0] / "lines-outline.safetensors").write_bytes(b"x")
+    answer = ask("poll", {**view, "panel": "jobs"})
+    assert told == ["lines-outline"]
+    assert answer["notice"] is None
+
+
 def test_a_name_that_another_lora_has_is_not_taken(ask, view, recipe, host):
     folder = host.lora_dirs()[0] / "others"
     folder.mkdir(parents=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.ui.texts import Texts
 from lib_copier.ui.view import PANELS
 from tests.ui import servers
@@ -263,6 +264,34 @@ def test_a_complaint_goes_with_its_cause(chromium, address):
     wizard.fill("origin.prompt", "a cat")
     assert wizard.complaint() == ""
     assert wizard.errors == []
+
+
+def test_the_form_follows_its_checkpoint_and_keeps_what_was_put_there(chromium, tmp_path, tiny):
+    """Another checkpoint suggests another prompt; what a person typed or chose outlives every drawing."""
+    port, demo = free_port(), demo_checkpoint()
+    arguments = [*serve_arguments(port, tmp_path / "data", tiny), "--checkpoint", str(demo)]
+    with serving(python_for("newest"), arguments, port=port) as address:
+        page = Wizard(chromium, address).ready().page
+        prompt, method = "#copier_lora [name=prompt]", "#copier_lora [name=method][value=difference]"
+        first, drawn = page.input_value(prompt), "#copier_lora:not([data-waiting])"
+
+        def choose(path: Path) -> None:
+            page.select_option("#copier_lora [name=checkpoint]", str(path))
+            page.wait_for_selector(drawn)
+
+        choose(demo)
+        suggested = page.input_value(prompt)
+        assert suggested != first
+        page.check(method)
+        choose(tiny)
+        assert page.input_value(prompt) == first
+        page.fill(prompt, "a house of mine")
+        choose(demo)
+        assert page.input_value(prompt) == "a house of mine"
+        assert page.is_checked(method)
+        page.fill(prompt, suggested)
+        choose(tiny)
+        assert page.input_value(prompt) == first, "as suggested is nobody's own"
 
 
 @pytest.mark.parametrize("version", ["3", "4"])

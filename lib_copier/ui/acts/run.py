@@ -95,12 +95,8 @@ def go_on(page: Page, details: Details) -> Outcome:
 
 
 def refresh_loras(page: Page, details: Details) -> Outcome:
-    """Let the host list its LoRAs anew, and forget the weights of files that were replaced."""
+    """Let the host list its LoRAs anew."""
     require_project(page)
-    from lib_copier.steps.publish import published_name
-
-    if page.edit is not None:
-        page.host.forget_lora(published_name(page.opened.recipe, page.edit))
     is_done = page.host.refresh_loras()
     return Outcome(page.texts("said.refreshed" if is_done else "said.not_refreshed"), is_error=not is_done)
 

@@ -47,7 +47,7 @@ def render(page: Page) -> Html:
 
 def _new(page: Page) -> Html:
     """A form that needs no typing: every field has a value that works."""
-    texts, first = page.texts, starter.suggestion(page.host, page.workshop)
+    texts, first = page.texts, starter.suggestion(page.host, page.workshop, page.view.checkpoint)
     if not page.host.checkpoints():
         where = tag("p", texts("project.no_checkpoint"), class_="cl-warning")
         again = parts.button(texts("project.refresh"), "refresh_checkpoints")
@@ -57,10 +57,11 @@ def _new(page: Page) -> Html:
         tag("option", texts(f"effect.{name}"), value=name, selected=name == first.effect)
         for name in (*starter.EFFECTS, starter.OWN_PICTURE)
     ]
+    checkpoints = _checkpoint_select(page, first.checkpoint, name="checkpoint", data_view="checkpoint")
     fields = tag(
         "div",
         _labelled(page, "name", tag("input", type="text", name="name", value=first.name, maxlength=60)),
-        _labelled(page, "checkpoint", _checkpoint_select(page, first.checkpoint, name="checkpoint")),
+        _labelled(page, "checkpoint", checkpoints),
         _labelled(page, "effect", tag("select", effects, name="effect")),
         _labelled(page, "preset", _preset_select(page, first.preset)),
         _labelled(page, "prompt", tag("textarea", first.prompt, name="prompt", rows=2), is_wide=True),

@@ -15,6 +15,12 @@ def list_available_networks():
         available_network_aliases[path.stem] = path
 
 
+def update_available_networks_by_names(names):
+    for path in Path(shared.cmd_opts.lora_dir).rglob("*.safetensors"):
+        if path.stem in names:
+            available_network_aliases[path.stem] = path
+
+
 @lru_cache(maxsize=5)
 def load_lora_state_dict(filename):
     return Path(filename).read_bytes()

@@ -1,8 +1,11 @@
-"""Runs work on another thread and swallows what it throws, as Forge does."""
+"""Runs work on another thread and swallows what it throws, or keeps it until asked for, as Forge does."""
 
 import threading
 
 from modules import shared
+
+waiting = []
+"""What the main thread does when it comes to it."""
 
 
 def run_and_wait_result(func, *args):
@@ -19,3 +22,7 @@ def run_and_wait_result(func, *args):
     thread.start()
     thread.join()
     return box[0]
+
+
+def async_run(func, *args):
+    waiting.append(lambda: func(*args))

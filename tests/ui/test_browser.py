@@ -276,6 +276,7 @@ def test_the_form_follows_its_checkpoint_and_keeps_what_was_put_there(chromium, 
         first, drawn = page.input_value(prompt), "#copier_lora:not([data-waiting])"
 
         def choose(path: Path) -> None:
+            page.focus("#copier_lora [name=checkpoint]")
             page.select_option("#copier_lora [name=checkpoint]", str(path))
             page.wait_for_selector(drawn)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lib_copier.engines.choose import engine_version
 from lib_copier.errors import InputError
+from lib_copier.files.lock import is_locked
 from lib_copier.graph.events import read_events
 from lib_copier.graph.folders import Folders, with_folders
 from lib_copier.graph.readings import Readings
@@ -126,9 +127,13 @@ class ProjectView:
         return read_events(self._folders.log / f"{run}.jsonl", offset) if run in runs else ([], offset)
 
     def unused(self) -> list[Path]:
-        """Folders of artifacts that the recipe, as it is now, does not use."""
+        """Folders of artifacts and unfinished work that the recipe, as it is now, does not use.
+
+        What somebody works in is in use: a search for an origin lies here too, with a lock of its own.
+        """
         # What reads a file that is still being read is in use all the same.
-        return self.store.unused(status.key for status in self._status(None) if status.key)
+        found = self.store.unused(status.key for status in self._status(None) if status.key)
+        return [folder for folder in found if not is_locked(Folders(folder).lock)]
 
     def _require(self, step_id: str) -> None:
         steps = self.plan()

@@ -151,10 +151,10 @@ def _axis(study: Study, place: int, axis: Axis, outcomes: Mapping[int, Outcome])
     """The scores over the values of one axis: every variant a dot, their mean and the best as lines."""
     scores: list[list[float]] = [[] for _ in axis.choices]
     places = {choice: at for at, choice in enumerate(axis.choices)}
+    alike = _on_one_scale(outcomes)
     for variant in study.variants:
-        score = outcomes[variant.number].score
-        if score is not None:
-            scores[places[variant.choices[place]]].append(score)
+        if variant.number in alike:
+            scores[places[variant.choices[place]]].append(alike[variant.number])
     step = -(-len(axis.choices) // _MOST_TICKS)
     shown = [(at, found) for at, found in enumerate(scores) if at % step == 0 and found]
     if len(axis.choices) < 2 or not shown:
@@ -179,12 +179,21 @@ def _axis(study: Study, place: int, axis: Axis, outcomes: Mapping[int, Outcome])
     best = max(shown, key=lambda one: max(one[1]))[0]
     means = [fmean(found) for _, found in shown]
     told = f"Means differ by {max(means) - min(means):.2f}; the best is with {axis.choices[best].name}."
+    if left := len(outcomes) - len(alike):
+        told += f" Not shown, for they did not come so far: {left}."
     return tag(
         "section",
         tag("h2", f"What {axis.name} does"),
         tag("p", told),
         tag("figure", drawn, tag("figcaption", tag("ul", keys, class_="legend"))),
     )
+
+
+def _on_one_scale(outcomes: Mapping[int, Outcome]) -> dict[int, float]:
+    """Scores that can be compared, by variant: those of sweeps, else those of the look before."""
+    scored = {number: one for number, one in outcomes.items() if one.score is not None}
+    swept = {number: one for number, one in scored.items() if one.word}
+    return {number: one.score for number, one in (swept or scored).items() if one.score is not None}
 
 
 def _said(study: Study) -> Html:

@@ -42,7 +42,7 @@ class Outcome:
     score:
         0 … 1, by what was measured last; None where nothing was.
     word:
-        ``good``, ``usable`` or ``not yet``; empty before the last rung.
+        ``good``, ``usable`` or ``not yet``; empty before the first sweep.
     rung:
         The rung that the score is of.
     seconds:

@@ -10,7 +10,8 @@ import pytest
 
 from lib_copier.errors import CancelledError, ChildError, FaultsError, InputError
 from lib_copier.files.lock import HeldError
-from lib_copier.graph.folders import LONGEST_INSIDE
+from lib_copier.graph.folders import LONGEST_INSIDE, Folders
+from lib_copier.graph.lock import held
 from lib_copier.steps.project import Project
 from tests.steps.looks import published, states
 
@@ -241,6 +242,15 @@ def test_prune_keeps_what_the_recipe_uses(project):
     assert set(states(made).values()) == {"done"} and made.prune()[0] == 0
     made.set({"copier.steps": "3072"})
     assert states(made)["copier/one"] == "stale"
+
+
+def test_prune_leaves_a_search_that_is_under_way(project):
+    made = project()
+    search = made.store.work / "scout"
+    with held(Folders(search).lock, "The search"):
+        (search / "study.json").write_text("{}")
+        assert made.prune()[0] == 0 and (search / "study.json").is_file()
+    assert made.prune()[0] == 1 and not search.exists()
 
 
 def test_open_tells_what_is_wrong(tmp_path, project):

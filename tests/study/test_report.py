@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from lib_copier.study.report import ROWS, STRIPS, page, write_report
 from lib_copier.study.running import run
-from lib_copier.study.score import MEASURED, Outcome
+from lib_copier.study.score import MEASURED, PRUNED, Outcome
 
 
 def test_a_study_s_page_shows_ranks_strips_and_axes(study, monkeypatch):
@@ -21,6 +22,20 @@ def test_a_study_s_page_shows_ranks_strips_and_axes(study, monkeypatch):
     assert text.index(f">{ranked[0]}<") < text.index(f">{ranked[1]}<")
     found = json.loads((asked.folder / "report.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in found["variants"]] == ranked
+
+
+def test_an_axis_compares_sweeps_with_sweeps_alone(study):
+    asked = study(reduction=2, copier__rank=[4, 8, 16])
+    early = Outcome(PRUNED, 0.99, "", "copier")
+    outcomes = {
+        1: early,
+        2: Outcome(MEASURED, 0.6, "usable", "whole"),
+        3: Outcome(PRUNED, 0.4, "usable", "look"),
+    }
+    text = page(asked, outcomes)
+    assert "Means differ by 0.20; the best is with 8. Not shown, for they did not come so far: 1." in text
+    text = page(asked, {1: early, 2: replace(early, score=0.5), 3: Outcome()})
+    assert "Means differ by 0.49; the best is with 4." in text
 
 
 def test_the_page_of_very_many_is_bounded(study):

@@ -70,6 +70,16 @@ def test_what_does_not_need_the_failed_steps_is_made_and_the_next_run_mends_them
     assert {outcome.state for outcome in run(asked).values()} == {MEASURED}
 
 
+def test_a_variant_that_fails_takes_no_other_along(study, monkeypatch):
+    # Of an edit LoRA that is the finished one no sum is made: the part that fails is the other method's.
+    asked = study(project__method=["copier", "difference"], project__end="edit_lora", calibrate__gain=1.0)
+    monkeypatch.setenv("STAND_IN_FAIL", "lora")
+    outcomes = run(asked)
+    assert [outcomes[number].state for number in (1, 2)] == [MEASURED, BROKEN]
+    assert "svd" in outcomes[2].reason and asked.ranked(outcomes)[0].number == 1
+    assert asked.recorded() == outcomes == asked.known()
+
+
 def test_where_every_variant_misses_its_goal_the_run_says_so(study, monkeypatch):
     asked = study(origins__one__seed=[1, 2])
     monkeypatch.setenv("STAND_IN_MISS", "copier-check")

@@ -21,7 +21,7 @@ from lib_copier.steps.intake import copy_taken_in
 from lib_copier.steps.parts import LORA
 from lib_copier.steps.plan import plan, plan_of_mean
 from lib_copier.steps.project import Project
-from lib_copier.study.score import MEASURED
+from lib_copier.study.score import MEASURED, WAITING
 from lib_copier.study.study import Study
 from lib_copier.study.variants import Variant, with_ending
 
@@ -40,9 +40,11 @@ def best(study: Study, count: int) -> list[Variant]:
     outcomes = study.climb()
     found = [one for one in study.ranked(outcomes) if outcomes[one.number].state == MEASURED]
     if len(found) < count:
+        is_over = all(outcome.state != WAITING for outcome in outcomes.values())
+        advice = "Publish fewer, or another one by `--variant`." if is_over else "`study run` goes on."
         raise InputError(
-            f"{len(found)} variants of {study.name} were measured to the end, {count} wanted.",
-            "`study run` goes on; `study status` tells where each stands.",
+            f"Measured to the end: {len(found)} of {len(outcomes)} variants of {study.name}; wanted: {count}.",
+            f"{advice} `study status` tells what became of each.",
         )
     return found[:count]
 

@@ -20,7 +20,7 @@ from lib_copier.markup.svg import Axis as Scale
 from lib_copier.markup.svg import Line, Tick, chart
 from lib_copier.steps.parts import RESULT
 from lib_copier.study.axes import Axis
-from lib_copier.study.score import Outcome
+from lib_copier.study.score import PRUNED, Outcome
 from lib_copier.study.study import Study
 from lib_copier.study.table import SHARES, as_json, sizes, worst_shares
 from lib_copier.study.variants import Variant
@@ -84,7 +84,7 @@ def _table(study: Study, ranked: list[Variant], outcomes: Mapping[int, Outcome])
             outcome.word or outcome.state,
             *(f"{shares[name]:.2f}" if name in shares else "–" for name in shown),
             duration(outcome.seconds) if outcome.seconds else "–",
-            outcome.reason or (outcome.rung if outcome.state == "pruned" else ""),
+            outcome.reason or (f"pruned after {outcome.rung}" if outcome.state == PRUNED else ""),
         )
         name = tag("th", variant.name, scope="row")
         rows.append(tag("tr", tag("td", str(place)), name, [tag("td", cell) for cell in cells]))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lib_copier.markup.html import duration
-from lib_copier.study.score import Outcome
+from lib_copier.study.score import PRUNED, Outcome
 from lib_copier.study.study import Study
 
 SHARES = ("follows", "strength", "leak", "fidelity", "rest", "copied", "kept")
@@ -51,9 +51,12 @@ def lines(study: Study, outcomes: Mapping[int, Outcome], most: int) -> Iterator[
     for place, variant in enumerate(shown, 1):
         outcome = outcomes[variant.number]
         score = "     –" if outcome.score is None else f"{outcome.score:6.3f}"
-        parts = [f"{place:>4} {variant.name:<{width}} {score} {outcome.word or outcome.state:<9}"]
+        is_pruned = outcome.state == PRUNED
+        word = outcome.word or ("" if is_pruned else outcome.state)
+        parts = [f"{place:>4} {variant.name:<{width}} {score} {word:<9}"]
         parts += [f"{name} {value:.2f}" for name, value in worst_shares(outcome).items()]
         parts += [duration(outcome.seconds)] if outcome.seconds else []
+        parts += [f"pruned after {outcome.rung}"] if is_pruned else []
         parts += [outcome.reason] if outcome.reason else []
         yield "  ".join(parts).rstrip()
     if len(outcomes) > len(shown):

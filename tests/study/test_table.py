@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_copier.study.score import BROKEN, MEASURED, Outcome
+from lib_copier.study.score import BROKEN, MEASURED, PRUNED, Outcome
 from lib_copier.study.table import as_json, lines, worst_shares
 
 
@@ -18,6 +18,14 @@ def test_the_best_stand_first_and_the_rest_is_counted(study):
     assert told[4] == "… and 27 more."
     found = as_json(asked, outcomes)
     assert len(found["variants"]) == 30 and found["variants"][-1]["reason"] == "sweep: out of memory"
+
+
+def test_who_was_pruned_is_told_with_the_look_that_it_fell_at(study):
+    asked = study(reduction=2, copier__rank=[4, 8])
+    outcomes = {1: Outcome(PRUNED, 0.7, "usable", "look"), 2: Outcome(PRUNED, 0.9, "", "copier")}
+    _, first, second = lines(asked, outcomes, 3)
+    assert first.split()[1:4] == ["1-rank-4", "0.700", "usable"] and first.endswith("pruned after look")
+    assert second.split()[1:3] == ["2-rank-8", "0.900"] and second.endswith("pruned after copier")
 
 
 def test_of_several_edits_the_worst_is_shown():

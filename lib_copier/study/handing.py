@@ -43,7 +43,7 @@ def best(study: Study, count: int) -> list[Variant]:
         is_over = all(outcome.state != WAITING for outcome in outcomes.values())
         advice = "Publish fewer, or another one by `--variant`." if is_over else "`study run` goes on."
         raise InputError(
-            f"Measured to the end: {len(found)} of {len(outcomes)} variants of {study.name}; wanted: {count}.",
+            f"Measured to the end: {len(found)} of {len(outcomes)} variants of {study.name}; {count} wanted.",
             f"{advice} `study status` tells what became of each.",
         )
     return found[:count]

@@ -38,12 +38,12 @@ def test_the_mean_of_the_best_is_a_lora_of_its_own(asked, tmp_path):
     assert lora.name == "asked-mean-2-outline.safetensors"
     assert read_header(lora).tensors
     assert lora.read_bytes() != publish(asked, winner(asked), tmp_path / "loras")[0].read_bytes()
-    with pytest.raises(InputError, match="3 of 3 variants of asked; wanted: 4. Publish fewer"):
+    with pytest.raises(InputError, match="3 of 3 variants of asked; 4 wanted. Publish fewer"):
         best(asked, 4)
 
 
 def test_where_not_enough_is_measured_yet_the_run_goes_on(study):
-    with pytest.raises(InputError, match="0 of 2 variants of asked; wanted: 1. `study run` goes on."):
+    with pytest.raises(InputError, match="0 of 2 variants of asked; 1 wanted. `study run` goes on."):
         winner(study(copier__rank=[4, 8]))
 
 

@@ -6,7 +6,8 @@ are in ``report.json``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -20,6 +21,7 @@ from lib_copier.markup.svg import Axis as Scale
 from lib_copier.markup.svg import Line, Tick, chart
 from lib_copier.steps.parts import RESULT
 from lib_copier.study.axes import Axis
+from lib_copier.study.joint import Ids
 from lib_copier.study.score import PRUNED, Outcome
 from lib_copier.study.study import Study
 from lib_copier.study.table import SHARES, as_json, sizes, worst_shares
@@ -62,7 +64,7 @@ def page(study: Study, outcomes: Mapping[int, Outcome]) -> str:
     work = sum(outcome.seconds for outcome in outcomes.values())
     sections = [
         _table(study, ranked, outcomes),
-        _strips(study, best),
+        _strips(study, best, outcomes),
         *(_axis(study, place, axis, outcomes) for place, axis in enumerate(study.question.axes)),
         _said(study),
     ]
@@ -73,7 +75,7 @@ def page(study: Study, outcomes: Mapping[int, Outcome]) -> str:
 def _table(study: Study, ranked: list[Variant], outcomes: Mapping[int, Outcome]) -> Html:
     axes = study.question.axes
     shown = [one for one in SHARES if any(one in worst_shares(found) for found in outcomes.values())]
-    heads = ("", "Variant", *(axis.name for axis in axes), "Score", "All in all", *shown, "Time", "")
+    heads = ("", "Variant", *_short_names(axes), "Score", "All in all", *shown, "Time", "")
     rows = []
     for place, variant in enumerate(ranked[:ROWS], 1):
         outcome = outcomes[variant.number]
@@ -86,7 +88,8 @@ def _table(study: Study, ranked: list[Variant], outcomes: Mapping[int, Outcome])
             duration(outcome.seconds) if outcome.seconds else "–",
             outcome.reason or (f"pruned after {outcome.rung}" if outcome.state == PRUNED else ""),
         )
-        name = tag("th", variant.name, scope="row")
+        # The axes tell what it is; `--variant` takes the number too.
+        name = tag("th", str(variant.number), scope="row", title=variant.name)
         rows.append(tag("tr", tag("td", str(place)), name, [tag("td", cell) for cell in cells]))
     left = len(ranked) - len(rows)
     more = tag("p", f"{left} more are in report.json.", class_="quiet") if left else None
@@ -94,22 +97,35 @@ def _table(study: Study, ranked: list[Variant], outcomes: Mapping[int, Outcome])
     return tag("section", tag("h2", "Ranked"), tag("div", table, class_="wide"), more)
 
 
-def _strips(study: Study, best: list[Variant]) -> Html | None:
+def _short_names(axes: Sequence[Axis]) -> list[str]:
+    """The end of each axis's address, or the whole where two would be called alike."""
+    ends = Counter(axis.name.rpartition(".")[2] for axis in axes)
+    short = {axis.name: axis.name.rpartition(".")[2] for axis in axes}
+    return [short[axis.name] if ends[short[axis.name]] == 1 else axis.name for axis in axes]
+
+
+def _strips(study: Study, best: list[Variant], outcomes: Mapping[int, Outcome]) -> Html | None:
     """For every edit and prompt, a row a variant: the same picture by all of them."""
     if not best:
         return None
-    joint = study.joint(study.question.climbed[-1], best)
-    found = study.statuses(joint)
+    # Who was pruned after a sweep of few pictures has those.
+    rungs = {rung.name: rung for rung in study.question.climbed}
+    looked = {one.number: study.joint(rungs[outcomes[one.number].rung], [one]) for one in best}
+    found = {number: (joint.ids[number], study.statuses(joint)) for number, joint in looked.items()}
     blocks = []
     for edit in study.question.recipe.edits:
         swept = [
             (one, status)
             for one in best
-            if (status := found.get(joint.ids[one.number].get(f"sweep/{edit.name}", ""))) and status.artifact
+            if (status := _status_of(f"sweep/{edit.name}", *found[one.number])) and status.artifact
         ]
         for row in range(_PROMPTS):
             blocks += [_strip(edit.name, row, swept)]
     return tag("section", tag("h2", "The best, on the same prompts"), blocks)
+
+
+def _status_of(step_id: str, ids: Ids, statuses: Mapping[str, StepStatus]) -> StepStatus | None:
+    return statuses.get(ids.get(step_id, ""))
 
 
 def _strip(edit: str, row: int, swept: list[tuple[Variant, StepStatus]]) -> Html | None:

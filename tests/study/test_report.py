@@ -19,9 +19,26 @@ def test_a_study_s_page_shows_ranks_strips_and_axes(study, monkeypatch):
     assert text.count("data:image/webp") == 2 * 2, "two variants, two prompts, one weight"
     assert "What copier.rank does" in text and "polyline" in text
     ranked = [one.name for one in asked.ranked(outcomes)]
-    assert text.index(f">{ranked[0]}<") < text.index(f">{ranked[1]}<")
+    table = text[text.index("<tbody>") :]
+    assert table.index(f'title="{ranked[0]}"') < table.index(f'title="{ranked[1]}"')
     found = json.loads((asked.folder / "report.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in found["variants"]] == ranked
+
+
+def test_who_was_pruned_after_a_sweep_is_seen_beside_the_best(study, monkeypatch):
+    monkeypatch.setenv("STAND_IN_VARY", "1")
+    asked = study(reduction=2, copier__rank=[4, 8, 16, 32], sweep__pairs=6)
+    outcomes = run(asked)
+    swept = [one for one in outcomes.values() if one.word]
+    assert {one.rung for one in swept} == {"look", "whole"}
+    text = page(asked, outcomes)
+    assert text.count("data:image/webp") == len(swept) * 2 and "pruned after look" in text
+
+
+def test_axes_that_end_alike_are_called_by_their_whole_address(study):
+    asked = study(copier__rank=[4], edits__outline__edit_lora__rank=[8], origins__one__seed=[1])
+    head = page(asked, {1: Outcome()}).partition("</thead>")[0]
+    assert ">copier.rank<" in head and ">edits.outline.edit_lora.rank<" in head and ">seed<" in head
 
 
 def test_an_axis_compares_sweeps_with_sweeps_alone(study):

@@ -98,10 +98,10 @@ def _table(study: Study, ranked: list[Variant], outcomes: Mapping[int, Outcome])
 
 
 def _short_names(axes: Sequence[Axis]) -> list[str]:
-    """The end of each axis's address, or the whole where two would be called alike."""
-    ends = Counter(axis.name.rpartition(".")[2] for axis in axes)
-    short = {axis.name: axis.name.rpartition(".")[2] for axis in axes}
-    return [short[axis.name] if ends[short[axis.name]] == 1 else axis.name for axis in axes]
+    """The end of each axis's address that no other column of the table is called by."""
+    ends = [[axis.name.split(".", cut)[-1] for cut in range(axis.name.count(".") + 1)] for axis in axes]
+    count = Counter(end for own in ends for end in own) + Counter(SHARES)
+    return [next((end for end in reversed(own) if count[end] == 1), own[0]) for own in ends]
 
 
 def _strips(study: Study, best: list[Variant], outcomes: Mapping[int, Outcome]) -> Html | None:

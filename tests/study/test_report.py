@@ -35,10 +35,14 @@ def test_who_was_pruned_after_a_sweep_is_seen_beside_the_best(study, monkeypatch
     assert text.count("data:image/webp") == len(swept) * 2 and "pruned after look" in text
 
 
-def test_axes_that_end_alike_are_called_by_their_whole_address(study):
-    asked = study(copier__rank=[4], edits__outline__edit_lora__rank=[8], origins__one__seed=[1])
+def test_columns_are_called_by_the_ends_that_are_theirs_alone(study):
+    edit = "edits__outline__effects__strength"
+    asked = study(
+        copier__rank=[4], edits__outline__edit_lora__rank=[8], origins__one__seed=[1], **{edit: [1]}
+    )
     head = page(asked, {1: Outcome()}).partition("</thead>")[0]
-    assert ">copier.rank<" in head and ">edits.outline.edit_lora.rank<" in head and ">seed<" in head
+    names = [">copier.rank<", ">edit_lora.rank<", ">seed<", ">effects.strength<"]
+    assert all(name in head for name in names)
 
 
 def test_an_axis_compares_sweeps_with_sweeps_alone(study):

@@ -9,15 +9,20 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import NamedTuple
 
+from lib_copier.environment import shown
 from lib_copier.environment.pins import package_name
 from lib_copier.errors import InputError
 from lib_copier.files.disk import write_text
 
 PATH_FILE = "borrowed_torch.pth"
+_SHOWN_MODULE = "borrowed_torch_shown"
 _BOUND = re.compile(
     r"^(torch|torchvision|torchaudio|xformers|numpy|triton|triton-windows|nvidia-.*|intel-.*)$"
 )
 """Built against each other: none of them may be replaced while another is borrowed."""
+_NO_MODULE = re.compile(r"^(\.\.|__pycache__)|\.(dist-info|egg-info|data|libs|pth)$")
+_EXTRA = re.compile(r";.*\bextra\b")
+"""In a requirement that only those have who ask for more than the package itself."""
 _FOR_NUMPY_1 = {"opencv-python-headless": "==4.11.0.86"}
 """Releases that take the place of pins that need numpy 2, where the host's numpy is older."""
 
@@ -97,6 +102,39 @@ def borrow(host: Host, site_packages: Path) -> None:
     write_text(site_packages / PATH_FILE, lines)
 
 
+def show_needed(host: Host, site_packages: Path, requirements: Iterable[str]) -> None:
+    """Hide from the environment what stands in the host's folders beside what the requirements need.
+
+    Libraries look for others that they can use, and stop where one of those is too old for them.
+    """
+    here: dict[str, Distribution] = {}
+    for distribution in distributions(path=[str(site_packages), *map(str, host.paths)]):
+        here.setdefault(package_name(str(distribution.metadata["Name"])), distribution)
+    lines = list(requirements)
+    with_extras = {package_name(line) for line in lines if "[" in line}
+    open_names, needed = [*map(package_name, lines), *host.versions], set[str]()
+    while open_names:
+        name = open_names.pop()
+        if name in needed or name not in here:
+            continue
+        needed.add(name)
+        wanted = here[name].requires or ()
+        open_names += [package_name(one) for one in wanted if name in with_extras or not _EXTRA.search(one)]
+    modules = sorted({module for name in needed for module in _modules_of(here[name])})
+    folders = [str(path) for path in host.paths]
+    write_text(site_packages / f"{_SHOWN_MODULE}.py", Path(shown.__file__).read_text(encoding="utf-8"))
+    # Escaped, since older Pythons read such files in the machine's own encoding.
+    call = f"{_SHOWN_MODULE}.show(frozenset({ascii(folders)}), frozenset({ascii(modules)}))"
+    write_text(site_packages / f"{_SHOWN_MODULE}.pth", f"import {_SHOWN_MODULE}; {call}\n")
+
+
+def _modules_of(distribution: Distribution) -> set[str]:
+    """The names under which a distribution is imported: as it declares them, and as its files lie."""
+    declared = (distribution.read_text("top_level.txt") or "").split()
+    files = [file.parts for file in distribution.files or ()]
+    return {*declared, *(parts[0].partition(".")[0] for parts in files if not _NO_MODULE.search(parts[0]))}
+
+
 def borrowed_paths(environment: Path) -> tuple[Path, ...]:
     """What an environment borrows from; empty where it borrows nothing or the torch there is gone."""
     for path_file in (*environment.glob(f"lib/*/site-packages/{PATH_FILE}"),
@@ -109,7 +147,8 @@ def borrowed_paths(environment: Path) -> tuple[Path, ...]:
 
 def stop_borrowing(site_packages: Path) -> None:
     """Undo `borrow`."""
-    (site_packages / PATH_FILE).unlink(missing_ok=True)
+    for name in (PATH_FILE, f"{_SHOWN_MODULE}.pth", f"{_SHOWN_MODULE}.py"):
+        (site_packages / name).unlink(missing_ok=True)
 
 
 def adapt(requirements: Sequence[str], host: Host) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from lib_copier.environment import layer, torch_build
@@ -163,6 +164,9 @@ def _fill(
             what = f"{len(absent)} packages are missing ({', '.join(absent)})"
             raise _failure(what, result, wanted, stamp.torch)
     stamp = stamp._replace(groups={**stamp.groups, **wanted.groups})
+    if wanted.host_site_packages:
+        host, needed = layer.find_host(wanted.host_site_packages), chain.from_iterable(stamp.groups.values())
+        layer.show_needed(host, inside.site_packages, needed)
     write_stamp(wanted.folder, stamp)
     report.say(f"The environment is ready ({wanted.folder}).")
     return stamp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -152,6 +153,33 @@ def test_a_borrowed_torch_is_never_installed(
     assert is_current(environment, groups)
     (host / "torch-2.1.2+cu121.dist-info").rename(host / "torch-2.3.1.dist-info")
     assert not is_current(environment, groups), "the host's torch is another one now"
+
+
+def test_of_a_host_only_what_is_needed_is_seen(tmp_path: Path, put_package: Any) -> None:
+    """A library that looks for another one, and stops where that is too old, must not find the host's."""
+    ours, host = tmp_path / "ours", tmp_path / "höst"
+    needs = {"torch": ("sympy", "peft>=1; extra == 'more'"), "sympy": ("mp-math",), "mp-math": (), "peft": ()}
+    for name, others in needs.items():
+        folder = put_package(host, name, "2.3")
+        with (folder / "METADATA").open("a") as file:
+            file.writelines(f"Requires-Dist: {other}\n" for other in others)
+        (host / name.replace("-", "")).mkdir()
+        (host / name.replace("-", "") / "__init__.py").write_text("")
+        (folder / "RECORD").write_text(f"{name.replace('-', '')}/__init__.py,,\n{folder.name}/METADATA,,\n")
+    put_package(ours, "diffusers", "1")
+    (ours / "diffusers.py").write_text("")
+    layer.borrow(layer.find_host([host]), ours)
+    layer.show_needed(layer.find_host([host]), ours, ["diffusers==1"])
+    look = (
+        "import site, sys, importlib.util as u; site.addsitedir(sys.argv[1]); "
+        "site.addsitedir(sys.argv[1]); import torch; "
+        "print([name for name in ('diffusers', 'torch', 'sympy', 'mpmath', 'peft') if u.find_spec(name)])"
+    )
+    command = [sys.executable, "-B", "-I", "-S", "-X", "utf8", "-c", look, str(ours)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "['diffusers', 'torch', 'sympy', 'mpmath']"
+    layer.stop_borrowing(ours)
+    assert sorted(path.name for path in ours.iterdir()) == ["diffusers-1.dist-info", "diffusers.py"]
 
 
 def test_borrowing_goes_on_while_there_is_something_to_borrow(tmp_path: Path, put_package: Any) -> None:

@@ -26,7 +26,6 @@ Progress = Callable[[int, int], None]
 _BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 21}
 """Pixels of pictures that are made at once: 4 of 512 px or 64 of 128 px on a processor."""
 _LARGEST_BATCH = 32
-_DECODE_PIXELS = 1 << 19
 _MERGED_FROM = 4
 """So many pictures with the same LoRAs are a batch of their own: it has them merged, and is large enough."""
 
@@ -193,18 +192,13 @@ class Generator:
         return channels, request.height // factor, request.width // factor
 
     def _decode(self, latents: torch.Tensor) -> list[Image.Image]:
-        factor = self.checkpoint.latent_factor
-        count = max(1, _DECODE_PIXELS // (latents.shape[-1] * latents.shape[-2] * factor**2))
-        pictures: list[Image.Image] = []
-        for part in latents.split(count):
-            pixels = decode_latents(self.checkpoint.vae, part)
-            if not torch.isfinite(pixels).all():
-                raise CopierError(
-                    "The model's numbers overflowed (the picture is not a number).",
-                    "Use --precision bf16 or fp32, or lower the LoRA weights.",
-                )
-            pictures += to_images(pixels)
-        return pictures
+        pixels = decode_latents(self.checkpoint.vae, latents)
+        if not torch.isfinite(pixels).all():
+            raise CopierError(
+                "The model's numbers overflowed (the picture is not a number).",
+                "Use --precision bf16 or fp32, or lower the LoRA weights.",
+            )
+        return to_images(pixels)
 
 
 def _unheard(*_numbers: int) -> None:

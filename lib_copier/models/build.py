@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from lib_copier.border import events
 from lib_copier.errors import InputError
@@ -17,6 +19,7 @@ from lib_copier.lora.layout import open_clip_slots
 from lib_copier.model_file.families import SD2, SDXL, Family
 from lib_copier.model_file.keys import VAE_PREFIX
 from lib_copier.models import sizes
+from lib_copier.models.libraries import prepare_diffusers, prepare_transformers
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -55,6 +58,23 @@ class Placement:
         return placed.clone() if placed.untyped_storage().nbytes() != placed.nbytes else placed
 
 
+class _Uninitialised(TorchFunctionMode):
+    """Passes over the first values that layers draw: on the meta device torch loads its compiler for some."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """A block in which modules have shapes and nothing in them: they take no memory and no time."""
+    with torch.device("meta"), _Uninitialised():
+        yield
+
+
 def build_unet(
     tensors: Tensors, shapes: sizes.Shapes, family: Family, placement: Placement
 ) -> UNet2DConditionModel:
@@ -63,6 +83,7 @@ def build_unet(
 
     `shapes` is the whole file's: SDXL's text encoder tells how pooled text and picture sizes share one input.
     """
+    prepare_diffusers()
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
@@ -76,6 +97,7 @@ def build_unet(
 
 def build_vae(tensors: Tensors, family: Family, placement: Placement) -> AutoencoderKL:
     """The VAE; `tensors` holds its tensors with or without `VAE_PREFIX` before their names."""
+    prepare_diffusers()
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
@@ -110,6 +132,7 @@ def without_prefix(tensors: Tensors, prefix: str) -> dict[str, torch.Tensor]:
 
 
 def _clip(own: Tensors, placement: Placement, family: Family) -> CLIPTextModel:
+    prepare_transformers()
     from transformers import CLIPTextConfig, CLIPTextModel
 
     # These names are transformers' own.
@@ -122,6 +145,8 @@ def _open_clip(
     own: Tensors, placement: Placement, family: Family
 ) -> CLIPTextModel | CLIPTextModelWithProjection:
     """An OpenCLIP encoder; SD2 reads the last block's input and has no pooled output."""
+    prepare_diffusers()
+    prepare_transformers()
     from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -144,7 +169,7 @@ def _with_end(tensors: Tensors, model_class: Any, config: Any) -> Tensors:
 
     SDXL reads the last layer but one; only the pooled text goes through the end of the second encoder.
     """
-    with torch.device("meta"):
+    with without_values():
         expected = model_class(config).state_dict()
     last = str(config.num_hidden_layers - 1)
     ends = ((name, _SDXL_END.fullmatch(name)) for name in expected if name not in tensors)
@@ -182,7 +207,7 @@ def _filled(
 
     `left` names what of the file has no place in it, which is a fault too.
     """
-    with torch.device("meta"):
+    with without_values():
         module = make()
     expected = module.state_dict()
     faults = [f"{name} is missing" for name in expected if name not in tensors]

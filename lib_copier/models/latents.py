@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+_DECODE_PIXELS = 1 << 19
+
 
 @torch.no_grad()
 def encode_picture(vae: Any, picture: torch.Tensor) -> torch.Tensor:
@@ -22,10 +24,15 @@ def encode_picture(vae: Any, picture: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def decode_latents(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Pictures (B, 3, H, W) in [−1, 1] of scaled latents (B, 4, H/8, W/8)."""
+    """Pictures (B, 3, H, W) in [−1, 1] of scaled latents (B, 4, H/8, W/8), as many at once as memory is meant
+    for: two of 512 px.
+    """
     weight = vae.post_quant_conv.weight
     scaled = latents.to(weight.device, weight.dtype) / vae.config.scaling_factor
-    return vae.decode(scaled, return_dict=False)[0].clamp(-1.0, 1.0)
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    count = max(1, _DECODE_PIXELS // (latents.shape[-1] * latents.shape[-2] * factor**2))
+    decoded = [vae.decode(part, return_dict=False)[0] for part in scaled.split(count)]
+    return torch.cat(decoded).clamp(-1.0, 1.0)
 
 
 def to_images(pictures: torch.Tensor) -> list[Image.Image]:

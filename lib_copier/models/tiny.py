@@ -15,7 +15,9 @@ from torch import nn
 from lib_copier.lora.layer import Layer, Lora
 from lib_copier.model_file.families import SD2, SDXL, Family
 from lib_copier.models.attach import lora_targets
+from lib_copier.models.build import without_values
 from lib_copier.models.checkpoint import Checkpoint
+from lib_copier.models.libraries import prepare_diffusers, prepare_transformers
 from lib_copier.models.save import joined_shape, original_keys, write_tensors
 from lib_copier.models.sizes import HEAD_WIDTH
 
@@ -98,10 +100,11 @@ def random_checkpoint(
 
 def random_modules(family: Family, size: ModelSize) -> dict[str, nn.Module]:
     """The modules of a checkpoint of this size, on the meta device: shapes without values."""
+    prepare_diffusers()
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    with torch.device("meta"):
+    with without_values():
         modules: dict[str, nn.Module] = {
             "unet": UNet2DConditionModel(**_unet_config(family, size)),
             "vae": AutoencoderKL(**_vae_config(family, size)),
@@ -163,6 +166,7 @@ def _vae_config(family: Family, size: ModelSize) -> dict[str, Any]:
 
 
 def _text_encoder(text: _Text, *, has_projection: bool) -> nn.Module:
+    prepare_transformers()
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(

@@ -11,6 +11,7 @@ import torch
 
 from lib_copier.models.device import is_out_of_memory
 from lib_copier.models.latents import decode_latents
+from lib_copier.models.libraries import prepare_diffusers
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.train.draw import stream
 from lib_copier.train.step import Conditioning
@@ -60,16 +61,16 @@ class Painter:
         device = latents.device
         self.vae.to(device)
         try:
-            pictures = [decode_latents(self.vae, one[None].float()).cpu() for one in latents]
+            return decode_latents(self.vae, latents.float()).cpu()
         finally:
             if device.type != "cpu":
                 self.vae.to("cpu")
-        return torch.cat(pictures).clamp(-1.0, 1.0)
 
     def _latents(
         self, rows: Sequence[int], start: torch.Tensor, time_ids: torch.Tensor | None
     ) -> torch.Tensor:
         """DDIM with classifier-free guidance, few steps: a copier needs no more."""
+        prepare_diffusers()
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
         device, count = self.schedule.alphas_cumprod.device, len(rows)

@@ -39,6 +39,8 @@ _PER_ORIGIN = 100
 class Sleepers:
     """An executor of many places whose steps only sleep."""
 
+    beside = 0
+
     def __init__(self, at_once: int, seconds: float) -> None:
         self.at_once = at_once
         self._seconds = seconds

@@ -13,6 +13,7 @@ from lib_copier.engines.workers import Workers
 from lib_copier.graph.step import Workplace
 
 _THREADS = "OMP_NUM_THREADS"
+_NO_GPU = (("CUDA_VISIBLE_DEVICES", ""), ("HIP_VISIBLE_DEVICES", ""))
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Work:
     place: Workplace
     command: Command
     digests: tuple[str, ...] = ()
+    is_beside: bool = False
+    """It runs on the processor while another step has the device."""
 
 
 class Executor(Protocol):
@@ -40,6 +43,11 @@ class Executor(Protocol):
     @property
     def at_once(self) -> int:
         """How many steps may be under way at once."""
+        ...
+
+    @property
+    def beside(self) -> int:
+        """How many more that can run beside a step that has the device (`Step.beside`)."""
         ...
 
     def run(self, work: Work, watch: Watch) -> Outcome:
@@ -63,16 +71,20 @@ class Local:
     """Children of this process: workers that stay for our own parts, a process each for others.
 
     `workers` that are given go on after a run. With `at_once` above 1 each child has its share of the cores,
-    unless the user has set a number of threads.
+    unless the user has set a number of threads. What runs beside the others sees no GPU.
     """
 
-    def __init__(self, workers: Workers | None = None, at_once: int = 1) -> None:
+    def __init__(self, workers: Workers | None = None, at_once: int = 1, beside: int = 0) -> None:
         self.at_once = at_once
+        self.beside = beside
         self._workers = workers or Workers()
         self._are_own = workers is None
 
     def run(self, work: Work, watch: Watch) -> Outcome:
-        return self._workers.run(self._with_its_share(work.command), watch)
+        command = self._with_its_share(work.command)
+        if work.is_beside:
+            command = replace(command, env=(*command.env, *_NO_GPU))
+        return self._workers.run(command, watch)
 
     def rest(self, *, leaves_device: bool) -> None:
         if self._are_own:

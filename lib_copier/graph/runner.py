@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -127,9 +127,14 @@ class Runner:
         waiting = Waiting(self.plan)
         seconds: dict[str, float] = {}
         under_way: dict[Future[Artifact], StepStatus] = {}
-        with ThreadPoolExecutor(self._executor.at_once, "step") as pool, self._passing_on_interrupts():
+        beside: set[Future[Artifact]] = set()
+        places = self._executor.at_once + self._executor.beside
+        with ThreadPoolExecutor(places, "step") as pool, self._passing_on_interrupts():
             while waiting or under_way:
-                found = waiting.next() if len(under_way) < self._executor.at_once else None
+                beside &= under_way.keys()
+                is_full = len(under_way) - len(beside) >= self._executor.at_once
+                may_begin = not is_full or len(beside) < self._executor.beside
+                found = waiting.next(beside=is_full) if may_begin else None
                 if found is None:
                     waiting.recall()
                     for status, artifact in _ended(under_way):
@@ -155,7 +160,10 @@ class Runner:
                 elif any(other.key == status.key for other in under_way.values()):
                     waiting.set_aside(place)  # The same work under another name: it will be found done.
                 else:
-                    under_way[pool.submit(self._do, step, status)] = status
+                    begun = pool.submit(self._do, step, status, is_full)
+                    under_way[begun] = status
+                    if is_full:
+                        beside.add(begun)
         require_goals(self._statuses.values(), self._advise)
         skipped = tuple(step.id for step in self.plan if step.id not in seconds)
         return Report(self.run_id, tuple(seconds), skipped, seconds)
@@ -171,8 +179,10 @@ class Runner:
             self._is_interrupted = True
             raise
 
-    def _do(self, step: Step, status: StepStatus) -> Artifact:
+    def _do(self, step: Step, status: StepStatus, is_beside: bool) -> Artifact:
         """One step, from its inputs to its committed artifact."""
+        if is_beside:
+            step = replace(step, cosmetic=(*step.cosmetic, *(step.beside or ())))
         if self._wanted_stop():
             raise CancelledError
         self._events.add("step_started", id=step.id, key=status.key, reasons=list(status.reasons))
@@ -184,7 +194,7 @@ class Runner:
                 place = workplace(step, self.folders.project, out, scratch, self._statuses)
                 work = self._begin(step, status.key, place)
             if isinstance(work, Command):
-                command, outcome = work, self._follow(status, place, work)
+                command, outcome = work, self._follow(status, Work(place, work, status.digests, is_beside))
             else:
                 command, outcome = None, Outcome(dict(work))
             if outcome.was_stopped:
@@ -220,17 +230,17 @@ class Runner:
         self._running.begin(step.id, key)
         return step.action(place)
 
-    def _follow(self, status: StepStatus, place: Workplace, command: Command) -> Outcome:
+    def _follow(self, status: StepStatus, work: Work) -> Outcome:
         step = status.step
         watch = Watch(
             log=self.folders.step_log(step.id),
             on_event=lambda event: self._pass_on(step, event),
             wanted_stop=self._wanted_stop,
-            control=place.scratch / "control.json",
+            control=work.place.scratch / "control.json",
             token=self._running.token,
             on_started=lambda pid: self._running.begin(step.id, status.key, pid),
         )
-        return self._executor.run(Work(place, command, status.digests), watch)
+        return self._executor.run(work, watch)
 
     def _commit(self, step: Step, key: str, facts: Mapping[str, Any]) -> Artifact:
         try:

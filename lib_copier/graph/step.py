@@ -148,6 +148,9 @@ class Step:
         The user goes on although the goal is missed.
     waits_for:
         Ids of steps whose goals must be reached, or their results accepted, before this one begins.
+    beside:
+        Cosmetic parameters with which it runs on the processor, beside a step that has the device; None: it
+        waits for its turn.
     """
 
     id: str
@@ -164,6 +167,7 @@ class Step:
     goal: Goal | None = None
     is_accepted: bool = False
     waits_for: tuple[str, ...] = ()
+    beside: tuple[tuple[str, Any], ...] | None = None
 
     @property
     def follows(self) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from lib_copier.engines.workers import Workers
 from lib_copier.environment.torch_build import look_at_machine
+from lib_copier.graph.executor import Local
 
 LOCKS_VARIABLE = "COPIER_LORA_LOCKS"
 """Names another folder for the locks of devices."""
@@ -25,6 +27,11 @@ def steps_at_once(device: str, wanted: int) -> int:
     if wanted <= 1 or not is_cpu(device):
         return 1
     return min(wanted, os.cpu_count() or 1)
+
+
+def executor_for(device: str, wanted: int, workers: Workers | None) -> Local:
+    """Children of this process for work on a device; beside a GPU's step one more runs on the processor."""
+    return Local(workers, steps_at_once(device, wanted), beside=0 if is_cpu(device) else 1)
 
 
 def is_cpu(device: str) -> bool:

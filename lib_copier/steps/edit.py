@@ -36,6 +36,7 @@ def step(recipe: Recipe, edit: Edit, origin: Origin) -> Step:
             params=(("align", recipe.get("edit.align", edit)),),
             outputs=_OUTPUTS,
             finish=_named,
+            beside=(),
         )
     return Step(
         step_id,
@@ -45,6 +46,7 @@ def step(recipe: Recipe, edit: Edit, origin: Origin) -> Step:
         params=(("chain", chain_of(edit)),),
         outputs=_OUTPUTS,
         finish=_refuse_unchanged,
+        beside=(),
     )
 
 

@@ -29,6 +29,7 @@ def step(recipe: Recipe, edit: Edit) -> Step:
         ),
         params=fixed({"names": pair_names(recipe, edit), "chain": chain_of(edit)}),
         outputs=(Output(RESULT, "json"), *(Output(name, "picture") for name in drawn)),
+        beside=(),
     )
 
 

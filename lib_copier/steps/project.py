@@ -21,7 +21,7 @@ from lib_copier.files.lock import locked
 from lib_copier.files.names import normal_name
 from lib_copier.graph.by_hand import lay_out
 from lib_copier.graph.events import Listener
-from lib_copier.graph.executor import Executor, Local
+from lib_copier.graph.executor import Executor
 from lib_copier.graph.folders import free_place
 from lib_copier.graph.inputs import require_whole
 from lib_copier.graph.lock import held
@@ -33,7 +33,7 @@ from lib_copier.recipe.model import Recipe
 from lib_copier.steps.change import all_changed
 from lib_copier.steps.contents import content_faults, named_files
 from lib_copier.steps.copy_out import MEMORY, copy_out
-from lib_copier.steps.device import device_lock, steps_at_once
+from lib_copier.steps.device import device_lock, executor_for
 from lib_copier.steps.intake import forget_unnamed, with_files_inside
 from lib_copier.steps.publish import RECIPE_KEY
 from lib_copier.steps.remedies import advice
@@ -219,7 +219,7 @@ class Project(ProjectView):
         if found := self.faults():
             raise FaultsError(f"recipe of {self.name}", found, "Mend them with `set`, or in the wizard.")
         steps, device = self.plan(), str(self.recipe.get("project.device"))
-        here = Local(workers, steps_at_once(device, self.recipe.whole("project.at_once")))
+        here = executor_for(device, self.recipe.whole("project.at_once"), workers)
         runner = Runner(
             steps.up_to(targets) if targets else steps,
             self.store,

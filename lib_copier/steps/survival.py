@@ -24,6 +24,7 @@ def step(recipe: Recipe, edit: Edit, origin: Origin, model: Model) -> Step:
         params=(("prediction", model.prediction),),
         outputs=(Output(RESULT, "json"),),
         cosmetic=device_of(recipe),
+        beside=(("device", "cpu"),),
         goal=SurvivalGoal(recipe.number("edit.least_kept", edit)),
         is_accepted=bool(recipe.get("edit.accept_faint", edit)),
     )

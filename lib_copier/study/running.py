@@ -9,9 +9,9 @@ from lib_copier.engines.choose import engine_version
 from lib_copier.engines.workers import Workers
 from lib_copier.errors import ChildError, GoalError
 from lib_copier.graph.events import Listener
-from lib_copier.graph.executor import Executor, Local
+from lib_copier.graph.executor import Executor
 from lib_copier.graph.runner import Runner
-from lib_copier.steps.device import device_lock, steps_at_once
+from lib_copier.steps.device import device_lock, executor_for
 from lib_copier.study.joint import JointPlan
 from lib_copier.study.score import BROKEN, MEASURED, MISSED, Outcome
 from lib_copier.study.study import Study
@@ -41,12 +41,12 @@ def run(
     """
     study.require_sound()
     device = str(study.question.recipe.get("project.device"))
-    at_once = steps_at_once(device, study.question.recipe.whole("project.at_once"))
     failures: list[ChildError] = []
 
     # They stay from rung to rung, with the models that they have loaded.
     with Workers() as workers:
-        executor = elsewhere or Local(workers, at_once)
+        at_once = study.question.recipe.whole("project.at_once")
+        executor = elsewhere or executor_for(device, at_once, workers)
 
         def runner_of(joint: JointPlan, hear: Listener) -> Runner:
             return Runner(

@@ -15,6 +15,7 @@ class Elsewhere:
     """Does by its own hand what a command would: the outputs are all that a run needs of it."""
 
     at_once = 3
+    beside = 0
 
     def __init__(self) -> None:
         self.seen: list[Work] = []

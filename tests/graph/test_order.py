@@ -38,6 +38,16 @@ def test_every_step_begins_once_after_all_that_it_follows_and_as_early_as_it_may
     assert sorted(begun, key=int) == [step.id for step in plan]
 
 
+def test_beside_others_the_first_that_can():
+    light = Step("light", "s", None, beside=())
+    later = Step("later", "s", None, (StepInput("x", step="light"),), beside=())
+    waiting = Waiting(Plan((Step("a", "s", None), light, later, Step("b", "s", None))))
+    assert waiting.next()[1].id == "a"
+    assert waiting.next(beside=True)[1] is light and waiting.next(beside=True) is None
+    waiting.settle("light")
+    assert waiting.next()[1] is later and waiting.next(beside=True) is None and waiting.next()[1].id == "b"
+
+
 def test_a_step_that_was_set_aside_comes_back_when_recalled():
     waiting = Waiting(Plan((Step("a", "s", None), Step("b", "s", None))))
     place, first = waiting.next()

@@ -17,8 +17,10 @@ import psutil
 import pytest
 
 from lib_copier.engines.tree import find_marked
+from lib_copier.engines.workers import Workers
 from lib_copier.errors import CancelledError, InputError
 from lib_copier.graph import store
+from lib_copier.graph.executor import Local
 from lib_copier.graph.folders import Folders
 from lib_copier.graph.runner import Runner
 from lib_copier.graph.running import running
@@ -214,6 +216,31 @@ def test_what_runs_side_by_side_is_told_and_overlaps(run, tmp_path) -> None:
     assert {kind for kind, _ in order[:2]} == {"step_started"}, "both began before one ended"
     assert ("a", "b") in {tuple(sorted(found.steps)) for _, _, found in seen if found}
     assert order[-2:] == [("step_started", "c"), ("step_done", "c")]
+
+
+def test_a_step_that_can_runs_on_the_processor_beside_the_one_that_has_the_device(run, monkeypatch) -> None:
+    workers, both, sees_no_gpu = Workers(), threading.Barrier(2, timeout=20), []
+    really = workers.run
+
+    def together(command, watch):
+        if command.argv[-2] != "origin":
+            both.wait()  # Each goes on only while the other is there.
+        if ("CUDA_VISIBLE_DEVICES", "") in command.env:
+            sees_no_gpu.append(command.argv[-2])
+        return really(command, watch)
+
+    monkeypatch.setattr(workers, "run", together)
+    runner = run(
+        step("origin", action=child),
+        step("long", action=child),
+        step("other", action=child),
+        replace(step("light", "origin", action=child), beside=(("word", "aside"),)),
+        replace(step("again", "origin", action=child), beside=(("word", "aside, too"),)),
+        executor=Local(workers, beside=1),
+    )
+    assert set(runner.run().made) == {"origin", "long", "other", "light", "again"}
+    assert sees_no_gpu == ["origin+aside", "origin+aside, too"]
+    assert texts(runner)["light"] == "origin+aside"
 
 
 def test_a_failure_lets_the_step_beside_it_end(run) -> None:

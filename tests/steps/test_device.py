@@ -16,6 +16,9 @@ def test_only_a_processor_does_several_steps_at_once(monkeypatch, device, has_gp
     monkeypatch.setattr(devices.os, "cpu_count", lambda: 3)
     assert devices.steps_at_once(device, 8) == expected
     assert devices.steps_at_once(device, 1) == 1
+    # Beside a GPU's step the processor does one that can be done there.
+    here = devices.executor_for(device, 8, None)
+    assert (here.at_once, here.beside) == (expected, int(expected == 1))
 
 
 def test_each_gpu_has_its_own_lock_and_the_processor_none(monkeypatch, tmp_path):

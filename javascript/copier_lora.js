@@ -208,6 +208,8 @@
     const { notice } = page;
     if (page.failure !== reply.failure) {
       page.failure = reply.failure;
+      // What was begun has failed: that it goes on is no longer so.
+      if (page.failure && page.notice?.kind === "ok") page.notice = null;
       drawNotices();
     }
     if (reply.notice) notify(reply.notice);

@@ -11,7 +11,7 @@ from lib_copier.engines.locate import child_environment, python, root
 from lib_copier.engines.process import run_command
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import end_tree
-from lib_copier.errors import CancelledError, ChildError, CopierError
+from lib_copier.errors import CancelledError, ChildError, CopierError, GoalError
 from lib_copier.files.lock import HeldError
 from lib_copier.graph.lock import held, identity, living
 from lib_copier.graph.queue import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Queue
@@ -88,7 +88,9 @@ def _do(queue: Queue, job: Job) -> bool:
         ending = {"state": CANCELLED}
     except ChildError as error:
         state = CANCELLED if error.returncode in (CancelledError.exit_code, 143) else FAILED
-        ending = {"state": state, "returncode": error.returncode, "message": str(error)}
+        # What to do about a missed goal is told for a terminal; the page has its own ways on.
+        told = error.what if error.returncode == GoalError.exit_code else str(error)
+        ending = {"state": state, "returncode": error.returncode, "message": told}
     except CopierError as error:
         ending = {"state": FAILED, "message": str(error)}
     else:

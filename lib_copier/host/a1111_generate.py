@@ -104,4 +104,5 @@ def translated(error: Exception) -> CopierError:
     if isinstance(error, FileNotFoundError) and "checkpoint" in str(error).lower():
         return InputError("The WebUI found no checkpoint.", "Put one into its models folder and refresh.")
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return CopierError(f"The WebUI failed: {first_line}", "Its console has the whole story.")
+    # A sentence of its own, whatever threw it: what follows has words of its own on the page.
+    return CopierError(f"The WebUI failed: {first_line.rstrip('.')}.", "Its console has the whole story.")

@@ -16,6 +16,10 @@ from lib_copier.graph.lock import held, identity
 from lib_copier.graph.queue import Job, Queue
 from lib_copier.graph.running import DISCARD, SAVE, ask_to_stop
 
+MISSED = (
+    "import json, sys; print(json.dumps({'event': 'error', 'what': 'Short by 1 dB.', 'advice': 'Type.'})); "
+    "sys.exit(4)"
+)
 STOPPED = "import os, sys; sys.exit(130 if os.path.isfile(os.environ['COPIER_LORA_JOB_CONTROL']) else 1)"
 
 
@@ -44,6 +48,7 @@ def test_every_job_ends_as_its_process_did(queue) -> None:
     add(queue, "2", "import sys; sys.exit('RuntimeError: CUDA out of memory. Tried to allocate 2 GiB')")
     add(queue, "3", "import sys; sys.exit(130)")
     add(queue, "4", "raise SystemExit('never run')")
+    add(queue, "5", MISSED)
     ask_to_stop(queue.control("4"), DISCARD)
     worker.work(queue.folder)
     assert ended(queue) == {
@@ -51,7 +56,9 @@ def test_every_job_ends_as_its_process_did(queue) -> None:
         "2": ("failed", 1),
         "3": ("cancelled", 130),
         "4": ("cancelled", None),
+        "5": ("failed", 4),
     }
+    assert queue.job("5").message == "Short by 1 dB.", "the way on is no line to be typed here"
     assert "well" in queue.log("1").read_text() and "out of memory" in queue.job("2").message
     assert not queue.control("4").exists(), "the next job of that name is not stopped by it"
     first, second = queue.job("1"), queue.job("2")

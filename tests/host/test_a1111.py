@@ -12,6 +12,7 @@ from PIL import Image
 from lib_copier.errors import CancelledError, CopierError, InputError
 from lib_copier.host.detect import webui_host
 from lib_copier.txt2img.pictures import LoraUse, PictureRequest
+from lib_copier.ui.texts import Texts
 
 KINDS = ("a1111", "reforge", "forge")
 
@@ -185,6 +186,16 @@ def test_another_thread_waits_for_the_gpu(started):
         order.append("trained")
     thread.join(5)
     assert order == ["trained", "made"]
+
+
+def test_whatever_the_host_throws_is_told_in_japanese_but_for_its_own_words(started):
+    _, host, _ = started
+    for thrown in ("list index out of range", "It was refused."):
+        with pytest.raises(CopierError) as caught:
+            host._run(lambda text=thrown: (_ for _ in ()).throw(RuntimeError(text)))
+        told = Texts("ja").error(caught.value)
+        assert thrown.rstrip(".") in told
+        assert "console" not in told and "failed" not in told, "what stands around it is ours"
 
 
 def test_work_for_the_main_thread_gets_there(started):

@@ -41,13 +41,9 @@ def asked(folder: Path, checkpoint: Path, **axes: list[Any]) -> Study:
     return Study.create(folder, Question(base, read_axes(told, base)))
 
 
-def made(study: Study) -> str:
-    """What lies in the store, without the time of day."""
-    kept = {
-        key: {name: value for name, value in manifest.items() if name not in ("made_at", "seconds")}
-        for key, manifest in study.store.manifests()
-    }
-    return json.dumps(kept, sort_keys=True)
+def made(study: Study) -> dict[str, Any]:
+    """Every file in the store by its SHA-256, under keys that hold all that made it."""
+    return {key: manifest["files"] for key, manifest in study.store.manifests()}
 
 
 def events(study: Study) -> list[dict[str, Any]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from lib_copier.files.disk import found_object, json_text
 from lib_copier.graph.step import Workplace
 from lib_copier.model_file.header import read_header, replace_metadata
 from lib_copier.steps.parts import LORA
@@ -24,6 +26,7 @@ VOLATILE = frozenset(
     }
 )
 """Entries that differ between two runs of the same work, or name folders of this machine."""
+_TAGS = "ss_tag_frequency"
 
 
 def forget_time(lora: Path) -> None:
@@ -31,8 +34,16 @@ def forget_time(lora: Path) -> None:
     metadata = read_header(lora).metadata
     # The library that sd-scripts saves with lists them in an order of chance.
     kept = {name: metadata[name] for name in sorted(metadata.keys() - VOLATILE)}
+    if _TAGS in kept:
+        kept[_TAGS] = _without_folders(kept[_TAGS])
     if list(kept.items()) != list(metadata.items()):
         replace_metadata(lora, kept)
+
+
+def _without_folders(told: str) -> str:
+    """The counts of tags by the number of their folder: its name is a place on the machine that trained."""
+    folders = found_object(told)
+    return json_text(dict(zip(map(str, count(1)), folders.values(), strict=False)), indent=None).strip()
 
 
 def settle(place: Workplace, result: Mapping[str, Any]) -> None:

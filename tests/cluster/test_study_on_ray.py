@@ -14,6 +14,7 @@ import pytest
 from lib_copier.model_file.families import SD1
 from lib_copier.models.tiny import random_checkpoint
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
+from lib_copier.steps.training import METRICS
 from lib_copier.study.axes import read_axes
 from lib_copier.study.question import Question
 from lib_copier.study.running import run
@@ -42,8 +43,11 @@ def asked(folder: Path, checkpoint: Path, **axes: list[Any]) -> Study:
 
 
 def made(study: Study) -> dict[str, Any]:
-    """Every file in the store by its SHA-256, under keys that hold all that made it."""
-    return {key: manifest["files"] for key, manifest in study.store.manifests()}
+    """Every file in the store but loss curves, which tell the hour: SHA-256, by keys of all inputs."""
+    return {
+        key: {name: entry for name, entry in manifest["files"].items() if name != METRICS}
+        for key, manifest in study.store.manifests()
+    }
 
 
 def events(study: Study) -> list[dict[str, Any]]:

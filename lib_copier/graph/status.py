@@ -271,7 +271,7 @@ def _differences(step: Step, before: Mapping[str, Any], now: Mapping[str, Any]) 
     for name in [*new_params, *(name for name in old_params if name not in new_params)]:
         old, new = old_params.get(name), new_params.get(name)
         if old != new:
-            is_told = not (_is_record(old) or _is_record(new))
+            is_told = _brief(old) != _brief(new) and not (_is_record(old) or _is_record(new))
             values = f" {_brief(old)} → {_brief(new)}" if is_told else ""
             yield f"{step.kind}.{name} changed{values}"
     if before.get("engine") != now["engine"]:

@@ -1,4 +1,4 @@
-"""Where a step stands while its engine is missing."""
+"""Where a step stands, and why: what has changed, what is missing, what is still being read."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ def test_finished_work_stays_of_use_while_its_engine_is_missing(run, tmp_path) -
     assert a.artifact is not None and b.state == DONE
     with pytest.raises(InputError, match="Step a cannot run"):
         Runner(Plan(steps), Store(tmp_path), Folders(tmp_path), missing).run()
+
+
+def test_a_change_is_told_by_its_values_where_their_beginnings_differ(run, tmp_path) -> None:
+    def reasons(word: str) -> tuple[str, ...]:
+        steps = Plan((step("a", word=word),))
+        (found,) = Inspector(steps, Store(tmp_path), tmp_path, lambda name: "1").all()
+        return found.reasons
+
+    run(step("a", word="x" * 60)).run()
+    assert reasons("y") == (f"a.word changed {'x' * 37}… → y",)
+    assert reasons("x" * 61) == ("a.word changed",)
 
 
 def test_what_a_large_file_decides_is_told_once_it_is_read(run, tmp_path, monkeypatch) -> None:

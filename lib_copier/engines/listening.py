@@ -61,7 +61,11 @@ class Watch:
 
 
 class NotBegunError(CopierError):
-    """A worker ended before it took its job: nothing was done."""
+    """A worker ended before it took its job: nothing was done. `failure` says how it ended."""
+
+    def __init__(self, failure: CopierError) -> None:
+        super().__init__("The worker ended before it took its job.", "Run it again.")
+        self.failure = failure
 
 
 class Streams:
@@ -119,6 +123,8 @@ class Follower:
         self.error: Event | None = None
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self.asked_to_save = False
+        self.has_begun = True
+        """False for a job that the worker did not take before it ended."""
         self._process = process
         self._streams = streams
         self._log = log
@@ -128,13 +134,7 @@ class Follower:
         self._steps_before = command.steps_before
 
     def follow(self, job: str = "") -> int:
-        """Until both streams end and the child is gone, or a worker's `job` is over: the exit code.
-
-        Raises
-        ------
-        NotBegunError
-            The worker ended without having begun it.
-        """
+        """Until both streams end and the child is gone, or a worker's `job` is over: the exit code."""
         heard = _Job(job)
         speaking = self._streams.numbers
         last_heard = time.monotonic()
@@ -157,8 +157,7 @@ class Follower:
                 speaking.discard(number)
             elif not heard.is_beginning(line):
                 self._take(line)
-        if job and not heard.has_begun:
-            raise NotBegunError("The worker ended before it took its job.", "Run it again.")
+        self.has_begun = heard.has_begun or not job
         return self._wait() if heard.exit_code is None else heard.exit_code
 
     def _note_silence(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from lib_copier.border.child import start_options
 from lib_copier.engines.advice import advice_for, ending
 from lib_copier.engines.command_files import collect, prepare
-from lib_copier.engines.listening import Follower, Streams, Watch
+from lib_copier.engines.listening import Follower, NotBegunError, Streams, Watch
 from lib_copier.engines.shell_line import shell_line
 from lib_copier.engines.task import Command
 from lib_copier.engines.tree import TOKEN_VARIABLE, end_group, end_tree
@@ -119,8 +119,9 @@ def run_command(command: Command, watch: Watch, worker: Child | None = None) -> 
             raise
     if worker is None or not worker.is_alive:
         child.close()
-    if returncode != 0:
-        raise _failure(command, returncode, follower)
+    if returncode != 0 or not follower.has_begun:
+        failure = _failure(command, returncode, follower)
+        raise failure if follower.has_begun else NotBegunError(failure)
     collect(command, tuple(follower.last_lines))
     return Outcome(follower.result, time.monotonic() - started, follower.asked_to_save)
 

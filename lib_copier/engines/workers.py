@@ -86,10 +86,10 @@ class Workers:
             worker, is_fresh = self._take(command, watch)
             try:
                 return run_command(command, watch, worker)
-            except NotBegunError:
+            except NotBegunError as error:
                 # One that was idle may have ended just then; a fresh one has no such excuse.
                 if is_fresh:
-                    raise
+                    raise error.failure from None
             finally:
                 self._put_back(worker)
 

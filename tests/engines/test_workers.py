@@ -188,6 +188,15 @@ def test_a_job_that_a_dying_worker_never_took_is_done_by_another(job, watch, mon
         assert workers.starts == 2
 
 
+def test_one_that_dies_as_it_starts_is_told_as_a_process_of_its_own(job, watch) -> None:
+    killing = replace(watch, on_started=lambda pid: psutil.Process(pid).kill())
+    with Workers() as workers:
+        with pytest.raises(ChildError) as caught:
+            workers.run(job("one"), killing)
+        assert caught.value.returncode == -9
+        assert workers.run(job("two"), watch).result["pid"] and workers.starts == 2
+
+
 def test_another_environment_gets_another_worker(job, watch, monkeypatch) -> None:
     with Workers() as workers:
         pid = workers.run(job("one"), watch).result["pid"]

@@ -144,6 +144,7 @@ def _failure(command: Command, returncode: int, follower: Follower) -> ChildErro
     if error is not None and error.get("what"):
         what, advice = str(error["what"]), str(error.get("advice") or "")
     else:
-        what = f"The child process {ending(returncode)}" + (f": {lines[-1][:300]}" if lines else "") + "."
+        last = lines[-1][:300].rstrip(".") if lines else ""
+        what = f"The child process {ending(returncode)}" + (f": {last}" if last else "") + "."
         advice = advice_for(returncode, lines)
     return ChildError(what, advice, argv=command.argv, returncode=returncode, last_lines=lines)

@@ -109,6 +109,13 @@ def test_every_step_and_whatever_changes_in_it_has_a_name(tmp_path, method):
                 assert not leaks(words.said(f"{step.kind}.{name} changed 1 → "), language)
 
 
+def test_what_a_child_said_last_takes_no_sentence_of_ours_with_it():
+    told = "The child process ended with exit code 1: X: found y==0.13.2. Look at its log for the cause."
+    said = Texts("ja").said(told)
+    assert "X: found y==0.13.2" in said
+    assert "Look at" not in said and "child" not in said
+
+
 def test_a_sentence_that_is_none_of_ours_stays_but_for_its_settings():
     assert Texts("ja").said("something new") == "something new"
     assert Texts("en").said("See copier.rank.") == "See Copier LoRA › Rank (dim)."

@@ -103,6 +103,7 @@ def translated(error: Exception) -> CopierError:
         return CopierError("The GPU ran out of memory.", "Lower the picture size, or close other programs.")
     if isinstance(error, FileNotFoundError) and "checkpoint" in str(error).lower():
         return InputError("The WebUI found no checkpoint.", "Put one into its models folder and refresh.")
-    # A sentence of its own, whatever threw it: what follows has words of its own on the page.
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    # One sentence, whatever threw it: what follows has words of its own on the page.
+    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    said = first_line.partition(". ")[0].rstrip(".")
     return CopierError(f"The WebUI failed: {said}.", "Its console has the whole story.")

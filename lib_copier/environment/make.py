@@ -15,7 +15,7 @@ from lib_copier.environment.interpreter import Inside, ensure_interpreter
 from lib_copier.environment.pins import TORCH, installed_versions, package_name, read_pins, unmet
 from lib_copier.environment.pip import PipResult, run_pip
 from lib_copier.environment.report import Report
-from lib_copier.environment.stamp import Stamp, is_current, read_stamp, write_stamp
+from lib_copier.environment.stamp import LAYER, Stamp, is_current, read_stamp, write_stamp
 from lib_copier.errors import ChildError
 from lib_copier.files.lock import locked
 
@@ -167,6 +167,7 @@ def _fill(
     if wanted.host_site_packages:
         host, needed = layer.find_host(wanted.host_site_packages), chain.from_iterable(stamp.groups.values())
         layer.show_needed(host, inside.site_packages, needed)
+        stamp = stamp._replace(layer=LAYER)
     write_stamp(wanted.folder, stamp)
     report.say(f"The environment is ready ({wanted.folder}).")
     return stamp

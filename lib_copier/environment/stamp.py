@@ -10,6 +10,8 @@ from typing import NamedTuple
 from lib_copier.files.disk import found_object, write_json
 
 FORMAT = 1
+LAYER = 1
+"""How a borrowed torch is laid under an environment; one that was laid otherwise is laid anew."""
 NAME = "copier-lora.json"
 
 
@@ -24,6 +26,8 @@ class Stamp(NamedTuple):
     """Metadata folder of the host's torch where it is borrowed; gone or renamed: made again."""
     groups: Mapping[str, tuple[str, ...]] = {}
     """Requirement lines by group."""
+    layer: int = 0
+    """The `LAYER` by which the host's torch was laid under it."""
 
 
 def read_stamp(environment: Path) -> Stamp | None:
@@ -33,7 +37,7 @@ def read_stamp(environment: Path) -> Stamp | None:
         if found["format"] != FORMAT:
             return None
         groups = {name: tuple(lines) for name, lines in found["groups"].items()}
-        return Stamp(found["python"], found["torch"], found["host"], groups)
+        return Stamp(found["python"], found["torch"], found["host"], groups, found.get("layer", 0))
     except (KeyError, TypeError, AttributeError):
         return None
 
@@ -69,6 +73,6 @@ def is_current(
         return False
     if torch != "auto" and torch != stamp.torch:
         return False
-    if stamp.host and not Path(stamp.host).exists():
+    if stamp.host and (stamp.layer != LAYER or not Path(stamp.host).exists()):
         return False
     return all(stamp.groups.get(group) == tuple(lines) for group, lines in wanted.items())

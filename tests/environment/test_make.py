@@ -14,7 +14,7 @@ import pytest
 from lib_copier.environment import layer, make, torch_build
 from lib_copier.environment.make import Wanted, make_environment
 from lib_copier.environment.report import Report
-from lib_copier.environment.stamp import NAME, is_current, read_stamp
+from lib_copier.environment.stamp import NAME, is_current, read_stamp, write_stamp
 from lib_copier.environment.torch_build import Machine
 from lib_copier.errors import ChildError, InputError
 
@@ -151,6 +151,9 @@ def test_a_borrowed_torch_is_never_installed(
     assert pip.constraints == [["numpy==1.26.2", "torch==2.1.2+cu121"]]
     assert (environment / "site-packages" / "borrowed_torch.pth").read_text(encoding="utf-8") == f"{host}\n"
     assert is_current(environment, groups)
+    write_stamp(environment, stamp._replace(layer=0))
+    assert not is_current(environment, groups), "an earlier version showed it all of the host's packages"
+    write_stamp(environment, stamp)
     (host / "torch-2.1.2+cu121.dist-info").rename(host / "torch-2.3.1.dist-info")
     assert not is_current(environment, groups), "the host's torch is another one now"
 

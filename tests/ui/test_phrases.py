@@ -109,6 +109,11 @@ def test_every_step_and_whatever_changes_in_it_has_a_name(tmp_path, method):
                 assert not leaks(words.said(f"{step.kind}.{name} changed 1 → "), language)
 
 
+@pytest.mark.parametrize("end", ["ended with exit code 3", "was ended by SIGKILL"])
+def test_a_child_that_said_nothing_is_told_of_in_one_language(end):
+    assert "child" not in Texts("ja").said(f"The child process {end}.")
+
+
 def test_what_a_child_said_last_takes_no_sentence_of_ours_with_it():
     told = "The child process ended with exit code 1: X: found y==0.13.2. Look at its log for the cause."
     said = Texts("ja").said(told)

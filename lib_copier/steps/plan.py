@@ -86,19 +86,6 @@ def plan_of_mean(recipe: Recipe, loras: Mapping[str, tuple[StepInput, ...]]) -> 
     return Plan(tuple(steps))
 
 
-def side_by_side(recipe: Recipe) -> int:
-    """How many steps to run at once: as the recipe wants, and no more than it has trainings that can.
-
-    A training that is alone has all cores then; steps of seconds wait for it and take none of them.
-    """
-    trainings = len(recipe.origins) * len(recipe.edits)
-    if recipe.method == "difference":
-        trainings += len(recipe.origins)
-    if recipe.get("sweep.enabled") and recipe.get("sweep.control"):
-        trainings += len(recipe.edits)
-    return max(1, min(recipe.whole("project.at_once"), trainings))
-
-
 def _learned_on_the_copier(
     recipe: Recipe, one: Edit, copier_models: dict[str, Model], base_model: Model
 ) -> Iterator[Step]:

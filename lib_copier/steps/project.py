@@ -35,7 +35,6 @@ from lib_copier.steps.contents import content_faults, named_files
 from lib_copier.steps.copy_out import MEMORY, copy_out
 from lib_copier.steps.device import device_lock, executor_for
 from lib_copier.steps.intake import forget_unnamed, with_files_inside
-from lib_copier.steps.plan import side_by_side
 from lib_copier.steps.publish import RECIPE_KEY
 from lib_copier.steps.remedies import advice
 from lib_copier.steps.style_folder import take_in
@@ -220,6 +219,7 @@ class Project(ProjectView):
         if found := self.faults():
             raise FaultsError(f"recipe of {self.name}", found, "Mend them with `set`, or in the wizard.")
         steps, device = self.plan(), str(self.recipe.get("project.device"))
+        here = executor_for(device, self.recipe.whole("project.at_once"), workers)
         runner = Runner(
             steps.up_to(targets) if targets else steps,
             self.store,
@@ -228,7 +228,7 @@ class Project(ProjectView):
             listener=listener,
             should_stop=should_stop,
             device_lock=None if elsewhere else device_lock(device),
-            executor=elsewhere or executor_for(device, side_by_side(self.recipe), workers),
+            executor=elsewhere or here,
             advise=lambda missed: advice(self.recipe, missed),
         )
         return runner.run(forced)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
 from lib_copier.engines.locate import demo_checkpoint
-from lib_copier.steps.plan import plan, side_by_side
+from lib_copier.steps.plan import plan
 
 
 def test_what_the_checkpoint_predicts_is_part_of_every_step_that_runs_it(recipe, tmp_path: Path) -> None:
@@ -31,22 +29,3 @@ def test_what_the_checkpoint_predicts_is_part_of_every_step_that_runs_it(recipe,
     assert dict(after.step("copier/one").params)["prediction"] == "v_prediction"
     told = plan(recipe(**settings, project__prediction="epsilon"))
     assert dict(told.step("copier/one").params)["prediction"] == "epsilon"
-
-
-@pytest.mark.parametrize(
-    ("origins", "edits", "settings", "expected"),
-    [
-        (("one",), ("outline",), {"sweep__control": False}, 1),
-        (("one",), ("outline",), {"sweep__control": True}, 2),
-        (("one", "two"), ("outline",), {"sweep__control": False}, 2),
-        (("one",), ("outline",), {"sweep__control": False, "project__method": "difference"}, 2),
-        (("one", "two"), ("outline", "contrast"), {"sweep__control": False}, 3),
-    ],
-)
-def test_a_training_without_another_beside_it_has_all_cores(
-    recipe, origins, edits, settings, expected
-) -> None:
-    asked = recipe(origins=origins, edits=edits, project__at_once=3, **settings)
-    assert side_by_side(asked) == expected
-    assert side_by_side(recipe(origins=origins, edits=edits, project__at_once=1, **settings)) == 1
-    assert side_by_side(recipe(origins=(), edits=(), project__at_once=3)) == 1

@@ -43,5 +43,6 @@ class Listing:
         except OSError:
             return
         if self._listed.get(lora) != changed:
-            self._host.list_lora(lora.stem)
+            # First: the page asks every second or so, and a host that cannot list shall fail once.
             self._listed[lora] = changed
+            self._host.list_lora(lora.stem)

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from lib_copier.host.lora_folder import Listing, unique_stem
 
 
@@ -30,3 +32,14 @@ def test_a_lora_is_listed_once_and_again_when_it_was_replaced(tmp_path: Path):
     os.utime(lora, ns=(1, 1))
     listing.see(lora)
     assert told == ["line", "line"], "an older file in its place is another one too"
+
+
+def test_a_host_that_cannot_list_fails_once(tmp_path: Path):
+    def fail(stem: str) -> None:
+        raise RuntimeError(stem)
+
+    listing, lora = Listing(SimpleNamespace(list_lora=fail)), tmp_path / "line.safetensors"
+    lora.write_bytes(b"first")
+    with pytest.raises(RuntimeError, match="line"):
+        listing.see(lora)
+    listing.see(lora)

@@ -15,6 +15,7 @@ from lib_copier.graph.status import DONE, Inspector, StepStatus, judged
 from lib_copier.graph.step import Step
 from lib_copier.graph.store import Artifact
 from lib_copier.host.standalone import StandaloneHost
+from lib_copier.recipe.model import Recipe
 from lib_copier.ui.door import Door
 from lib_copier.ui.picture import PictureRoutes
 
@@ -97,3 +98,19 @@ def png() -> bytes:
     from lib_copier.image.files import encoded
 
     return encoded(Image.linear_gradient("L").resize((128, 96)).convert("RGB"), "PNG")
+
+
+@pytest.fixture
+def recipe(door, view):
+    """The project's recipe as it is on disk now."""
+
+    def read_it(name: str = "lines") -> Recipe:
+        desk = door.wizard().workshop.desk(name)
+        assert desk is not None
+        return desk.recipe
+
+    return read_it
+
+
+def jobs(door):
+    return door.wizard().workshop.queue.jobs()

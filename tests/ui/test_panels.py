@@ -1,0 +1,22 @@
+"""Every panel is drawn for every kind of project."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib_copier.ui.view import PANELS
+from tests.ui.conftest import make_project
+from tests.ui.page_reader import read
+
+
+@pytest.mark.parametrize("method", ["copier", "difference"])
+@pytest.mark.parametrize("effect", ["outline", "own"])
+def test_every_panel_is_drawn_for_every_kind_of_project(ask, checkpoint, method, effect):
+    view = make_project(ask, checkpoint, name="any", method=method, effect=effect)["view"]
+    ask("add_origin", view)
+    for panel in PANELS:
+        html = ask("go", {**view, "panel": panel})["html"]
+        current = [found for _, found in read(html["rail"]).tags if "aria-current" in found]
+        assert [found["data-go-panel"] for found in current] == [panel]
+        assert "<h2>" in html["panel"]
+        assert "could not be drawn" not in html["panel"]

@@ -16,7 +16,7 @@ from lib_copier.engines.sd_scripts.checkout import CHECKOUT_VARIABLE, MERGE, PYT
 from lib_copier.engines.state import BROKEN, GROUP, MAKING, MISSING, READY, Places, engine_state
 from lib_copier.environment.interpreter import Inside
 from lib_copier.environment.report import Report
-from lib_copier.environment.stamp import Stamp, python_of, write_stamp
+from lib_copier.environment.stamp import LAYER, Stamp, python_of, write_stamp
 from lib_copier.environment.start import WHEELS
 from lib_copier.errors import ChildError, CopierError, InputError
 from lib_copier.files.lock import locked
@@ -62,7 +62,7 @@ def asked(places: Places, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         python = python_of(wanted.folder)
         python.parent.mkdir(parents=True, exist_ok=True)
         python.touch()
-        write_stamp(wanted.folder, Stamp("3.11.7", "host", str(wanted.folder), wanted.groups))
+        write_stamp(wanted.folder, Stamp("3.11.7", "host", str(wanted.folder), wanted.groups, LAYER))
 
     site_packages = places.environment / "site-packages"
 

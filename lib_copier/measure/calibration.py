@@ -28,6 +28,7 @@ _STEP = 2.0
 _LEAST = 0.05
 """Share of the edit below which weight 1 does nothing that a gain could raise."""
 _SAME = 0.02
+"""Share of a weight within which another one is not worth a look."""
 _FAINT = 0.005
 """A leak below this is none that can be measured."""
 _WITHIN = 0.97
@@ -118,7 +119,11 @@ class Search:
                 # Leaks grow faster than weights: between two of them their logarithm is nearer to a line.
                 first, last = max(abs(before.leak), _FAINT), abs(after.leak)
                 share = math.log(max(self.most_leak, _FAINT) / first) / math.log(last / first)
-                return low + _WITHIN * share * (high - low)
+                if len(self.looks) == MOST_LOOKS - 1:
+                    # The last look has to hold: such a curve lies below its chord.
+                    share = (self.most_leak - abs(before.leak)) / (last - abs(before.leak))
+                # One that hardly passes the bound is not looked at again, but one clearly below it.
+                return min(low + _WITHIN * share * (high - low), (1.0 - 1.5 * _SAME) * high)
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +59,15 @@ def test_what_kept_it_from_the_whole_edit_is_said(strength, leak, said):
 def test_it_gets_near_the_weight_at_which_the_leak_passes_its_bound():
     gain, _bound, search = found(lambda w: 0.6 * w, lambda w: 0.014 * w**4)
     assert 0.7 <= search.looks[gain].leak / 0.05 <= 1.0
+
+
+@given(excess=st.floats(0.0001, 0.005))
+def test_a_look_that_hardly_passes_the_bound_does_not_end_the_search(excess):
+    # As measured of an outline, where the third look was at 1.551.
+    strength = lambda w: float(np.interp(w, [0.0, 1.0, 1.551, 2.0], [0.0, 0.4846, 0.8769, 1.4201]))  # noqa: E731
+    leak = lambda w: float(np.interp(w, [0.0, 1.0, 1.551, 2.0], [0.0, 0.0064, 0.05 + excess, 0.0941]))  # noqa: E731
+    gain, _bound, search = found(strength, leak)
+    assert gain > 1.45 and search.looks[gain].leak <= 0.05
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -145,7 +145,8 @@ class _Errand:
             raise raised(ended["error"], self._place.node)
         self._take_outputs(ended)
         self._place.begin("end")
-        return Outcome(dict(ended["result"]), ended["seconds"], ended["was_stopped"], is_finished=True)
+        seconds, was_stopped, device = ended["seconds"], ended["was_stopped"], ended["device"]
+        return Outcome(dict(ended["result"]), seconds, was_stopped, is_finished=True, device=device)
 
     def _followed(self) -> Mapping[str, Any]:
         offset = 0

@@ -192,6 +192,7 @@ class _Job:
         return {"result": result, "seconds": seconds, "was_stopped": outcome.was_stopped} | {
             "files": files,
             "small": small,
+            "device": outcome.device,
         }
 
     def _take(self, event: Event) -> None:

@@ -120,6 +120,7 @@ class Follower:
         command: Command,
     ) -> None:
         self.result: dict[str, Any] = {}
+        self.device = ""
         self.error: Event | None = None
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self.asked_to_save = False
@@ -196,6 +197,8 @@ class Follower:
             return
         if event["event"] == "done":
             self.result = {key: value for key, value in event.items() if key != "event"}
+        elif event["event"] == "device":
+            self.device = str(event.get("kind", ""))
         elif event["event"] == "error":
             self.error = event
         elif "bar" not in event:

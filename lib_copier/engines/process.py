@@ -33,6 +33,8 @@ class Outcome:
     """It ended early because it was asked to save and end."""
     is_finished: bool = False
     """What its step does to the outputs after the command is done too."""
+    device: str = ""
+    """On what it ran, where results depend on that up to rounding: ``CPU``, or a GPU by its name."""
 
 
 def shown(command: Command) -> str:
@@ -123,7 +125,8 @@ def run_command(command: Command, watch: Watch, worker: Child | None = None) -> 
         failure = _failure(command, returncode, follower)
         raise failure if follower.has_begun else NotBegunError(failure)
     collect(command, tuple(follower.last_lines))
-    return Outcome(follower.result, time.monotonic() - started, follower.asked_to_save)
+    seconds = time.monotonic() - started
+    return Outcome(follower.result, seconds, follower.asked_to_save, device=follower.device)
 
 
 def environment_of(command: Command, *, token: str = "", control: Path | None = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a child's output line means: our JSON events, or the progress bars of other programs."""
+"""What a child's output line means: our JSON events, or what other programs tell in words of their own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ _BAR = re.compile(
     r"^(?P<what>[^|%\r\n]{0,60}?):?\s*(?P<percent>\d{1,3})%\|[^|]*\|\s*"
     r"(?P<step>\d+)/(?P<total>\d+)\s*\[(?P<spent>[\d:]+)<(?P<left>[\d:?]+)(?P<tail>[^\]]*)\]?"
 )
+_DEVICE = re.compile(r"accelerator device: (?P<kind>[a-z]+)")
 _RATE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>it/s|s/it)")
 _LOSS = re.compile(r"(?:avr_loss|loss(?:/average)?)=(?P<loss>-?\d+(?:\.\d+)?(?:e-?\d+)?|nan)")
 
 
 def event_of(line: str) -> dict[str, Any] | None:
     """The event that a line tells, or None where it is just text."""
-    return events.parse(line) or _bar_event(line)
+    return events.parse(line) or _bar_event(line) or _device_event(line)
 
 
 def _bar_event(line: str) -> dict[str, Any] | None:
@@ -40,6 +41,12 @@ def _bar_event(line: str) -> dict[str, Any] | None:
     if loss:
         event["loss"] = float(loss["loss"])
     return event
+
+
+def _device_event(line: str) -> dict[str, Any] | None:
+    """The device that accelerate has chosen for sd-scripts: ``cpu``, ``cuda``, ``mps``."""
+    found = _DEVICE.match(line)
+    return {"event": "device", "kind": found["kind"].upper()} if found else None
 
 
 def _seconds(clock: str) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lib_copier.generate.generator import Generator, Progress
 from lib_copier.image.files import write_png
 from lib_copier.models.checkpoint import load_checkpoint
-from lib_copier.models.device import choose_device, choose_dtype
+from lib_copier.models.device import choose_device, choose_dtype, tell_device
 from lib_copier.txt2img.infotext import PNG_KEY, write_infotext
 from lib_copier.txt2img.pictures import PictureRequest, check_requests
 
@@ -41,6 +41,7 @@ def generate(
     """
     check_requests(requests, paths)
     device = choose_device(choice.device)
+    tell_device(device)
     checkpoint = load_checkpoint(
         choice.checkpoint,
         vae=choice.vae,

@@ -207,6 +207,7 @@ class Runner:
                 facts = {
                     "described": plain(described(step, status.digests, self._version(step))),
                     "command": self._portable(command),
+                    "device": outcome.device,
                     "seconds": round(taken, 3),
                     "result": portable(outcome.result, place.out, self.folders.project),
                 }

@@ -71,6 +71,7 @@ class StepStatus:
             "engine": self.step.engine,
             "made_at": made.get("made_at"),
             "seconds": made.get("seconds"),
+            "device": made.get("device"),
             "files": sorted(made.get("files", {})),
         }
 

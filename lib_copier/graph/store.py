@@ -106,7 +106,7 @@ class Store:
     def commit(self, key: str, step: Step, facts: Mapping[str, Any]) -> Artifact:
         """Verify the outputs in ``work/KEY/out`` and make them the artifact of that key.
 
-        `facts` joins the manifest: parameters, inputs, command, seconds, result.
+        `facts` joins the manifest: parameters, inputs, command, device, seconds, result.
 
         Raises
         ------
@@ -172,7 +172,12 @@ def _output_names(out: Path, declared: Iterable[Output]) -> list[str]:
 
 
 _MANIFEST = {"step": str, "files": dict, "made_at": (int, float), "seconds": (int, float, NoneType)}
-_MANIFEST |= {"command": (str, NoneType), "result": (dict, NoneType), "described": (dict, NoneType)}
+_MANIFEST |= {
+    "command": (str, NoneType),
+    "device": (str, NoneType),
+    "result": (dict, NoneType),
+    "described": (dict, NoneType),
+}
 
 
 def _is_manifest(found: Any) -> bool:

@@ -12,7 +12,7 @@ from lib_copier.lora.bake import merge_into_checkpoint
 from lib_copier.lora.blockweight import layer_weights
 from lib_copier.lora.combine import combine
 from lib_copier.lora.console import Console
-from lib_copier.lora.device import choose_device
+from lib_copier.lora.device import Device, choose_device
 from lib_copier.lora.extract import extract
 from lib_copier.lora.file import check_output_name, read_adapter, write_lora
 from lib_copier.lora.layer import Lora
@@ -66,7 +66,7 @@ def _combine(
     policy: RankPolicy | None,
     console: Console,
 ) -> int:
-    device = choose_device(arguments.device)
+    device = _device(arguments, console)
     lbws = getattr(arguments, "lbws", None)
     weights = None if lbws is None else layer_weights(lbws, len(ratios))
     loras = [(read_adapter(path), ratio) for path, ratio in zip(arguments.models, ratios, strict=True)]
@@ -97,7 +97,7 @@ def resize_command(arguments: argparse.Namespace, console: Console) -> int:
         arguments.new_rank, arguments.new_conv_rank, arguments.dynamic_method, arguments.dynamic_param
     )
     output = _output(arguments, [arguments.model, *([arguments.sd_model] if arguments.sd_model else [])])
-    device = choose_device(arguments.device)
+    device = _device(arguments, console)
     lora = read_adapter(arguments.model)
     with ExitStack() as stack:
         weights = None
@@ -132,6 +132,12 @@ def resize_command(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _device(arguments: argparse.Namespace, console: Console) -> Device:
+    device = choose_device(arguments.device)
+    console.tell_device(device.kind)
+    return device
+
+
 def _finish(
     result: Lora,
     report: Report,
@@ -151,7 +157,7 @@ def _finish(
 def _merge_into_checkpoint(
     arguments: argparse.Namespace, ratios: Sequence[float], output: Path, console: Console
 ) -> int:
-    device = choose_device(arguments.device)
+    device = _device(arguments, console)
     if arguments.new_rank is not None or arguments.new_conv_rank is not None:
         raise InputError("--new_rank has no meaning with --sd_model.", "Leave it out.")
     loras = [(read_adapter(path), ratio) for path, ratio in zip(arguments.models, ratios, strict=True)]
@@ -208,7 +214,7 @@ def extract_command(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.min_diff < 0:
         raise InputError(f"--min_diff is {arguments.min_diff}.", "Give 0 or more.")
     output = _output(arguments, [arguments.model_org, arguments.model_tuned])
-    device = choose_device(arguments.device)
+    device = _device(arguments, console)
     original = open_checkpoint(arguments.model_org)
     try:
         tuned = open_checkpoint(arguments.model_tuned)

@@ -26,6 +26,11 @@ class Console:
         elif self.mode == "events":
             events.emit("log", text=text)
 
+    def tell_device(self, kind: str) -> None:
+        """On what the work is done, for the record that a parent keeps of it."""
+        if self.mode == "events":
+            events.emit("device", kind=kind)
+
     def progress(self, step: int, total: int) -> None:
         """How far the work is; at most a few times a second."""
         now = time.perf_counter()

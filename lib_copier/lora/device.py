@@ -22,6 +22,11 @@ class Device:
     def is_cpu(self) -> bool:
         return self.name == "cpu"
 
+    @property
+    def kind(self) -> str:
+        """``CPU``, or a GPU by its own name."""
+        return "CPU" if self.is_cpu else str(self.xp.cuda.get_device_name(self.name))
+
     def put(self, array: Array) -> Any:
         """The array on this device, in its own type."""
         return array if self.is_cpu else self.xp.from_numpy(np.ascontiguousarray(array)).to(self.name)

@@ -68,12 +68,13 @@ def counted(progress: Progress, before: int, count: int, total: int) -> Progress
 def open_checkpoint(job: Mapping[str, Any], parts: tuple[str, ...] = ("unet", "vae", "text")) -> Checkpoint:
     """Load the checkpoint that a job names, with its VAE, prediction type, device and precision."""
     from lib_copier.models.checkpoint import load_checkpoint
-    from lib_copier.models.device import choose_device, choose_dtype
+    from lib_copier.models.device import choose_device, choose_dtype, tell_device
     from lib_copier.models.threads import settle_threads
 
     settle_threads()
     events.emit("loading")
     device = choose_device(job.get("device", "auto"))
+    tell_device(device)
     return load_checkpoint(
         Path(job["checkpoint"]),
         vae=Path(job["vae"]) if job.get("vae") else None,

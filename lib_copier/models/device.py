@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lib_copier.border import events
 from lib_copier.errors import InputError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -33,6 +34,12 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
+
+
+def tell_device(device: torch.device) -> None:
+    """Tell the parent process on what a job runs: ``CPU``, or a GPU by its own name, for the record."""
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+    events.emit("device", kind=kind)
 
 
 def choose_dtype(precision: str, device: torch.device, *, is_training: bool = False) -> torch.dtype:

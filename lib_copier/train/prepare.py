@@ -16,7 +16,7 @@ from lib_copier.model_file.checkpoint import facts_of
 from lib_copier.models.ahead import WeightReader
 from lib_copier.models.attach import bake, lora_targets
 from lib_copier.models.checkpoint import PARTS, Checkpoint, load_checkpoint, part_dtypes
-from lib_copier.models.device import choose_device, choose_dtype
+from lib_copier.models.device import choose_device, choose_dtype, tell_device
 from lib_copier.models.latents import decode_latents, encode_picture
 from lib_copier.models.text import time_ids
 from lib_copier.train.captions import CACHED_ORDERS, CaptionBook, plan_captions
@@ -78,6 +78,7 @@ def prepare(config: TrainConfig, *, log: Callable[[str], None]) -> Prepared:
     resolution = facts_of(config.checkpoint, config.prediction).resolution if config.bucketed else None
     sources = tuple(load_picture(one, log=log, resolution=resolution) for one in config.pictures)
     device = choose_device(config.device)
+    tell_device(device)
     dtype = choose_dtype(config.precision, device, is_training=True)
     # Encoders whose work is done ahead run in fp32: it costs nothing later.
     text_dtype = dtype if config.train_text_encoder else torch.float32

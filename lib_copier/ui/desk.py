@@ -31,6 +31,7 @@ class Made:
 
     seconds: float
     command: str
+    device: str
 
 
 def queue_key(folder: Path) -> str:
@@ -178,6 +179,7 @@ class Desk:
         return Made(
             float(manifest.get("seconds") or 0.0),
             with_folders(str(manifest.get("command") or ""), self.project.folder),
+            str(manifest.get("device") or ""),
         )
 
     def by_hand(self, step_id: str) -> str:

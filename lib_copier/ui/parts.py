@@ -263,7 +263,9 @@ def details(page: Page, step_ids: Sequence[str]) -> Html:
             continue
         shown.append(tag("h3", page.texts.step(step_id)))
         if facts:
-            shown.append(tag("p", page.texts("run.took", time=duration(facts.seconds)), class_="cl-quiet"))
+            said = "run.took_on" if facts.device else "run.took"
+            told = page.texts(said, time=duration(facts.seconds), device=facts.device)
+            shown.append(tag("p", told, class_="cl-quiet"))
         if facts and facts.command:
             shown.append(_commands(page, step_id, facts.command))
         if log:

@@ -104,3 +104,7 @@ def test_real_models_give_on_nodes_what_they_give_here(tmp_path, on_ray, nodes, 
     assert made(there) == made(here)
     sizes = [path.stat().st_size for path in there.store.folder.rglob("lora.safetensors")]
     assert max(sizes) > 10_000, "no stand-in's"
+    devices = [{key: one.get("device") for key, one in study.store.manifests()} for study in (here, there)]
+    assert devices[0] == devices[1]
+    of_models = {key.partition("-")[0] for key, device in devices[0].items() if device == "CPU"}
+    assert {"origin", "copier", "check", "survival", "edit_lora", "sweep"} <= of_models

@@ -34,12 +34,13 @@ def test_events_are_heard_and_everything_else_is_logged(tmp_path) -> None:
     code = (
         "import sys, json\n"
         "print(json.dumps({'event': 'progress', 'step': 1, 'total': 2}))\n"
+        "print(json.dumps({'event': 'device', 'kind': 'CPU'}))\n"
         "print('plain words')\n"
         "sys.stderr.write('steps:  50%|#| 1/2 [00:01<00:01, 1.0it/s]\\rsaid aside\\n')\n"
         "print(json.dumps({'event': 'done', 'answer': 'ü'}))"
     )
     outcome, heard = run(tmp_path, code)
-    assert outcome.result == {"answer": "ü"}
+    assert outcome.result == {"answer": "ü"} and outcome.device == "CPU"
     assert {event["event"] for event in heard} == {"progress"}
     log = (tmp_path / "log.txt").read_text(encoding="utf-8")
     assert log.startswith("$ ") and "plain words" in log and "said aside" in log

@@ -31,6 +31,7 @@ def test_a_bar_of_sd_scripts() -> None:
         ("caching latents:  50%|█████     | 1/2 [00:01<00:01,  1.2it/s]", {"bar": "caching latents"}),
         ("100%|██████████| 5/5 [00:00<00:00, 12.0it/s]", {"step": 5}),
         ('{"event": "sample", "path": "x.png"}', {"event": "sample"}),
+        ("accelerator device: cuda\n", {"event": "device", "kind": "CUDA"}),
     ],
 )
 def test_other_bars(line, expected) -> None:

@@ -25,6 +25,7 @@ def test_prompts_times_seeds(checkpoint_path, lora_path, tmp_path, capsys):
     assert code == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert events[-1]["event"] == "done"
+    assert {"event": "device", "kind": "CPU"} in events
     assert [path.rsplit("-", 1)[1] for path in events[-1]["paths"]] == [
         "001.png",
         "002.png",

@@ -210,7 +210,7 @@ def test_events_for_a_parent_and_no_torch(files):
     )
     assert found.returncode == 0, found.stderr
     lines = [json.loads(line) for line in found.stdout.splitlines()]
-    assert lines[-1]["event"] == "done"
+    assert lines[0] == {"event": "device", "kind": "CPU"} and lines[-1]["event"] == "done"
     assert lines[-1]["output"] == str(files["out"])
 
 

@@ -86,7 +86,8 @@ def test_survival_and_check_on_a_real_model(tmp_path, capsys, scene, checkpoint)
     code, found = run(tmp_path, capsys, job)
     assert code == 0, found
     told = [one["event"] for one in found]
-    assert told[:2] == ["loading", "progress"] and told[-1] == "done"
+    assert told[:3] == ["loading", "device", "progress"] and told[-1] == "done"
+    assert found[1]["kind"] == "CPU"
     assert len(found[-1]["pictures"]) == 2 and (tmp_path / "out" / "proof.png").is_file()
 
 

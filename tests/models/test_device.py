@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 from lib_copier.errors import InputError
-from lib_copier.models.device import choose_device, choose_dtype
+from lib_copier.models.device import choose_device, choose_dtype, tell_device
 
 
 @pytest.fixture
@@ -51,3 +53,11 @@ def test_the_named_gpu_becomes_the_current_one(two_gpus):
         choose_device("cuda:2")
     choose_device("cpu")
     assert len(current) == 1
+
+
+def test_a_device_is_told_by_what_changes_results(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"NVIDIA number {device.index}")
+    for name in ("cpu", "cuda:1", "mps"):
+        tell_device(torch.device(name))
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told == [{"event": "device", "kind": kind} for kind in ("CPU", "NVIDIA number 1", "MPS")]

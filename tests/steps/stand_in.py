@@ -236,6 +236,8 @@ def main() -> None:
 def play(part: str, arguments: list[str]) -> None:
     if os.environ.get("STAND_IN_FAIL") == part:
         sys.exit("RuntimeError: CUDA out of memory. Tried to allocate 2 GiB")
+    if part != "image":
+        emit("device", kind="CPU")
     PARTS[part](arguments)
 
 

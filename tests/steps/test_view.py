@@ -102,3 +102,14 @@ def test_runs_stand_in_the_order_in_which_they_began_also_within_a_second(projec
     made = project()
     began = [made.run(["caption/one"]).run for _ in range(8)]
     assert made.runs() == tuple(began)
+
+
+def test_a_record_tells_on_what_it_was_made_and_no_key_does(made):
+    status = made.step_status("origin/one")
+    assert status.to_json()["device"] == "CPU"
+    (path,) = made.folder.glob("artifacts/*/manifest.json")
+    manifest = json.loads(path.read_text())
+    # One that an earlier version wrote.
+    del manifest["device"]
+    path.write_text(json.dumps(manifest))
+    assert made.step_status("origin/one").to_json() == {**status.to_json(), "device": None}

@@ -54,6 +54,7 @@ def test_a_run_tells_progress_and_its_result(config_file, capsys):
     events = told(capsys.readouterr().out)
     assert events[-1]["event"] == "done" and events[-1]["steps"] == 6
     assert Path(events[-1]["output"]).is_file()
+    assert {"event": "device", "kind": "CPU"} in events
     assert any(one["event"] == "progress" and one["total"] == 6 for one in events)
 
 

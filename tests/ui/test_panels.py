@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lib_copier.ui.desk import Desk, Made
 from lib_copier.ui.view import PANELS
 from tests.ui.conftest import make_project
 from tests.ui.page_reader import read
@@ -20,3 +21,11 @@ def test_every_panel_is_drawn_for_every_kind_of_project(ask, checkpoint, method,
         assert [found["data-go-panel"] for found in current] == [panel]
         assert "<h2>" in html["panel"]
         assert "could not be drawn" not in html["panel"]
+
+
+@pytest.mark.parametrize(
+    ("device", "told"), [("GPU <9>", "Took 1 min 05 s on GPU &lt;9&gt;."), ("", "Took 1 min 05 s.")]
+)
+def test_how_a_step_was_made_tells_its_device(ask, view, monkeypatch, device, told):
+    monkeypatch.setattr(Desk, "made", lambda desk, step_id: Made(65.0, "", device))
+    assert told in ask("go", {**view, "panel": "copier"})["html"]["panel"]

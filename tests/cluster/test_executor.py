@@ -27,6 +27,7 @@ def ended(content: bytes = b"words", name: str = "text.txt", **other: Any) -> di
         "was_stopped": False,
         "files": files,
         "small": {name: content},
+        "device": "NVIDIA H100",
     }
     return {**done, **other}
 
@@ -84,7 +85,8 @@ def test_what_a_node_made_is_committed_here(run_at) -> None:
     place = Place(ended())
     runner = run_at(place)
     assert texts(runner) == {"a": "words"}
-    assert runner._statuses["a"].artifact.result == {"ok": True}
+    made = runner._statuses["a"].artifact
+    assert made.result == {"ok": True} and made.manifest["device"] == "NVIDIA H100"
     assert "said there" in runner.folders.step_log("a").read_text()
     assert place.asked == ["lacks", "begin", "hear", "end"]
 

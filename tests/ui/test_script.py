@@ -67,3 +67,28 @@ def test_what_is_missing_is_said_in_the_tab(tmp_path, name):
     assert done.returncode == 0, done.stderr
     assert "Copier LoRA could not start" in done.stdout
     assert f"No module named {name}" in done.stdout
+
+
+_NESTED = """
+import json, sys
+sys.path.insert(0, {folder!r})
+from pathlib import Path
+import webui_double
+webui_double.start_host(Path({data!r}))
+def nested(depth):
+    nested(depth - 1) if depth else webui_double.execute_script()
+nested({depth})
+from modules import script_callbacks
+print(json.dumps(script_callbacks.stacks))
+"""
+
+
+def test_the_host_reads_a_short_stack_however_deep_it_loads_the_script(tmp_path):
+    code = _NESTED.format(folder=str(DOUBLE.parent), data=str(tmp_path), depth=40)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    stacks = json.loads(done.stdout)
+    assert len(stacks) == 2
+    for stack in stacks:
+        assert stack[0] == str(ROOT / "scripts" / "copier_lora.py"), "the host names the extension by it"
+        assert len(stack) < 10

@@ -7,12 +7,11 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from lib_copier.engines.locate import root
-
 
 def left_running(data: Path) -> str:
     """One line on the open jobs of a data folder; empty where there is none."""
     # Here, not above: a WebUI's start must not wait for what only its end needs.
+    from lib_copier.engines.locate import root
     from lib_copier.graph.queue import Queue
     from lib_copier.ui.workshop import QUEUE_FOLDER
 

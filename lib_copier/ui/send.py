@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lib_copier.ui.door import Door
 
-_TABS = ("txt2img", "img2img")
+_ELEMENTS = {
+    "txt2img_gallery": ("txt2img", "gallery"),
+    "img2img_gallery": ("img2img", "gallery"),
+    "generation_info_txt2img": ("txt2img", "infotexts"),
+    "generation_info_img2img": ("img2img", "infotexts"),
+    "txt2img_send_to_extras": ("txt2img", "button"),
+    "img2img_send_to_extras": ("img2img", "button"),
+}
+"""Ids in the WebUI's page: which tab, and what stands there. Ours comes beside the button."""
 
 
 @dataclass
@@ -32,17 +40,13 @@ class Sender:
         Gradio 4 makes components anew for every update too, outside any page: those are passed over, or
         a button of ours would turn up in the middle of nowhere.
         """
-        element = kwargs.get("elem_id")
-        if not isinstance(element, str) or not _is_building():
+        found = _ELEMENTS.get(kwargs.get("elem_id"))
+        if found is None or not _is_building():
             return
-        for tab in _TABS:
-            source = self.sources.setdefault(tab, _Source())
-            if element == f"{tab}_gallery" and source.gallery is None:
-                source.gallery = component
-            elif element == f"generation_info_{tab}" and source.infotexts is None:
-                source.infotexts = component
-            elif element == f"{tab}_send_to_extras" and source.button is None:
-                source.button = _button(tab)
+        tab, part = found
+        source = self.sources.setdefault(tab, _Source())
+        if getattr(source, part) is None:
+            setattr(source, part, _button(tab) if part == "button" else component)
 
     def connect(self, door: Door) -> None:
         """Inside our own page: a click sends the shown picture to the origin panel."""

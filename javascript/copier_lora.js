@@ -429,7 +429,11 @@
 
   function onInput(event) {
     const input = event.target;
-    input.removeAttribute("aria-invalid");
+    if (input.hasAttribute("aria-invalid")) {
+      // Whoever mends a field has read what was refused; putting back what stood there asks nothing anew.
+      input.removeAttribute("aria-invalid");
+      if (page.notice?.kind === "error" && !page.notice.cause) notify(null);
+    }
     if (input.matches("[data-compare]")) input.parentElement.style.setProperty("--cl-cut", `${input.value}%`);
     else if (input.matches("[data-scrub]")) scrub(input);
     else if (input.matches("[type=range]") && input.closest("[data-live]")) {

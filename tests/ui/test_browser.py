@@ -249,9 +249,14 @@ def _a_running_step_is_found_again(wizard: Wizard) -> None:
 
 
 def test_a_complaint_goes_with_its_cause(chromium, address):
-    """What keeps a run back is told as long as it does; a refusal until the next thing went well."""
+    """What keeps a run back is told as long as it does; a refusal until it is mended."""
     wizard = Wizard(chromium, address)
     make_project(wizard)
+    width = wizard.page.input_value('[data-set="origin.width"]')
+    wizard.fill("origin.width", "7")
+    assert "Origin picture › Width" in wizard.complaint()
+    wizard.fill("origin.width", width)
+    assert wizard.complaint() == "", "as it was before"
     wizard.fill("origin.width", "7")
     assert "Origin picture › Width" in wizard.complaint()
     wizard.fill("origin.prompt", "")

@@ -157,14 +157,19 @@ def gpu_note(page: Page) -> Html:
 
 
 def reasons(page: Page, step_ids: Sequence[str]) -> Html:
-    """Why steps will run, or what failed and what to do."""
-    shown = []
+    """Why steps will run, or what failed and what to do; what stands there already is not said again."""
+    shown: list[Html] = []
+    told: set[str] = set()
     for step_id in step_ids:
         status = page.opened.states.get(step_id)
         if status is None or status.state not in {"stale", "failed", "held"}:
             continue
+        new = [reason for reason in status.reasons if reason not in told]
+        if status.reasons and not new:
+            continue
+        told |= {*new, f"waits for {step_id}"}
         advice = str(page.opened.failure(step_id).get("advice") or "") if status.state == "failed" else ""
-        said = page.texts("said.and").join(map(page.texts.said, status.reasons))
+        said = page.texts("said.and").join(map(page.texts.said, new))
         css = "cl-fault" if status.state == "failed" else "cl-warning"
         word = page.texts(f"state.{status.state}")
         shown.append(

@@ -152,6 +152,12 @@ class Desk:
         artifact = self.artifact(step_id)
         return artifact.result if artifact is not None else {}
 
+    def lacks(self, step_id: str) -> tuple[str, ...]:
+        """What its last result lacks of its goal as that is now, be it in date or not."""
+        status, artifact = self.states.get(step_id), self.artifact(step_id)
+        goal = status.step.goal if status is not None else None
+        return goal(artifact.result) if goal is not None and artifact is not None else ()
+
     def report(self, step_id: str) -> Mapping[str, Any]:
         """What a check or preview measured, the last time; empty where there is none to be read."""
         path = self.file(step_id, RESULT)

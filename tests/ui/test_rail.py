@@ -152,6 +152,20 @@ def test_what_is_accepted_has_no_tick_either_and_can_be_taken_back(
     )
 
 
+@pytest.mark.parametrize("lowest", [14.23, 25.0])
+def test_a_result_out_of_date_is_no_complete_copier(ask, view, door, stand, monkeypatch, words, lowest):
+    """What it lacked is said still, and where it lacked nothing, nothing is: a run has to tell."""
+    stand("stale")
+    psnr = {"median": 30.0, "min": lowest, "ceiling": 29.0}
+    made = Artifact("key", Path(), {"result": {"psnr_db": psnr}, "files": {}})
+    monkeypatch.setattr(Desk, "artifact", lambda desk, step_id: made)
+    monkeypatch.setattr(Desk, "report", lambda desk, step_id: {"psnr_db": psnr})
+    html = ask("go", {**view, "panel": "check"})["html"]["panel"]
+    assert words("check.good") not in html
+    assert ("14.2 dB, " in html or "14.2 dB（" in html) == (lowest < 20)
+    assert ("cl-poor" in html) == (lowest < 20)
+
+
 def test_what_is_held_back_shows_the_way_to_what_was_missed(ask, view, miss, words):
     miss("check/first", psnr_db={"min": 9.0, "ceiling": 30.0})
     html = ask("go", {**view, "panel": "edit_lora"})["html"]

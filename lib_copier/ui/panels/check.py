@@ -33,16 +33,18 @@ def render(page: Page) -> Html:
 
 def _score(page: Page, steps: list[str], report: Mapping[str, Any]) -> Html:
     psnr, ssim = report.get("psnr_db") or {}, report.get("ssim") or {}
-    is_missed = any(page.opened.states[step].shortfalls for step in steps)
+    lacks = [page.texts.said(lack) for step in steps for lack in page.opened.lacks(step)]
     rows = []
     for key, text in (("min", "check.lowest"), ("median", "check.median"), ("ceiling", "check.ceiling")):
         if (found := number(psnr.get(key))) is not None:
-            judged = ("poor" if is_missed else "good") if key == "min" else ""
+            judged = ("poor" if lacks else "good") if key == "min" else ""
             rows.append((text, f"{found:.1f} dB", judged))
     if (found := number(ssim.get("median"))) is not None:
         rows.append(("check.ssim", f"{found:.3f}", ""))
-    said = ways_on(page, steps) if is_missed else tag("p", page.texts("check.good"))
-    return page.block("result", page.facts(rows), said)
+    told = tag("p", page.texts("said.and").join(lacks), class_="cl-fault") if lacks else None
+    if all(page.opened.states[step].is_made for step in steps):
+        told = ways_on(page, steps) if lacks else tag("p", page.texts("check.good"))
+    return page.block("result", page.facts(rows), told)
 
 
 def _sheet(page: Page, step_id: str, report: Mapping[str, Any]) -> Html:

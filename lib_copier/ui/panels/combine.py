@@ -54,7 +54,8 @@ def _steps(page: Page, steps: Sequence[str]) -> Html:
         size = page.opened.file(step_id, "lora.safetensors")
         told = f"{size.stat().st_size / 1e6:.1f} MB" if size is not None and size.is_file() else ""
         kind = step_id.partition("/")[0]
-        cells = (page.texts(f"combine.{kind}"), page.pill([step_id]), told, note)
+        amount = tag("span", told, class_="cl-amount")
+        cells = (page.texts(f"combine.{kind}"), page.pill([step_id]), amount, note)
         rows.append(tag("tr", [tag("td", cell) for cell in cells]))
     return tag("div", tag("table", rows, class_="cl-table"), class_="cl-sheet") if rows else Html("")
 

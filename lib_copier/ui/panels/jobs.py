@@ -52,5 +52,11 @@ def _row(page: Page, job: Job) -> Html:
         tag("span", page.texts.said(job.message), class_="cl-quiet") if job.message else None,
         folded(page.texts("run.log"), parts.lines(log), name=f"log-{job.id}") if log else None,
     )
-    cells = (tag("strong", job.title), pill, tag("span", took, class_="cl-time"), told, join(resume, cancel))
+    cells = (
+        tag("strong", job.title),
+        pill,
+        tag("span", took, class_="cl-amount"),
+        told,
+        join(resume, cancel),
+    )
     return tag("tr", [tag("td", cell) for cell in cells], data_keep=job.id)

@@ -95,8 +95,10 @@
   function centreStep() {
     const rail = page.root.querySelector('[data-region="rail"]');
     const item = rail.querySelector("[aria-current]");
-    if (!item || page.centred === page.view.panel) return;
-    page.centred = page.view.panel;
+    // Anew where the window has another width, or the host's tab was hidden before.
+    const place = `${page.view.panel} ${rail.clientWidth}`;
+    if (!item || page.centred === place) return;
+    page.centred = place;
     rail.scrollLeft += item.getBoundingClientRect().left - rail.getBoundingClientRect().left - (rail.clientWidth - item.offsetWidth) / 2;
   }
 
@@ -504,6 +506,7 @@
     if (!root) return;
     if (root !== page.root) return void start(root);
     const isSeen = !document.hidden && root.offsetParent !== null;
+    if (isSeen) centreStep();
     const pause = page.isActive || page.isLost ? ACTIVE_MS : IDLE_MS;
     if (isSeen && page.waiting === 0 && Date.now() - page.askedAt > pause) ask("poll");
   }

@@ -319,6 +319,29 @@ def test_the_tab_in_a_webui(chromium, tmp_path, version):
         assert wizard.errors == []
 
 
+_HIDE = """addEventListener("DOMContentLoaded", () => document.head.insertAdjacentHTML(
+    "beforeend", "<style id='hides'>#copier_lora { display: none !important; }</style>"))"""
+_IS_SHOWN = """() => {
+    const step = document.querySelector("#copier_lora [data-region=rail] [aria-current]");
+    const { left, right } = step.getBoundingClientRect();
+    return left < right && left >= 0 && right <= innerWidth;
+}"""
+
+
+def test_the_strip_shows_the_current_step_once_its_tab_is_opened_or_its_window_narrower(chromium, address):
+    wizard = Wizard(chromium, address).ready()
+    wizard.act("create_project")
+    wizard.go("publish")
+    wizard.page.set_viewport_size({"width": 390, "height": 900})
+    wizard.page.wait_for_function(_IS_SHOWN)
+    wizard.page.add_init_script(_HIDE)
+    wizard.page.reload()
+    wizard.page.wait_for_selector("#copier_lora main h2", state="attached")
+    wizard.page.evaluate("document.querySelector('#hides').remove()")
+    wizard.page.wait_for_function(_IS_SHOWN)
+    assert wizard.errors == []
+
+
 @pytest.mark.parametrize("width", [390, 768, 1280, 1920])
 def test_nothing_is_cut_off(chromium, address, width):
     """Every panel fits its window, with the longest names too: no sideways scrolling of the page."""

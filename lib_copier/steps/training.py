@@ -27,7 +27,6 @@ from lib_copier.steps.parts import (
     engine_command,
     engine_for,
     fixed,
-    resolved_prediction,
     weighted_loras,
 )
 from lib_copier.steps.prompts import OTHER_PROMPTS, PROMPTS
@@ -69,14 +68,17 @@ def step(
 
     Its settings are those of `group`, as `edit` has them where it is given, with some changed.
     """
+    settings = recipe.group(group, edit)
+    cosmetic = {name: value for name, value in settings.items() if OPTIONS[f"{group}.{name}"].is_cosmetic}
+    decisive = _decisive({name: value for name, value in settings.items() if name not in cosmetic})
     return Step(
         step_id,
         step_id.partition("/")[0],
         action,
         inputs=(*model.inputs, *inputs),
-        params=fixed({**training_params(recipe, group, edit), **(changes or {})}),
+        params=fixed({**decisive, "prediction": model.prediction, **(changes or {})}),
         outputs=LORA_OUTPUT,
-        cosmetic=_cosmetic_params(recipe, group, edit),
+        cosmetic=(*fixed(cosmetic), *device_of(recipe)),
         engine=engine_for(recipe, group),
         finish=keep_records,
     )
@@ -90,29 +92,14 @@ def picture_inputs(source: str, origin: Origin) -> tuple[StepInput, ...]:
     )
 
 
-def training_params(recipe: Recipe, group: str, edit: Edit | None = None) -> dict[str, Any]:
-    """The settings of a training that decide its result."""
-    values = {
-        name: value
-        for name, value in recipe.group(group, edit).items()
-        if name in _TASK_FIELDS and not OPTIONS[f"{group}.{name}"].is_cosmetic
-    }
+def _decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a group's settings those that a training knows."""
+    values = {name: value for name, value in settings.items() if name in _TASK_FIELDS}
     if values["other_prompt_share"]:
         # The empty prompt is what guidance compares every other one with.
         own: Any = values["other_prompts"]
         values["other_prompts"] = ("", *(own or OTHER_PROMPTS))
-    prediction = resolved_prediction(recipe.checkpoint, str(recipe.get("project.prediction")))
-    return {**values, "prediction": prediction}
-
-
-def _cosmetic_params(recipe: Recipe, group: str, edit: Edit | None) -> tuple[tuple[str, Any], ...]:
-    """The settings of a training that do not: device, samples underway, saved states."""
-    values = {
-        name: value
-        for name, value in recipe.group(group, edit).items()
-        if OPTIONS[f"{group}.{name}"].is_cosmetic
-    }
-    return (*fixed(values), *device_of(recipe))
+    return values
 
 
 def training_command(place: Workplace, pictures: tuple[Picture, ...], **changes: Any) -> Command:

@@ -5,6 +5,7 @@
 
   const ROOT = "copier_lora";
   const REMEMBERED = "copier_lora.view";
+  const HURRIED_MS = 250;
   const ACTIVE_MS = 1200;
   const IDLE_MS = 6000;
   const TIMEOUT_MS = 60000;
@@ -14,6 +15,7 @@
     view: {},
     stamp: "",
     isActive: false,
+    isHurried: false,
     sending: Promise.resolve(),
     waiting: 0,
     live: null,
@@ -78,6 +80,7 @@
       notify(null);
     }
     page.isActive = Boolean(reply.active);
+    page.isHurried = Boolean(reply.hurried);
     if (reply.view) {
       page.view = reply.view;
       remember();
@@ -507,7 +510,7 @@
     if (root !== page.root) return void start(root);
     const isSeen = !document.hidden && root.offsetParent !== null;
     if (isSeen) centreStep();
-    const pause = page.isActive || page.isLost ? ACTIVE_MS : IDLE_MS;
+    const pause = page.isLost ? ACTIVE_MS : page.isHurried ? HURRIED_MS : page.isActive ? ACTIVE_MS : IDLE_MS;
     if (isSeen && page.waiting === 0 && Date.now() - page.askedAt > pause) ask("poll");
   }
 
@@ -526,5 +529,5 @@
   }
 
   window.copierLora = { receive, project: () => page.view.project || "" };
-  setInterval(tick, 300);
+  setInterval(tick, 100);
 })();

@@ -130,15 +130,17 @@ class Wizard:
             told(self.texts, error)
 
     def _state(self, page: Page) -> dict[str, Any]:
-        """Whether the browser should ask again soon; what stands in the way, and what failed unseen."""
-        found: dict[str, Any] = {"active": False, "causes": {}, "failure": ""}
+        """Whether the browser should ask again soon, or at once; what stands in the way, and failed unseen."""
+        found: dict[str, Any] = {"active": False, "hurried": False, "causes": {}, "failure": ""}
         try:
             found["active"] = any(job.is_open for job in self.workshop.queue.jobs())
             found["active"] |= bool(self.workshop.readings.under_way())
             if (desk := page.desk) is not None:
                 tasks, key = self.workshop.tasks, desk.queue_key
                 found["active"] |= desk.is_busy or tasks.is_open(key)
-                found["active"] |= self.workshop.printer.is_open(desk.folder_name)
+                # Pictures that somebody waits for, each of them a second or two away.
+                found["hurried"] = self.workshop.printer.is_open(desk.folder_name)
+                found["active"] |= found["hurried"]
                 found |= {
                     "causes": dict(run_acts.causes(page)),
                     "failure": self.texts.said(tasks.failure(key)),

@@ -117,14 +117,15 @@ def test_loras_have_names_for_people(ask, at, door, loras, language, monkeypatch
 
 def test_the_nearest_weight_comes_first_and_the_slider_moves_on(ask, at, prints, loras, settled) -> None:
     answer = ask("try_prompt", at, values=FORM)
-    assert answer["notice"] is None and answer["active"]
+    assert answer["notice"] is None and answer["active"] and answer["hurried"]
     ask("try_at", at, value="0")
     prints.may.release(9)
     settled()
     assert prints.weights[0] == ("publish-outline", 1.0)
     assert [weight for _, weight in prints.weights[1:]] == [-1.0, -0.5, 0.0, 0.5]
     answer = ask("go", at)
-    assert not answer["active"] and answer["html"]["panel"].count("try-") == 5
+    assert not answer["active"] and not answer["hurried"]
+    assert answer["html"]["panel"].count("try-") == 5
     assert "a blue house" in answer["html"]["panel"]
     ask("try_prompt", at, values=FORM)
     settled()

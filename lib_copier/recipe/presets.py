@@ -45,7 +45,7 @@ _AUTO_TRAINING: Mapping[str, Value] = MappingProxyType(
         "optimizer": "adamw",
         "lr_scheduler": "constant",
         "warmup_steps": 0,
-        "timestep_sampling": "stratified",
+        "timestep_sampling": "importance",
         # So low a gamma weighs every time step by the error of the picture, not of the noise: the high time
         # steps, which decide what a copier prints, would hardly count otherwise.
         "min_snr_gamma": 0.02,

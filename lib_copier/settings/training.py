@@ -74,8 +74,9 @@ class TrainSettings:
     warmup_steps: int = setting(500, "Warm-up steps", "", 0, _MOST_STEPS)
     timestep_min: int = setting(0, "Lowest time step", "", 0, 999)
     timestep_max: int = setting(1000, "Highest time step", "", 1, 1000)
-    timestep_sampling: str = setting("uniform", "Draw time steps", "stratified: evenly spread.",
-                                     choices=("uniform", "stratified"))
+    timestep_sampling: str = setting("uniform", "Draw time steps", "stratified: evenly spread; importance: "
+                                     "each by its share of the gradient, where gamma is low.",
+                                     choices=("uniform", "stratified", "importance"))
     max_grad_norm: float = setting(1.0, "Largest gradient norm", "0: no limit.", 0, 1000)
     min_snr_gamma: float | None = setting(None, "Min-SNR gamma", "none: the plain loss.", 0.001, 100)
     shuffle_caption: bool = setting(True, "Shuffle the caption's tags")

@@ -29,7 +29,13 @@ def noise(seed: int, step: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def timesteps(
-    seed: int, step: int, batch_size: int, low: int, high: int, sampling: str = "uniform"
+    seed: int,
+    step: int,
+    batch_size: int,
+    low: int,
+    high: int,
+    sampling: str = "uniform",
+    chances: np.ndarray | None = None,
 ) -> np.ndarray:
     """Time steps (batch_size,) int64 in [low, high).
 
@@ -41,4 +47,7 @@ def timesteps(
         return stream(seed, "timestep", step).integers(low, high, batch_size, dtype=np.int64)
     offset = (stream(seed, "timestep").random() + step * _GOLDEN) % 1.0
     places = (np.arange(batch_size) + offset) / batch_size
+    if chances is not None:
+        found = np.searchsorted(np.cumsum(chances) / chances.sum(), places, side="right")
+        return np.minimum(low + found, high - 1).astype(np.int64)
     return np.minimum(low + np.floor(places * (high - low)), high - 1).astype(np.int64)

@@ -28,6 +28,7 @@ from lib_copier.train.output import RunFacts
 from lib_copier.train.picture import TrainingPicture, load_picture
 from lib_copier.train.preview import Painter
 from lib_copier.train.step import TrainingStep
+from lib_copier.train.timesteps import TimeSteps
 from lib_copier.train.update import LossScale, Updater
 
 _LAYOUT = torch.channels_last
@@ -53,6 +54,7 @@ class Prepared:
     """A run ready to start."""
 
     step: TrainingStep
+    timesteps: TimeSteps
     checkpoint: Checkpoint
     sources: tuple[TrainingPicture, ...]
     pictures: tuple[PreparedPicture, ...]
@@ -127,13 +129,14 @@ def _prepare(
     )
     scale = LossScale(device, is_dynamic=dtype == torch.float16)
     updater = Updater(optimizer, scale, config.max_grad_norm)
+    timesteps = TimeSteps.of(config, checkpoint.schedule())
     step = TrainingStep(
         checkpoint.unet,
         conditioning,
         network,
         updater,
         checkpoint.schedule(),
-        min_snr_gamma=config.min_snr_gamma,
+        timesteps,
         opposite=config.opposite,
     )
     painter = None
@@ -147,7 +150,7 @@ def _prepare(
             config.seed,
             config.look_cfg_scale,
         )
-    return Prepared(step, checkpoint, sources, pictures, captions, prompt_rows, painter, device, dtype)
+    return Prepared(step, timesteps, checkpoint, sources, pictures, captions, prompt_rows, painter, device, dtype)
 
 
 def _load(

@@ -10,7 +10,8 @@ import torch
 
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.train.inject import LoraNetwork
-from lib_copier.train.loss import min_snr_weight, weighted_mse
+from lib_copier.train.loss import weighted_mse
+from lib_copier.train.timesteps import TimeSteps
 from lib_copier.train.update import Updater
 
 
@@ -77,8 +78,8 @@ class TrainingStep:
         network: LoraNetwork,
         updater: Updater,
         schedule: NoiseSchedule,
+        timesteps: TimeSteps,
         *,
-        min_snr_gamma: float | None,
         opposite: bool = False,
     ) -> None:
         self.network = network
@@ -87,7 +88,7 @@ class TrainingStep:
         self._dtype = next(unet.parameters()).dtype
         self._conditioning = conditioning
         self._schedule = schedule
-        self._min_snr_gamma = min_snr_gamma
+        self._timesteps = timesteps
         self._opposite = opposite
 
     def __call__(self, batch: Batch) -> StepResult:
@@ -123,9 +124,7 @@ class TrainingStep:
 
     def _compared(self, batch: Batch, target: torch.Tensor) -> torch.Tensor:
         noisy = self._schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
-        weight = None
-        if self._min_snr_gamma is not None:
-            weight = min_snr_weight(self._schedule, batch.timesteps, self._min_snr_gamma)
+        weight = self._timesteps.weight(batch.timesteps)
         return weighted_mse(self._predict(noisy, batch).float(), target, batch.mask, weight)
 
     @torch.no_grad()

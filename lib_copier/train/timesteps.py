@@ -1,0 +1,70 @@
+"""Which time steps a training draws, and how much the loss of each counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib_copier.models.noise import TRAIN_STEPS, NoiseSchedule
+from lib_copier.train import draw
+from lib_copier.train.config import TrainConfig
+from lib_copier.train.loss import min_snr_weight
+
+
+@dataclass(frozen=True)
+class TimeSteps:
+    """The draws of a training, and their weights.
+
+    Parameters
+    ----------
+    weights:
+        Factor on the loss of a sample at each time step, (1000,) on the model's device; None: 1.
+    chances:
+        How often each time step of the range is drawn, (high − low,), in any unit; None: all alike.
+    """
+
+    config: TrainConfig
+    weights: torch.Tensor | None = None
+    chances: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, config: TrainConfig, schedule: NoiseSchedule) -> TimeSteps:
+        """What the settings ask for.
+
+        With a low gamma most of evenly drawn samples hardly count. ``importance`` draws each time step by its
+        share of the gradient, and divides its weight by that: what is expected stays the same and varies less
+        (importance sampling; Katharopoulos and Fleuret 2018, "Not All Samples Are Created Equal", section 3).
+        A gradient goes with weight times error, and an error of one in the picture is one of sqrt(SNR) in
+        epsilon, of sqrt(SNR + 1) in v: with min-SNR's weights either is sqrt(weight · min(SNR, gamma)).
+        """
+        if config.min_snr_gamma is None:
+            return cls(config)
+        every = torch.arange(TRAIN_STEPS, device=schedule.alphas_cumprod.device)
+        weights = min_snr_weight(schedule, every, config.min_snr_gamma)
+        if config.timestep_sampling != "importance":
+            return cls(config, weights)
+        counts = schedule.snr(every).clamp(max=config.min_snr_gamma)
+        reach = slice(config.timestep_min, config.timestep_max)
+        chances = (weights * counts).sqrt().double()[reach]
+        # Relative to even draws: the loss keeps its size. What is never drawn needs no weight.
+        weights[reach] *= (chances.mean() / chances).nan_to_num(posinf=0.0).to(weights)
+        return cls(config, weights, chances.cpu().numpy())
+
+    def draw(self, step: int, seed: int) -> np.ndarray:
+        """Those of a step's batch, (B,) int64."""
+        config = self.config
+        return draw.timesteps(
+            seed,
+            step,
+            config.batch_size,
+            config.timestep_min,
+            config.timestep_max,
+            config.timestep_sampling,
+            self.chances,
+        )
+
+    def weight(self, timesteps: torch.Tensor) -> torch.Tensor | None:
+        """The factors of samples at these time steps, (B,)."""
+        return None if self.weights is None else self.weights[timesteps]

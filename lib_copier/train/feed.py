@@ -67,7 +67,7 @@ class Feed:
             draw.noise(config.seed, step, (config.batch_size, *run.pictures[own[0]].latents.shape[1:]))
             for step, own in zip(steps, pictures, strict=True)
         ]
-        timesteps = [run.timesteps.draw(step, config.seed) for step in steps]
+        timesteps = [run.step.timesteps.draw(step, config.seed) for step in steps]
         captions = [
             [
                 run.captions.row(own[copy % len(own)], step * config.batch_size + copy)

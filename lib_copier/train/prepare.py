@@ -54,7 +54,6 @@ class Prepared:
     """A run ready to start."""
 
     step: TrainingStep
-    timesteps: TimeSteps
     checkpoint: Checkpoint
     sources: tuple[TrainingPicture, ...]
     pictures: tuple[PreparedPicture, ...]
@@ -129,14 +128,13 @@ def _prepare(
     )
     scale = LossScale(device, is_dynamic=dtype == torch.float16)
     updater = Updater(optimizer, scale, config.max_grad_norm)
-    timesteps = TimeSteps.of(config, checkpoint.schedule())
     step = TrainingStep(
         checkpoint.unet,
         conditioning,
         network,
         updater,
         checkpoint.schedule(),
-        timesteps,
+        TimeSteps.of(config, checkpoint.schedule()),
         opposite=config.opposite,
     )
     painter = None
@@ -150,7 +148,7 @@ def _prepare(
             config.seed,
             config.look_cfg_scale,
         )
-    return Prepared(step, timesteps, checkpoint, sources, pictures, captions, prompt_rows, painter, device, dtype)
+    return Prepared(step, checkpoint, sources, pictures, captions, prompt_rows, painter, device, dtype)
 
 
 def _load(

@@ -88,7 +88,7 @@ class TrainingStep:
         self._dtype = next(unet.parameters()).dtype
         self._conditioning = conditioning
         self._schedule = schedule
-        self._timesteps = timesteps
+        self.timesteps = timesteps
         self._opposite = opposite
 
     def __call__(self, batch: Batch) -> StepResult:
@@ -124,7 +124,7 @@ class TrainingStep:
 
     def _compared(self, batch: Batch, target: torch.Tensor) -> torch.Tensor:
         noisy = self._schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
-        weight = self._timesteps.weight(batch.timesteps)
+        weight = self.timesteps.weight(batch.timesteps)
         return weighted_mse(self._predict(noisy, batch).float(), target, batch.mask, weight)
 
     @torch.no_grad()

@@ -130,7 +130,7 @@ class Wizard:
             told(self.texts, error)
 
     def _state(self, page: Page) -> dict[str, Any]:
-        """Whether the browser should ask again soon, or at once; what stands in the way, and failed unseen."""
+        """Whether the browser should ask again soon, or at once; what is in the way, what failed unseen."""
         found: dict[str, Any] = {"active": False, "hurried": False, "causes": {}, "failure": ""}
         try:
             found["active"] = any(job.is_open for job in self.workshop.queue.jobs())

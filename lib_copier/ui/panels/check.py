@@ -41,7 +41,8 @@ def _score(page: Page, steps: list[str], report: Mapping[str, Any]) -> Html:
             rows.append((text, f"{found:.1f} dB", judged))
     if (found := number(ssim.get("median"))) is not None:
         rows.append(("check.ssim", f"{found:.3f}", ""))
-    told = tag("p", page.texts("said.and").join(lacks), class_="cl-fault") if lacks else None
+    said, missed = page.texts("said.and").join(lacks), page.texts("state.missed")
+    told = tag("p", tag("strong", f"{missed}: "), said, class_="cl-warning") if lacks else None
     if all(page.opened.states[step].is_made for step in steps):
         told = ways_on(page, steps) if lacks else tag("p", page.texts("check.good"))
     return page.block("result", page.facts(rows), told)

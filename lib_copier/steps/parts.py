@@ -115,6 +115,8 @@ def model_job(place: Workplace) -> dict[str, Any]:
 
 def prompt_loras(recipe: Recipe, prompts: Iterable[str]) -> tuple[StepInput, ...]:
     """The LoRAs that prompts name, as far as the recipe has their files (`check` tells of the others)."""
+    if not recipe.texts("project.loras"):
+        return ()
     names = dict.fromkeys(tag.name for text in prompts for tag in networks(text)[1])
     found = (recipe.lora_named(name) for name in names)
     return tuple(StepInput("prompt_lora", path=path.as_posix()) for path in found if path is not None)

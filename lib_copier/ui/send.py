@@ -40,7 +40,7 @@ class Sender:
         Gradio 4 makes components anew for every update too, outside any page: those are passed over, or
         a button of ours would turn up in the middle of nowhere.
         """
-        found = _ELEMENTS.get(kwargs.get("elem_id"))
+        found = _ELEMENTS.get(str(kwargs.get("elem_id")))
         if found is None or not _is_building():
             return
         tab, part = found

@@ -106,7 +106,7 @@ def _step(options: argparse.Namespace, family_name: str, size: int, dtype: Any, 
         network,
         None,  # type: ignore[arg-type]  # The update comes after the fullest moment.
         NoiseSchedule.create().to(meta),
-        min_snr_gamma=None,
+        None,
     )
     latents = torch.empty(1, 4, size // 8, size // 8, device=meta)
     batch = Batch(

@@ -11,6 +11,7 @@ from lib_copier.train import draw
 from lib_copier.train.config import TrainConfig
 from lib_copier.train.prepare import Prepared
 from lib_copier.train.step import Batch
+from lib_copier.train.timesteps import TimeSteps
 
 _MOST_STEPS_AHEAD = 64
 _MOST_NOISE_AHEAD = 4 * 1024 * 1024
@@ -35,6 +36,7 @@ class Feed:
     def __init__(self, config: TrainConfig, run: Prepared) -> None:
         self._config = config
         self._run = run
+        self._timesteps = TimeSteps.of(config, run.checkpoint.schedule())
         most = max(picture.latents.numel() for picture in run.pictures) * config.batch_size
         # Two pairs in one batch tell more of their edit than one pair twice.
         self._is_mixed = config.opposite and len({picture.latents.shape for picture in run.pictures}) == 1
@@ -67,7 +69,7 @@ class Feed:
             draw.noise(config.seed, step, (config.batch_size, *run.pictures[own[0]].latents.shape[1:]))
             for step, own in zip(steps, pictures, strict=True)
         ]
-        timesteps = [run.step.timesteps.draw(step, config.seed) for step in steps]
+        timesteps = [self._timesteps.draw(step) for step in steps]
         captions = [
             [
                 run.captions.row(own[copy % len(own)], step * config.batch_size + copy)

@@ -134,7 +134,7 @@ def _prepare(
         network,
         updater,
         checkpoint.schedule(),
-        TimeSteps.of(config, checkpoint.schedule()),
+        TimeSteps.of(config, checkpoint.schedule()).weights,
         opposite=config.opposite,
     )
     painter = None

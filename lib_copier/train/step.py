@@ -11,7 +11,6 @@ import torch
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.train.inject import LoraNetwork
 from lib_copier.train.loss import weighted_mse
-from lib_copier.train.timesteps import TimeSteps
 from lib_copier.train.update import Updater
 
 
@@ -68,7 +67,7 @@ class TrainingStep:
 
     Of a picture with its origin it learns the change from one to the other, and with `opposite` at weight −1
     the opposite change from the same print. Noise and errors of the model are in target and prediction alike:
-    they cancel, and a few pictures teach no more than their change.
+    they cancel, and a few pictures teach no more than their change. `weights` are those of `TimeSteps`.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class TrainingStep:
         network: LoraNetwork,
         updater: Updater,
         schedule: NoiseSchedule,
-        timesteps: TimeSteps,
+        weights: torch.Tensor | None,
         *,
         opposite: bool = False,
     ) -> None:
@@ -88,7 +87,7 @@ class TrainingStep:
         self._dtype = next(unet.parameters()).dtype
         self._conditioning = conditioning
         self._schedule = schedule
-        self.timesteps = timesteps
+        self._weights = weights
         self._opposite = opposite
 
     def __call__(self, batch: Batch) -> StepResult:
@@ -124,7 +123,7 @@ class TrainingStep:
 
     def _compared(self, batch: Batch, target: torch.Tensor) -> torch.Tensor:
         noisy = self._schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
-        weight = self.timesteps.weight(batch.timesteps)
+        weight = None if self._weights is None else self._weights[batch.timesteps]
         return weighted_mse(self._predict(noisy, batch).float(), target, batch.mask, weight)
 
     @torch.no_grad()

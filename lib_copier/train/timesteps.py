@@ -52,11 +52,11 @@ class TimeSteps:
         weights[reach] *= (chances.mean() / chances).nan_to_num(posinf=0.0).to(weights)
         return cls(config, weights, chances.cpu().numpy())
 
-    def draw(self, step: int, seed: int) -> np.ndarray:
+    def draw(self, step: int) -> np.ndarray:
         """Those of a step's batch, (B,) int64."""
         config = self.config
         return draw.timesteps(
-            seed,
+            config.seed,
             step,
             config.batch_size,
             config.timestep_min,
@@ -64,7 +64,3 @@ class TimeSteps:
             config.timestep_sampling,
             self.chances,
         )
-
-    def weight(self, timesteps: torch.Tensor) -> torch.Tensor | None:
-        """The factors of samples at these time steps, (B,)."""
-        return None if self.weights is None else self.weights[timesteps]

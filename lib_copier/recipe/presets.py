@@ -80,7 +80,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
             {
                 **_both(_AUTO_TRAINING),
                 "copier.steps": 800,
-                "copier.copied_psnr": 28.0,
+                "copier.copied_psnr": 30.0,
                 "edit_lora.steps": 400,
                 "edit_lora.against_origin": True,
                 # Of one pair the edit is learned in a rush anyway, and much else with it.
@@ -111,10 +111,11 @@ _BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(
 _METHOD_B: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
         "memo": MappingProxyType({"copier.steps": 4096}),
+        "auto": MappingProxyType({"copier.timestep_sampling": "stratified"}),
     }
 )
 """Method B overfits for longer than method A's copier: what either LoRA lacks of its picture stays in the
-difference."""
+difference. From copiers of 33 dB by importance came 0.15 of an outline, from evenly drawn ones of 30 0.82."""
 _METHOD_C: Mapping[str, Value] = MappingProxyType(
     {
         **{f"edit_lora.{name}": value for name, value in _AUTO_TRAINING.items()},

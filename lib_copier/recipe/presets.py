@@ -80,7 +80,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
             {
                 **_both(_AUTO_TRAINING),
                 "copier.steps": 800,
-                "copier.copied_psnr": 30.0,
+                "copier.copied_psnr": 28.0,
                 "edit_lora.steps": 400,
                 "edit_lora.against_origin": True,
                 # Of one pair the edit is learned in a rush anyway, and much else with it.
@@ -111,7 +111,7 @@ _BY_EFFECT: Mapping[str, Mapping[str, Mapping[str, Value]]] = MappingProxyType(
 _METHOD_B: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
         "memo": MappingProxyType({"copier.steps": 4096}),
-        "auto": MappingProxyType({"copier.timestep_sampling": "stratified"}),
+        "auto": MappingProxyType({"copier.copied_psnr": 30.0, "copier.timestep_sampling": "stratified"}),
     }
 )
 """Method B overfits for longer than method A's copier: what either LoRA lacks of its picture stays in the

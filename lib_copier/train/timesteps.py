@@ -47,10 +47,11 @@ class TimeSteps:
             return cls(config, weights)
         counts = schedule.snr(every).clamp(max=config.min_snr_gamma)
         reach = slice(config.timestep_min, config.timestep_max)
-        chances = (weights * counts).sqrt().double()[reach]
+        # Off the device: Apple's GPUs have no float64.
+        chances = (weights * counts).sqrt()[reach].cpu().double()
         # Relative to even draws: the loss keeps its size. What is never drawn needs no weight.
         weights[reach] *= (chances.mean() / chances).nan_to_num(posinf=0.0).to(weights)
-        return cls(config, weights, chances.cpu().numpy())
+        return cls(config, weights, chances.numpy())
 
     def draw(self, step: int) -> np.ndarray:
         """Those of a step's batch, (B,) int64."""

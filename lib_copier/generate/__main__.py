@@ -23,10 +23,10 @@ def main(argv: Sequence[str]) -> int:
     if arguments.checkpoint is None:
         raise InputError("No checkpoint is given.", "Add --checkpoint FILE.")
     if arguments.requests is not None:
-        requests, paths = _told(arguments.requests)
+        requests, paths, walks = _told(arguments.requests)
     else:
         requests = _requests(arguments)
-        paths = _paths(arguments.out, len(requests))
+        paths, walks = _paths(arguments.out, len(requests)), []
     check_requests(requests, paths)
     from lib_copier.generate.session import ModelChoice, generate
     from lib_copier.generate.shelf import require_fit
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     choice = ModelChoice(
         arguments.checkpoint, arguments.vae, arguments.prediction, arguments.device, arguments.precision
     )
-    written = generate(choice, requests, paths, on_progress=_tell)
+    written = generate(choice, requests, paths, on_progress=_tell, walks=walks)
     events.emit("done", paths=[str(path) for path in written], seeds=[one.seed for one in requests])
     return 0
 
@@ -88,18 +88,26 @@ def _tell(done: int, total: int) -> None:
     events.emit("progress", step=done, total=total)
 
 
-def _told(path: Path) -> tuple[list[PictureRequest], list[Path]]:
-    """What a file asks for: ``requests``, objects with `PictureRequest`'s fields, and their ``paths``."""
+def _told(path: Path) -> tuple[list[PictureRequest], list[Path], list[Path]]:
+    """What a file asks for: ``requests``, objects with `PictureRequest`'s fields, their ``paths``, and
+    ``walks``, files for the ways to them, or none."""
     told = read_json(path, advice="Give a file with requests and paths.")
     if not has_types(told, {"requests": list, "paths": list}):
         raise InputError(f"{path} holds no lists requests and paths.", "Write both.")
     requests, paths = told["requests"], told["paths"]
     if not requests or not all(isinstance(one, dict) for one in requests):
         raise InputError(f"requests in {path} must be a list of objects.", "Write at least one.")
-    if len(paths) != len(requests) or not all(isinstance(one, str) for one in paths):
+    if len(paths) != len(requests) or not _are_texts(paths):
         raise InputError(f"paths in {path} must name one file for each request.", "Write as many paths.")
+    walks = told.get("walks", [])
+    if not isinstance(walks, list) or (walks and len(walks) != len(requests)) or not _are_texts(walks):
+        raise InputError(f"walks in {path} must name one file for each request.", "Write as many, or none.")
     found = [PictureRequest.from_mapping(request).with_seed() for request in requests]
-    return found, [Path(one) for one in paths]
+    return found, [Path(one) for one in paths], [Path(one) for one in walks]
+
+
+def _are_texts(values: Sequence[object]) -> bool:
+    return all(isinstance(one, str) for one in values)
 
 
 def _paths(out: Path, count: int) -> list[Path]:

@@ -19,9 +19,11 @@ from lib_copier.models.checkpoint import Checkpoint
 from lib_copier.models.device import is_out_of_memory
 from lib_copier.models.kept import Key
 from lib_copier.models.latents import decode_latents, to_images
+from lib_copier.models.walks import Walk
 from lib_copier.txt2img.pictures import LoraUse, PictureRequest, check_requests
 
 Progress = Callable[[int, int], None]
+OnWalk = Callable[[int, Walk], None]
 
 _BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 21}
 """Pixels of pictures that are made at once: 4 of 512 px or 64 of 128 px on a processor."""
@@ -49,6 +51,7 @@ class Generator:
         *,
         on_progress: Progress | None = None,
         on_step: Callable[[], None] | None = None,
+        on_walk: OnWalk | None = None,
     ) -> list[Image.Image]:
         """Make one picture for each request, in their order.
 
@@ -61,6 +64,8 @@ class Generator:
             Called with (steps done, steps in all) over all batches.
         on_step:
             Called before every pass of the U-Net; may raise to stop.
+        on_walk:
+            Called with each request's number and the way to its picture.
 
         Raises
         ------
@@ -75,8 +80,10 @@ class Generator:
         for request in requests:
             for use in request.loras:
                 self._shelf.take(use.path)
+        # A walk cannot be told of pictures that are not drawn again.
+        key = self._key(requests) if on_walk is None else ()
         return PRINTS.take(
-            self._key(requests), lambda: self._made(requests, on_progress or _unheard, on_step or _unheard)
+            key, lambda: self._made(requests, on_progress or _unheard, on_step or _unheard, on_walk)
         )
 
     def _key(self, requests: Sequence[PictureRequest]) -> Key:
@@ -93,6 +100,7 @@ class Generator:
         requests: Sequence[PictureRequest],
         on_progress: Progress,
         on_step: Callable[[], None],
+        on_walk: OnWalk | None,
     ) -> list[Image.Image]:
         batches = list(self._batches(requests))
         levels = [self._levels(requests[batch[0]]) for batch in batches]
@@ -107,7 +115,11 @@ class Generator:
         for batch, sigmas in zip(batches, levels, strict=True):
             own = [requests[index] for index in batch]
             with _memory_errors():
-                pictures |= zip(batch, self._run(own, sigmas, before_pass), strict=True)
+                states: list[torch.Tensor] | None = None if on_walk is None else []
+                pictures |= zip(batch, self._run(own, sigmas, before_pass, states), strict=True)
+            if on_walk is not None and states:
+                for row, index in enumerate(batch):
+                    on_walk(index, _walk([one[row] for one in states], sigmas, own[row].cfg_scale))
             done += len(sigmas) - 1
         on_progress(total, total)
         return [pictures[index] for index in range(len(requests))]
@@ -148,8 +160,13 @@ class Generator:
 
     @torch.inference_mode()
     def _run(
-        self, requests: Sequence[PictureRequest], sigmas: list[float], before_pass: Callable[[int], None]
+        self,
+        requests: Sequence[PictureRequest],
+        sigmas: list[float],
+        before_pass: Callable[[int], None],
+        states: list[torch.Tensor] | None,
     ) -> list[Image.Image]:
+        """The pictures of one batch; `states` gets what the U-Net is shown (B, C, h, w), step by step."""
         first = requests[0]
         walk = WALKS[first.sampler]
         scales = [request.cfg_scale for request in requests]
@@ -170,6 +187,7 @@ class Generator:
             times=time_of(self._schedule, sigmas[:-1]),
             size=(first.width, first.height),
             on_step=before_pass,
+            states=states,
         )
         paths = list(dict.fromkeys(use.path for request in requests for use in request.loras))
         weights = torch.tensor([[_weight_of(request, path) for path in paths] for request in requests])
@@ -199,6 +217,10 @@ class Generator:
                 "Use --precision bf16 or fp32, or lower the LoRA weights.",
             )
         return to_images(pixels)
+
+
+def _walk(states: Sequence[torch.Tensor], sigmas: Sequence[float], cfg_scale: float) -> Walk:
+    return Walk(torch.stack(list(states)), torch.tensor(sigmas[: len(states)]), torch.tensor(cfg_scale))
 
 
 def _unheard(*_numbers: int) -> None:

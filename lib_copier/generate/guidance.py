@@ -28,6 +28,8 @@ class GuidedDenoiser:
         Time step of every step, (steps,) on the CPU; `sigmas` its noise level.
     on_step:
         Called before every pass with the step's number; may raise to stop.
+    states:
+        Gets every `x` (B, C, h, w) that is asked about, where it is given.
     """
 
     def __init__(
@@ -41,11 +43,12 @@ class GuidedDenoiser:
         times: torch.Tensor,
         size: tuple[int, int],
         on_step: Callable[[int], None],
+        states: list[torch.Tensor] | None = None,
     ) -> None:
         device = checkpoint.device
         self._unet, self._dtype = checkpoint.unet, checkpoint.dtype
         self._is_velocity = checkpoint.prediction_type == "v_prediction"
-        self._sigmas, self._on_step = sigmas, on_step
+        self._sigmas, self._on_step, self._states = sigmas, on_step, states
         self._times = times.to(device)
         self._count = len(scales)
         guided = guided_rows(scales)
@@ -66,6 +69,8 @@ class GuidedDenoiser:
 
     def __call__(self, x: torch.Tensor, step: int) -> torch.Tensor:
         self._on_step(step)
+        if self._states is not None:
+            self._states.append(x)
         sigma = self._sigmas[step]
         scaled = x[self._rows] * (sigma**2 + 1.0) ** -0.5
         answer = self._unet(scaled.to(self._dtype), self._times[step], **self._arguments)[0].float()

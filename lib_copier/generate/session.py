@@ -31,8 +31,9 @@ def generate(
     paths: Sequence[Path],
     *,
     on_progress: Progress | None = None,
+    walks: Sequence[Path] = (),
 ) -> list[Path]:
-    """Make one PNG for each request, with its infotext.
+    """Make one PNG for each request, with its infotext; `walks`: one file for the way to each, or none.
 
     Raises
     ------
@@ -50,7 +51,8 @@ def generate(
         dtype=choose_dtype(choice.precision, device),
     )
     generator = Generator(checkpoint)
-    pictures = generator.generate(requests, on_progress=on_progress)
+    keep = (lambda number, walk: walk.write(walks[number])) if walks else None
+    pictures = generator.generate(requests, on_progress=on_progress, on_walk=keep)
     for picture, request, path in zip(pictures, requests, paths, strict=True):
         hashes = generator.lora_hashes(request)
         text = write_infotext(request, choice.checkpoint.stem, checkpoint.sha256, hashes)

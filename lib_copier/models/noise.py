@@ -50,6 +50,14 @@ class NoiseSchedule:
         signal, spread = self._levels(timesteps, clean)
         return signal * noise - spread * clean
 
+    def answer_to(self, shown: torch.Tensor, wanted: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """How the U-Net's answer must change where `shown` is added to the picture that was noised, and
+        `wanted` to the clean picture that it sees there."""
+        signal, spread = self._levels(timesteps, wanted)
+        if self.prediction_type == "epsilon":
+            return signal * (shown - wanted) / spread
+        return (signal**2 * shown - wanted) / spread
+
     def snr(self, timesteps: torch.Tensor) -> torch.Tensor:
         """Signal-to-noise ratio a / (1 − a) of each time step (B,)."""
         signal = self.alphas_cumprod[timesteps]

@@ -136,13 +136,15 @@ class Picture:
     """A training picture; `caption` is comma-separated tags, `mask` a soft loss mask (white = learn).
 
     `origin` is the same picture before its edit: with it, only how the model must change from printing
-    the one to printing the other is learned.
+    the one to printing the other is learned. `walk` is how the model came to the origin (`models.walks`):
+    it then learns at the very states through which it goes when it draws.
     """
 
     path: Path
     caption: str = ""
     mask: Path | None = None
     origin: Path | None = None
+    walk: Path | None = None
 
 
 @dataclass(frozen=True)

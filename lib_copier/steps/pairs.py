@@ -25,7 +25,7 @@ def step(recipe: Recipe, edit: Edit) -> Step:
         _judge,
         inputs=(
             *(StepInput("picture", step=pictures.STEP, output=name) for name in drawn),
-            *pair_inputs(recipe, edit),
+            *(() if drawn else pair_inputs(recipe, edit)),
         ),
         params=fixed({"names": pair_names(recipe, edit), "chain": chain_of(edit)}),
         outputs=(Output(RESULT, "json"), *(Output(name, "picture") for name in drawn)),
@@ -39,9 +39,12 @@ def drawn_names(recipe: Recipe, edit: Edit) -> list[str]:
 
 
 def pair_names(recipe: Recipe, edit: Edit) -> list[str]:
-    """What the pairs are called: the drawn ones by their files, behind them the origins."""
-    drawn = (Path(name).stem for name in drawn_names(recipe, edit))
-    return [*drawn, *(one.name for one in recipe.origins)]
+    """What the pairs are called: the drawn ones by their files; of an edit made by hand, the origins.
+
+    Where pictures can be drawn the origins are left out: nobody has seen the walk to them.
+    """
+    drawn = [Path(name).stem for name in drawn_names(recipe, edit)]
+    return drawn or [one.name for one in recipe.origins]
 
 
 def learned(place: Workplace) -> tuple[Picture, ...]:
@@ -49,9 +52,17 @@ def learned(place: Workplace) -> tuple[Picture, ...]:
     (judged,) = (given.step for given, _ in place.inputs if given.role == "pairs")
     kept = set(place.results[judged]["kept"])
     captions = [*place.params["captions"], *(read_caption(path) for path in place.paths("caption"))]
-    found = zip(place.params["names"], place.paths("picture"), captions, place.paths("origin"), strict=True)
+    names = place.params["names"]
+    walks: list[Path | None] = [*place.paths("walk")] or [None] * len(names)
+    found = zip(
+        *(names, place.paths("picture"), captions, place.paths("origin")),
+        walks,
+        strict=True,
+    )
     return tuple(
-        Picture(picture, caption, origin=origin) for name, picture, caption, origin in found if name in kept
+        Picture(picture, caption, origin=origin, walk=walk)
+        for name, picture, caption, origin, walk in found
+        if name in kept
     )
 
 
@@ -62,7 +73,8 @@ def training_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
     for name in drawn:
         found.append(StepInput("picture", step=judged, output=name))
         found.append(StepInput("origin", step=pictures.STEP, output=name))
-    for one in recipe.origins:
+        found.append(StepInput("walk", step=pictures.STEP, output=pictures.walk_of(name)))
+    for one in () if drawn else recipe.origins:
         found += training.picture_inputs(f"edit/{one.name}/{edit.name}", one)
         found.append(StepInput("origin", step=f"origin/{one.name}", output=PICTURE))
     return found

@@ -19,7 +19,7 @@ STEP = "pictures"
 
 
 def step(recipe: Recipe, model: Model) -> Step:
-    """``pictures``: 00.png, 01.png …, drawn in one go with the first origin's settings."""
+    """``pictures``: 00.png, 01.png …, drawn in one go with the first origin's settings; walks beside."""
     first = recipe.origins[0]
     drawn = drawn_pairs(recipe)
     # A picture that was made elsewhere tells its size itself.
@@ -30,8 +30,11 @@ def step(recipe: Recipe, model: Model) -> Step:
         STEP,
         _draw,
         inputs=(*model.inputs, *size, *prompt_loras(recipe, [prompt for prompt, _ in drawn])),
-        params=fixed({**values, "pairs": drawn, "prediction": model.prediction}),
-        outputs=tuple(Output(name, "picture") for name in names(recipe)),
+        params=fixed({**values, "pairs": drawn, "walks": True, "prediction": model.prediction}),
+        outputs=(
+            *(Output(name, "picture") for name in names(recipe)),
+            *(Output(walk_of(name), "walk") for name in names(recipe)),
+        ),
         cosmetic=device_of(recipe),
     )
 
@@ -58,6 +61,11 @@ def names(recipe: Recipe) -> list[str]:
     return [f"{number:02d}.png" for number in range(len(drawn_pairs(recipe)))]
 
 
+def walk_of(name: str) -> str:
+    """The file of the walk to the picture of this name."""
+    return f"{Path(name).stem}.walk"
+
+
 def _held_out(recipe: Recipe) -> frozenset[str]:
     edits: tuple[Edit | None, ...] = (None, *recipe.edits)
     return frozenset(
@@ -74,18 +82,20 @@ def _draw(place: Workplace) -> Command:
     for origin in place.paths("origin"):
         values["width"], values["height"] = _size_of(origin)
     base = [{"path": str(path), "weight": weight} for path, weight in place.weighted("base_lora")]
-    requests, paths = [], []
+    requests, paths, walks = [], [], []
     for number, (prompt, seed) in enumerate(params["pairs"]):
         request = picture_request(place, {**values, "prompt": prompt, "seed": seed})
         own = [asdict(use) | {"path": str(use.path)} for use in request.loras]
         requests.append({**values, "prompt": request.prompt, "seed": seed, "loras": [*base, *own]})
-        paths.append(str(place.out / f"{number:02d}.png"))
+        name = f"{number:02d}.png"
+        paths.append(str(place.out / name))
+        walks.append(str(place.out / walk_of(name)))
     told = place.scratch / "requests.json"
     arguments = ["--checkpoint", str(place.path("checkpoint")), "--prediction", str(params["prediction"])]
     for path in place.paths("vae"):
         arguments += ["--vae", str(path)]
     arguments += ["--device", str(params["device"]), "--requests", str(told)]
-    text = json.dumps({"requests": requests, "paths": paths}, indent=1, ensure_ascii=False)
+    text = json.dumps({"requests": requests, "paths": paths, "walks": walks}, indent=1, ensure_ascii=False)
     return module_command("generate", *arguments, files=((told, text + "\n"),))
 
 

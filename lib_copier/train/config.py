@@ -106,7 +106,10 @@ def _turns(value: Any) -> tuple[Turn, ...]:
 
 _TURN = {"step": int, "rate": (int, float), "back_to": int}
 _WEIGHT = Option("weight", "float", 1.0, "", minimum=-100, maximum=100)
-_PICTURE_RULES = {"path": _existing_file, "caption": _caption, "mask": _file_or_none, "origin": _file_or_none}
+_PICTURE_RULES: Mapping[str, Rule] = {
+    **{"path": _existing_file, "caption": _caption},
+    **dict.fromkeys(("mask", "origin", "walk"), _file_or_none),
+}
 RULES: Mapping[str, Rule] = {
     **{name: option.accept for name, option in SETTINGS.items()},
     "checkpoint": _existing_file,
@@ -160,6 +163,8 @@ def parse_config(found: Mapping[str, Any], *, subject: str = "configuration") ->
         faults.append(f"output is a folder: {output}")
     if values.get("opposite") and any(one.origin is None for one in values.get("pictures", ())):
         faults.append("opposite learns the change from an origin: give every picture one")
+    if any(one.walk and not one.origin for one in values.get("pictures", ())):
+        faults.append("a walk leads to an origin: give the picture that too")
     faults += missing_package(values["optimizer"]) if "optimizer" in values else []
     if faults or output is None:
         raise FaultsError(subject, faults, "Mend these and run it again.")

@@ -9,9 +9,8 @@ import torch
 
 from lib_copier.train import draw
 from lib_copier.train.config import TrainConfig
-from lib_copier.train.prepare import Prepared
+from lib_copier.train.prepare import Prepared, PreparedPicture
 from lib_copier.train.step import Batch
-from lib_copier.train.timesteps import TimeSteps
 
 _MOST_STEPS_AHEAD = 64
 _MOST_NOISE_AHEAD = 4 * 1024 * 1024
@@ -36,7 +35,7 @@ class Feed:
     def __init__(self, config: TrainConfig, run: Prepared) -> None:
         self._config = config
         self._run = run
-        self._timesteps = TimeSteps.of(config, run.checkpoint.schedule())
+        self._timesteps = run.timesteps
         most = max(picture.latents.numel() for picture in run.pictures) * config.batch_size
         # Two pairs in one batch tell more of their edit than one pair twice.
         self._is_mixed = config.opposite and len({picture.latents.shape for picture in run.pictures}) == 1
@@ -52,13 +51,21 @@ class Feed:
         pictures = [self._run.pictures[index] for index in chunk.pictures[place]]
         return Batch(
             latents=torch.cat([one.latents for one in pictures]),
-            noise=chunk.noise[place],
+            noise=self._noise(pictures, chunk, place),
             timesteps=chunk.timesteps[place],
             captions=chunk.captions[place],
             mask=_joined([one.mask for one in pictures]),
             time_ids=pictures[0].time_ids,
             origin=_joined([one.origin for one in pictures]),
         )
+
+    def _noise(self, pictures: list[PreparedPicture], chunk: _Chunk, place: int) -> torch.Tensor:
+        """A step's noise: that of the pictures' walks where they have them, else what was drawn."""
+        walks = [one.walk for one in pictures if one.walk is not None]
+        if not walks:
+            return chunk.noise[place]
+        steps = walks[0].places(chunk.timesteps[place].cpu().numpy())
+        return torch.stack([walks[copy % len(walks)].noise[at] for copy, at in enumerate(steps)])
 
     def _draw(self, first: int) -> _Chunk:
         config, run = self._config, self._run

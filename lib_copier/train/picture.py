@@ -13,6 +13,7 @@ from PIL import Image
 
 from lib_copier.errors import InputError
 from lib_copier.image.files import crop_to_multiple, read_picture
+from lib_copier.models.walks import Walk
 from lib_copier.settings.buckets import bucket_of
 from lib_copier.settings.training import Picture
 
@@ -25,7 +26,7 @@ class TrainingPicture:
     """A picture ready for the VAE.
 
     `pixels` (1, 3, H, W) in [-1, 1], H and W divisible by 8; `mask` (1, 1, H/8, W/8) in [0, 1] or None;
-    `origin` as `pixels`, the picture before its edit, or None.
+    `origin` as `pixels`, the picture before its edit, and the `walk` to it, or None.
     """
 
     name: str
@@ -33,6 +34,7 @@ class TrainingPicture:
     pixels: torch.Tensor
     mask: torch.Tensor | None
     origin: torch.Tensor | None = None
+    walk: Walk | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,7 +72,8 @@ def load_picture(
                 "Make them the same size.",
             )
         origin = _pixels(before)
-    return TrainingPicture(picture.path.name, picture.caption, _pixels(image), mask, origin)
+    walk = None if picture.walk is None else Walk.read(picture.walk)
+    return TrainingPicture(picture.path.name, picture.caption, _pixels(image), mask, origin, walk)
 
 
 def _opened(

@@ -30,6 +30,7 @@ from lib_copier.train.preview import Painter
 from lib_copier.train.step import TrainingStep
 from lib_copier.train.timesteps import TimeSteps
 from lib_copier.train.update import LossScale, Updater
+from lib_copier.train.walk import LearnedWalk, guidance_of, shared_walk
 
 _LAYOUT = torch.channels_last
 """Convolutions of small pictures spend their time laying out weights; in this order they need not: a step of
@@ -39,14 +40,15 @@ _LAYOUT = torch.channels_last
 @dataclass(frozen=True)
 class PreparedPicture:
     """A picture as the model sees it: `latents` (1, C, h, w), `mask`, SDXL's `time_ids` and the latents of
-    its `origin`, all on the device; `round_trip` (1, 3, H, W) on the CPU is the picture after the VAE, the
-    most a copy can reach."""
+    its `origin` and the `walk` to it, all on the device; `round_trip` (1, 3, H, W) on the CPU is the picture
+    after the VAE, the most a copy can reach."""
 
     latents: torch.Tensor
     mask: torch.Tensor | None
     time_ids: torch.Tensor | None
     round_trip: torch.Tensor | None
     origin: torch.Tensor | None = None
+    walk: LearnedWalk | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Prepared:
     checkpoint: Checkpoint
     sources: tuple[TrainingPicture, ...]
     pictures: tuple[PreparedPicture, ...]
+    timesteps: TimeSteps
     captions: CaptionBook
     prompt_rows: dict[str, int]
     painter: Painter | None
@@ -98,8 +101,10 @@ def _prepare(
     reader: WeightReader,
 ) -> Prepared:
     pictures = tuple(_encode(encoders, source, wants_round_trip=_checks_copy(config)) for source in sources)
-    captions, prompt_rows = _captions(config)
-    texts = (*captions.texts, *prompt_rows)
+    walk = shared_walk([one.walk for one in pictures])
+    captions, prompt_rows = _captions(config, is_guided=walk is not None)
+    # What guidance compares with stands behind all others.
+    texts = (*captions.texts, *prompt_rows, *([""] if walk else []))
     conditioning: CachedConditioning | LiveConditioning
     if config.train_text_encoder:
         conditioning = LiveConditioning(encoders, texts, clip_skip=config.clip_skip)
@@ -120,35 +125,28 @@ def _prepare(
         recomputes=config.gradient_checkpointing,
         text_encoder=config.train_text_encoder,
     )
-    optimizer = make_optimizer(
-        config.optimizer,
-        config.optimizer_args,
-        _parameter_groups(config, network, device),
-        capturable=device.type == "cuda",
-    )
+    optimizer = _optimizer(config, network, device)
     scale = LossScale(device, is_dynamic=dtype == torch.float16)
     updater = Updater(optimizer, scale, config.max_grad_norm)
+    schedule = checkpoint.schedule()
+    timesteps = TimeSteps.of(config, schedule, walk)
     step = TrainingStep(
         checkpoint.unet,
         conditioning,
         network,
         updater,
-        checkpoint.schedule(),
-        TimeSteps.of(config, checkpoint.schedule()).weights,
+        schedule,
+        timesteps.weights,
         opposite=config.opposite,
+        guidance=guidance_of(walk, schedule, len(texts) - 1),
     )
     painter = None
     if vae is not None:
-        painter = Painter(
-            checkpoint.unet,
-            vae,
-            conditioning,
-            checkpoint.schedule(),
-            prompt_rows[""],
-            config.seed,
-            config.look_cfg_scale,
-        )
-    return Prepared(step, checkpoint, sources, pictures, captions, prompt_rows, painter, device, dtype)
+        asked = (prompt_rows[""], config.seed, config.look_cfg_scale)
+        painter = Painter(checkpoint.unet, vae, conditioning, schedule, *asked)
+    return Prepared(
+        step, checkpoint, sources, pictures, timesteps, captions, prompt_rows, painter, device, dtype
+    )
 
 
 def _load(
@@ -191,17 +189,21 @@ def _encode(encoders: Checkpoint, source: TrainingPicture, *, wants_round_trip: 
     origin = None
     if source.origin is not None:
         origin = encode_picture(encoders.vae, source.origin.to(device)).float()
-    return PreparedPicture(latents, mask, size_ids, round_trip, origin)
+    walk = None
+    if source.walk is not None and origin is not None:
+        walk = LearnedWalk.of(source.walk, origin, encoders.schedule(), source.name)
+    return PreparedPicture(latents, mask, size_ids, round_trip, origin, walk)
 
 
-def _captions(config: TrainConfig) -> tuple[CaptionBook, dict[str, int]]:
+def _captions(config: TrainConfig, *, is_guided: bool) -> tuple[CaptionBook, dict[str, int]]:
     """The run's captions, and behind them the rows of the prompts that previews need."""
     book = plan_captions(
         [picture.caption for picture in config.pictures],
         uses=config.steps * config.batch_size,
         shuffle=config.shuffle_caption,
         keep_tokens=config.keep_tokens,
-        others=config.own_other_prompts,
+        # A guided step has its caption and the empty prompt at once.
+        others=() if is_guided else config.own_other_prompts,
         other_share=config.other_prompt_share,
         seed=config.seed,
         limit=None if config.train_text_encoder else CACHED_ORDERS,
@@ -245,6 +247,12 @@ def give_layers(
     if not text_encoder:
         targets = {name: module for name, module in targets.items() if name.startswith(UNET_PREFIX)}
     return inject(targets, ranks, seed=seed, only=only)
+
+
+def _optimizer(config: TrainConfig, network: LoraNetwork, device: torch.device) -> torch.optim.Optimizer:
+    groups = _parameter_groups(config, network, device)
+    is_recorded = device.type == "cuda"
+    return make_optimizer(config.optimizer, config.optimizer_args, groups, capturable=is_recorded)
 
 
 def _parameter_groups(config: TrainConfig, network: LoraNetwork, device: torch.device) -> list[dict]:

@@ -49,6 +49,18 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Guidance:
+    """How the model is asked along a walk: at this scale against a row of the conditioning.
+
+    `leads` (1000,): by how much of its change each time step's state is ahead of the origin's.
+    """
+
+    scale: float
+    without: int
+    leads: torch.Tensor
+
+
+@dataclass(frozen=True)
 class StepResult:
     """Scalars on the device: the loss, and 1.0 where the update was skipped as not finite."""
 
@@ -68,6 +80,7 @@ class TrainingStep:
     Of a picture with its origin it learns the change from one to the other, and with `opposite` at weight −1
     the opposite change from the same print. Noise and errors of the model are in target and prediction alike:
     they cancel, and a few pictures teach no more than their change. `weights` are those of `TimeSteps`.
+    With `guidance` it learns what people see: the guided answer, at the states of the model's own walk.
     """
 
     def __init__(
@@ -80,6 +93,7 @@ class TrainingStep:
         weights: torch.Tensor | None,
         *,
         opposite: bool = False,
+        guidance: Guidance | None = None,
     ) -> None:
         self.network = network
         self.updater = updater
@@ -89,6 +103,7 @@ class TrainingStep:
         self._schedule = schedule
         self._weights = weights
         self._opposite = opposite
+        self._guidance = guidance
 
     def __call__(self, batch: Batch) -> StepResult:
         self.network.publish()
@@ -109,20 +124,20 @@ class TrainingStep:
     def _losses(self, batch: Batch) -> Iterator[torch.Tensor]:
         """The parts of the loss, each to be used before the next is taken."""
         if batch.origin is None:
-            yield self._compared(batch, self._target(batch.latents, batch))
+            target = self._schedule.target(batch.latents, batch.noise, batch.timesteps)
+            yield self._compared(batch, batch.latents, target)
             return
         printed = self._printed(batch, batch.origin)
-        loss = self._compared(batch, self._moved(printed, batch))
+        loss = self._change(batch, batch.origin, printed, batch.latents)
         if not self._opposite:
             yield loss
             return
         yield 0.5 * loss
-        mirrored = replace(batch, latents=2.0 * batch.origin - batch.latents)
         with self.network.turned():
-            yield 0.5 * self._compared(mirrored, self._moved(printed, mirrored))
+            yield 0.5 * self._change(batch, batch.origin, printed, 2.0 * batch.origin - batch.latents)
 
-    def _compared(self, batch: Batch, target: torch.Tensor) -> torch.Tensor:
-        noisy = self._schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
+    def _compared(self, batch: Batch, clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        noisy = self._schedule.add_noise(clean, batch.noise, batch.timesteps)
         weight = None if self._weights is None else self._weights[batch.timesteps]
         return weighted_mse(self._predict(noisy, batch).float(), target, batch.mask, weight)
 
@@ -133,19 +148,31 @@ class TrainingStep:
         with self.network.silent():
             return self._predict(noisy, batch).float()
 
-    def _moved(self, printed: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """That prediction moved by the edit: a better target than the edited picture itself.
+    def _change(
+        self, batch: Batch, origin: torch.Tensor, printed: torch.Tensor, edited: torch.Tensor
+    ) -> torch.Tensor:
+        """The loss against that prediction moved by the edit: a better target than the edited picture itself.
 
         Neither a copier nor a model is ever complete. Against the plain target the LoRA would learn what the
         model lacks as well, and print the picture; against this one nothing but the edit is left to learn.
         """
-        assert batch.origin is not None
-        return printed + (self._target(batch.latents, batch) - self._target(batch.origin, batch))
-
-    def _target(self, clean: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return self._schedule.target(clean, batch.noise, batch.timesteps)
+        shown = change = edited - origin
+        if self._guidance is not None:
+            shown = change * self._guidance.leads[batch.timesteps].reshape(-1, 1, 1, 1)
+            edited = origin + shown
+        answer = self._schedule.answer_to(shown, change, batch.timesteps)
+        return self._compared(batch, edited, printed + answer)
 
     def _predict(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
+        guidance = self._guidance
+        if guidance is None or guidance.scale == 1.0:
+            return self._asked(noisy, batch)
+        captions = torch.cat([batch.captions, torch.full_like(batch.captions, guidance.without)])
+        both = replace(batch, captions=captions, timesteps=batch.timesteps.repeat(2))
+        prompted, without = self._asked(noisy.repeat(2, 1, 1, 1), both).chunk(2)
+        return without + guidance.scale * (prompted - without)
+
+    def _asked(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
         hidden, pooled = self._conditioning(batch.captions)
         added = None
         if pooled is not None and batch.time_ids is not None:

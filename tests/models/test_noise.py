@@ -58,3 +58,25 @@ def test_snr_falls_with_time():
 def test_an_unknown_prediction_is_refused():
     with pytest.raises(ValueError, match="prediction_type"):
         NoiseSchedule.create("x0")
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_an_answer_changes_with_what_is_shown_and_what_is_wanted(prediction):
+    schedule = NoiseSchedule.create(prediction)
+    torch.manual_seed(0)
+    clean, noise, shown, wanted = torch.randn(4, 3, 2, 4, 4)
+    timesteps = torch.tensor([20, 500, 950])
+
+    def seen(picture, answer):
+        """The clean picture that an answer stands for."""
+        noisy = schedule.add_noise(picture, noise, timesteps)
+        signal = schedule.alphas_cumprod[timesteps].sqrt().reshape(-1, 1, 1, 1)
+        spread = (1.0 - signal**2).sqrt()
+        if prediction == "epsilon":
+            return (noisy - spread * answer) / signal
+        return signal * noisy - spread * answer
+
+    before = schedule.target(clean, noise, timesteps)
+    after = before + schedule.answer_to(shown, wanted, timesteps)
+    assert torch.allclose(seen(clean, before), clean, atol=1e-4)
+    assert torch.allclose(seen(clean + shown, after), clean + wanted, atol=1e-3)

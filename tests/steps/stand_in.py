@@ -148,6 +148,8 @@ def generate(arguments: list[str]) -> None:
         told = json.loads(Path(arguments[arguments.index("--requests") + 1]).read_text())
         for request, path in zip(told["requests"], told["paths"], strict=True):
             picture(Path(path), digest(request["prompt"], request["seed"]))
+        for path in told.get("walks", ()):
+            Path(path).write_bytes(b"walk")
         emit("done", paths=told["paths"])
         return
     out = Path(arguments[arguments.index("--out") + 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from lib_copier.recipe.check import faults as recipe_faults
 from lib_copier.recipe.model import Edit
@@ -18,7 +19,7 @@ def test_a_whole_run_publishes_a_slider_of_the_pairs_that_were_kept(project):
     run = project(project__method="pairs", pictures__pairs=3)
     run.run()
     assert run.file("publish/outline") is not None
-    assert run.step_status("pairs/outline").artifact.result["kept"] == ["00", "01", "one"]
+    assert run.step_status("pairs/outline").artifact.result["kept"] == ["00", "02"]
     before = run.file("edit_lora/outline").read_bytes()
     run.set({"pictures.pairs": 4})
     run.run()
@@ -33,22 +34,21 @@ def test_it_needs_no_copier(recipe):
     ]
 
 
-def test_the_edit_is_made_of_every_drawn_picture_and_judged_with_the_origins(recipe, tmp_path):
+def test_the_edit_is_made_of_every_drawn_picture_and_of_them_alone(recipe, tmp_path):
     job = job_of(made(recipe, origins=("one", "two")).step("pairs/outline"), tmp_path)
     assert job["pictures"] == ["picture.0", "picture.1", "picture.2"]
-    assert (job["origins"], job["edited"]) == (["origin.0", "origin.1"], ["edited.0", "edited.1"])
-    assert job["names"] == ["00", "01", "02", "one", "two"]
+    assert (job["origins"], job["edited"]) == ([], [])
+    assert job["names"] == ["00", "01", "02"]
 
 
-def test_the_training_learns_what_was_kept_each_against_its_origin(recipe, tmp_path):
-    (tmp_path / "caption.0").write_text("a house, one")
+def test_the_training_learns_what_was_kept_each_against_its_origin_along_its_walk(recipe, tmp_path):
     step = made(recipe, edit_lora__other_prompt_share=0.5).step("edit_lora/outline")
-    results = {"pairs/outline": {"kept": ["00", "02", "one"]}}
+    results = {"pairs/outline": {"kept": ["00", "02"]}}
     ((_, text),) = command_of(step, tmp_path, results).files
     job = json.loads(text)
-    found = [(one["path"][-9:], one["origin"][-8:]) for one in job["pictures"]]
-    assert found == [("picture.0", "origin.0"), ("picture.2", "origin.2"), ("picture.3", "origin.3")]
-    assert [one["caption"] for one in job["pictures"]][-1] == "a house, one"
+    found = [[Path(one[key]).name for key in ("path", "origin", "walk")] for one in job["pictures"]]
+    assert found == [["picture.0", "origin.0", "walk.0"], ["picture.2", "origin.2", "walk.2"]]
+    assert job["pictures"][0]["caption"] == "a house, one"
     assert job["opposite"] is True and job["other_prompts"] == [""] and job["base_loras"] == []
 
 
@@ -59,6 +59,13 @@ def test_retouching_by_hand_is_learned_from_the_origins_alone(recipe, tmp_path):
     assert "pictures" not in steps
     job = job_of(steps.step("pairs/mine"), tmp_path)
     assert job["pictures"] == [] and job["names"] == ["one", "two"]
+    for number, caption in enumerate(("a house, one", "a house, two")):
+        (tmp_path / f"caption.{number}").write_text(caption)
+    results = {"pairs/mine": {"kept": ["one", "two"]}}
+    ((_, text),) = command_of(steps.step("edit_lora/mine"), tmp_path, results).files
+    learned = json.loads(text)["pictures"]
+    assert [one["caption"] for one in learned] == ["a house, one", "a house, two"]
+    assert [one["walk"] for one in learned] == [None, None]
 
 
 def test_it_waits_until_the_vae_is_known_to_keep_the_edit(recipe):

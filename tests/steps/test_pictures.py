@@ -48,6 +48,7 @@ def test_they_are_drawn_in_one_go_with_the_origins_settings(recipe, tmp_path):
     first = asked["requests"][0]
     assert (first["cfg_scale"], first["width"], first["height"]) == (5.0, 128, 64)
     assert [name.rpartition("/")[2] for name in asked["paths"]] == ["00.png", "01.png"]
+    assert [name.rpartition("/")[2] for name in asked["walks"]] == ["00.walk", "01.walk"]
 
 
 def test_another_edit_leaves_them_as_they_are(recipe):

@@ -1,0 +1,50 @@
+"""Walks on file: the noisy states through which a model came from noise to a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from lib_copier.errors import InputError
+from lib_copier.files.disk import write_bytes
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One picture's walk.
+
+    `states` (steps, C, h, w) are x = picture + sigma · noise before each step, in latents; `sigmas` (steps,)
+    fall; `cfg_scale` () is the guidance with which the model was asked.
+    """
+
+    states: torch.Tensor
+    sigmas: torch.Tensor
+    cfg_scale: torch.Tensor
+
+    def write(self, path: Path) -> None:
+        """Write it atomically; fp16 is enough for what a model is shown."""
+        halves = self.states.to("cpu", torch.float16).contiguous()
+        write_bytes(path, save({"states": halves, "sigmas": self.sigmas, "cfg_scale": self.cfg_scale}))
+
+    @classmethod
+    def read(cls, path: Path) -> Walk:
+        """Read one.
+
+        Raises
+        ------
+        InputError
+            The file holds no walk.
+        """
+        try:
+            found = load(path.read_bytes())
+            walk = cls(found["states"].float(), found["sigmas"].float(), found["cfg_scale"].float())
+        except (OSError, SafetensorError, KeyError) as error:
+            raise InputError(f"{path} holds no walk: {error}.", "Draw the picture again.") from None
+        is_sound = walk.states.ndim == 4 and walk.cfg_scale.ndim == 0
+        if not is_sound or walk.sigmas.shape != walk.states.shape[:1] or not (walk.sigmas > 0).all():
+            raise InputError(f"{path} holds no walk: its shapes do not fit.", "Draw the picture again.")
+        return walk

@@ -1,0 +1,97 @@
+"""Walks in training: states on the way to a drawn picture, as what is noised and learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib_copier.errors import InputError
+from lib_copier.models.noise import NoiseSchedule
+from lib_copier.models.walks import Walk
+from lib_copier.train.step import Guidance
+
+
+@dataclass(frozen=True)
+class LearnedWalk:
+    """A walk as the feed takes it.
+
+    `noise` (steps, C, h, w), on the device, makes of the picture's latents the states of its walk;
+    `timesteps` (steps,) are those of the schedule that are nearest to its `sigmas` (steps,).
+
+    Noise that is drawn afresh leads to states through which no picture goes, and guidance least of all.
+    """
+
+    noise: torch.Tensor
+    timesteps: np.ndarray
+    sigmas: np.ndarray
+    cfg_scale: float
+
+    @classmethod
+    def of(cls, walk: Walk, latents: torch.Tensor, schedule: NoiseSchedule, name: str) -> LearnedWalk:
+        """The walk to the picture of these latents (1, C, h, w).
+
+        Raises
+        ------
+        InputError
+            It leads to a picture of another size.
+        """
+        if walk.states.shape[1:] != latents.shape[1:]:
+            raise InputError(
+                f"The walk to {name} is of {tuple(walk.states.shape[1:])}, its picture of "
+                f"{tuple(latents.shape[1:])} latents.",
+                "Draw the picture again.",
+            )
+        sigmas = walk.sigmas.to(latents)
+        noise = (walk.states.to(latents) - latents) / sigmas.reshape(-1, 1, 1, 1)
+        levels = schedule.snr(torch.arange(len(schedule.alphas_cumprod))).cpu().double().rsqrt().numpy()
+        found = np.abs(np.log(levels)[None] - np.log(walk.sigmas.numpy())[:, None]).argmin(axis=1)
+        return cls(noise, found.astype(np.int64), walk.sigmas.double().numpy(), float(walk.cfg_scale))
+
+    @property
+    def kind(self) -> tuple[float, ...]:
+        """What all walks of one training have alike."""
+        return (self.cfg_scale, *self.sigmas)
+
+    def places(self, timesteps: np.ndarray) -> np.ndarray:
+        """Where on the walk the time steps lie."""
+        return np.abs(self.timesteps[None] - timesteps[:, None]).argmin(axis=1)
+
+    def reaches(self) -> np.ndarray:
+        """(steps,): by how much of an error of the clean picture at each step the finished one differs."""
+        return 1.0 - np.append(self.sigmas[1:], 0.0) / self.sigmas
+
+    def leads(self, sigmas: torch.Tensor) -> torch.Tensor:
+        """How much of a change of the picture a walk has taken at these levels, 0 … 1.
+
+        Walks begin at the same noise. Where the clean picture is seen changed by D throughout, Euler's steps
+        dx = (x − clean) / sigma · d sigma have moved x by D · (1 − sigma / first sigma).
+        """
+        return (1.0 - sigmas / float(self.sigmas[0])).clamp(min=0.0)
+
+
+def shared_walk(walks: Sequence[LearnedWalk | None]) -> LearnedWalk | None:
+    """The first of the pictures' walks, whose steps and guidance are those of all; None where there are none.
+
+    Raises
+    ------
+    InputError
+        Some have no walk, or another kind of one.
+    """
+    first, *others = walks
+    kind = None if first is None else first.kind
+    if any((None if one is None else one.kind) != kind for one in others):
+        raise InputError(
+            "The pictures' walks differ in their steps or their guidance.", "Draw all pictures in one go."
+        )
+    return first
+
+
+def guidance_of(walk: LearnedWalk | None, schedule: NoiseSchedule, without: int) -> Guidance | None:
+    """How the model is asked along a walk; `without` is the row of the empty prompt."""
+    if walk is None:
+        return None
+    every = torch.arange(len(schedule.alphas_cumprod), device=schedule.alphas_cumprod.device)
+    return Guidance(walk.cfg_scale, without, walk.leads(schedule.snr(every).rsqrt()))

@@ -1,0 +1,175 @@
+"""What is learned along a walk is what the walk goes through, and leads to the edit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lib_copier.errors import FaultsError, InputError
+from lib_copier.generate.samplers import WALKS, dpmpp_2m, euler
+from lib_copier.models.noise import NoiseSchedule
+from lib_copier.models.walks import Walk
+from lib_copier.train.feed import Feed
+from lib_copier.train.prepare import prepare
+from lib_copier.train.timesteps import TimeSteps
+from lib_copier.train.walk import LearnedWalk, guidance_of, shared_walk
+
+SCHEDULES = [
+    NoiseSchedule.create("epsilon"),
+    NoiseSchedule.create("v_prediction"),
+    NoiseSchedule.create("v_prediction", zero_terminal_snr=True),
+]
+
+
+def some_walk(schedule: NoiseSchedule, steps: int = 8, seed: int = 0) -> tuple[Walk, torch.Tensor]:
+    """A walk by random answers, and the latents where it ends."""
+    generator = torch.Generator().manual_seed(seed)
+    sigmas = WALKS["Euler"].levels(schedule, steps)
+    answers = torch.randn(steps, 1, 4, 2, 2, generator=generator)
+    states: list[torch.Tensor] = []
+
+    def answer(x: torch.Tensor, step: int) -> torch.Tensor:
+        states.append(x[0])
+        return answers[step]
+
+    start = torch.randn(1, 4, 2, 2, generator=generator) * sigmas[0]
+    end = euler(answer, start, sigmas, lambda: start)
+    return Walk(torch.stack(states), torch.tensor(sigmas[:-1]), torch.tensor(4.0)), end
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_picture_noised_by_its_walk_is_the_walks_state(schedule):
+    walk, latents = some_walk(schedule)
+    learned = LearnedWalk.of(walk, latents, schedule, "a.png")
+    times = torch.from_numpy(learned.timesteps)
+    noisy = schedule.add_noise(latents.expand(8, -1, -1, -1), learned.noise, times)
+    scaled = walk.states / (walk.sigmas.reshape(-1, 1, 1, 1) ** 2 + 1.0).sqrt()
+    # Whole time steps: the levels of a walk lie between them.
+    assert torch.allclose(noisy, scaled, atol=0.02)
+    assert learned.places(learned.timesteps).tolist() == list(range(8))
+
+
+@pytest.mark.parametrize("walk_by", [euler, dpmpp_2m])
+def test_where_every_answer_is_changed_alike_a_state_leads_by_its_share(walk_by):
+    schedule = SCHEDULES[0]
+    sigmas = WALKS["Euler"].levels(schedule, 8)
+    answers, change = torch.randn(8, 1, 4, 2, 2), torch.randn(1, 4, 2, 2)
+    start = torch.randn(1, 4, 2, 2) * sigmas[0]
+    ways: list[list[torch.Tensor]] = [[], []]
+
+    def answering(kept: list[torch.Tensor], moved: torch.Tensor):
+        def answer(x: torch.Tensor, step: int) -> torch.Tensor:
+            kept.append(x)
+            return answers[step] + moved
+
+        return answer
+
+    for kept, moved in zip(ways, (torch.zeros_like(change), change), strict=True):
+        walk_by(answering(kept, moved), start, sigmas, lambda: start)
+    walk, latents = some_walk(schedule)
+    leads = LearnedWalk.of(walk, latents, schedule, "a.png").leads(torch.tensor(sigmas[:-1]))
+    for plain, changed, lead in zip(*ways, leads, strict=True):
+        assert torch.allclose(changed - plain, lead * change, atol=1e-4)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_steps_are_drawn_by_what_they_add_to_the_picture(make_config, schedule):
+    walk, latents = some_walk(schedule)
+    learned = LearnedWalk.of(walk, latents, schedule, "a.png")
+    config = make_config(min_snr_gamma=0.02, batch_size=4, timestep_sampling="stratified")
+    plan = TimeSteps.of(config, schedule, learned)
+    drawn = np.concatenate([plan.draw(step) for step in range(400)])
+    assert set(drawn) <= set(learned.timesteps)
+    seen = learned.timesteps[learned.sigmas < 7.0]
+    shares = np.array([(drawn == step).mean() for step in seen])
+    reaches = learned.reaches()[learned.sigmas < 7.0]
+    assert np.allclose(shares / shares.sum(), reaches / reaches.sum(), atol=0.01)
+    # Chance times weight is the square of what an error of the picture there adds.
+    snr = schedule.snr(torch.from_numpy(seen))
+    error = snr + 1.0 if schedule.prediction_type == "v_prediction" else snr
+    found = torch.from_numpy(shares) * plan.weights[torch.from_numpy(seen)] * error
+    assert np.allclose(found / found.sum(), (reaches**2) / (reaches**2).sum(), atol=0.02)
+
+
+def test_walks_of_one_training_are_of_one_kind():
+    schedule = SCHEDULES[0]
+    first, shorter = (LearnedWalk.of(*some_walk(schedule, steps), schedule, "a.png") for steps in (8, 6))
+    assert shared_walk([first, first]) is first and shared_walk([None, None]) is None
+    for others in ([first, shorter], [first, None], [None, first], [first, replace(first, cfg_scale=7.0)]):
+        with pytest.raises(InputError, match="differ"):
+            shared_walk(others)
+    assert guidance_of(None, schedule, 0) is None
+
+
+def test_a_walk_to_another_size_is_told():
+    walk, latents = some_walk(SCHEDULES[0])
+    with pytest.raises(InputError, match="The walk to a.png"):
+        LearnedWalk.of(walk, latents.repeat(1, 1, 2, 1), SCHEDULES[0], "a.png")
+
+
+@pytest.fixture
+def walked(make_config, write_picture, tmp_path):
+    """A training on two pairs, each with a walk."""
+    schedule = SCHEDULES[0]
+    pictures = []
+    for seed in (1, 2):
+        origin, edited = (str(write_picture(tmp_path / f"{seed}{x}.png", seed + x)) for x in (0, 5))
+        states = torch.randn(6, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
+        sigmas = torch.tensor(WALKS["Euler"].levels(schedule, 6)[:-1])
+        walk = tmp_path / f"{seed}.walk"
+        Walk(states * sigmas.reshape(-1, 1, 1, 1), sigmas, torch.tensor(4.0)).write(walk)
+        pictures.append({"path": edited, "origin": origin, "caption": f"cat {seed}", "walk": str(walk)})
+    more = {"other_prompts": ["", "a dog"], "other_prompt_share": 0.9, "shuffle_caption": False}
+    return make_config(pictures=pictures, opposite=True, batch_size=4, min_snr_gamma=0.02, **more)
+
+
+def test_the_guided_answer_is_what_is_learned_with_each_pictures_own_caption(walked):
+    run = prepare(walked, log=print)
+    step, batch = run.step, Feed(walked, run).batch(0)
+    assert set(run.captions.texts) == {"cat 1", "cat 2"}
+    with torch.no_grad():
+        for layer in step.network.layers:
+            layer.up.normal_(std=0.1)
+        schedule = step._schedule
+        without = torch.full_like(batch.captions, len(run.captions.texts))
+        times = batch.timesteps
+        leads = 1.0 - schedule.snr(times).rsqrt() / float(run.pictures[0].walk.sigmas[0])
+        leads = leads.clamp(min=0.0).reshape(-1, 1, 1, 1)
+
+        def guided(picture):
+            noisy = schedule.add_noise(picture, batch.noise, times)
+            prompted = step._asked(noisy, batch)
+            empty = step._asked(noisy, replace(batch, captions=without))
+            return empty + 4.0 * (prompted - empty)
+
+        with step.network.silent():
+            printed = guided(batch.origin)
+        wanted = 0.0
+        for sign, side in ((1.0, step.network._multiplied(1.0)), (-1.0, step.network.turned())):
+            change = sign * (batch.latents - batch.origin)
+            with side:
+                found = guided(batch.origin + leads * change)
+            moved = printed + schedule.answer_to(leads * change, change, times)
+            errors = (found - moved).square().mean(dim=(1, 2, 3))
+            wanted += 0.5 * float((errors * run.timesteps.weights[times]).mean())
+        assert float(step.loss(batch)) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_training_along_walks_is_the_same_wherever_it_goes_on(walked, run):
+    whole = run(walked)
+    first = run(replace(walked, steps=6, stop_after=6, output=walked.output.with_name("b.safetensors")))
+    assert whole.final_loss == first.final_loss
+    prepared = prepare(walked, log=print)
+    one, other = Feed(walked, prepared), Feed(walked, prepared)
+    one.batch(0)
+    assert torch.equal(one.batch(5).noise, other.batch(5).noise)
+
+
+def test_a_walk_without_its_origin_is_refused(make_config, write_picture, tmp_path):
+    picture, walk = write_picture(tmp_path / "a.png", 1), tmp_path / "a.walk"
+    some_walk(SCHEDULES[0])[0].write(walk)
+    with pytest.raises(FaultsError, match="a walk leads to an origin"):
+        make_config(pictures=[{"path": str(picture), "walk": str(walk)}])

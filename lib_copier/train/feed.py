@@ -20,13 +20,14 @@ _MOST_NOISE_AHEAD = 4 * 1024 * 1024
 @dataclass(frozen=True)
 class _Chunk:
     """Draws of N successive steps: `pictures` N of one for all copies of a batch, or of one for each; `noise`
-    N of (B, C, h, w), `timesteps` and `captions` (N, B)."""
+    N of (B, C, h, w), `timesteps` and `captions` (N, B); `drawn` are the time steps on the CPU."""
 
     first: int
     pictures: tuple[tuple[int, ...], ...]
     noise: tuple[torch.Tensor, ...]
     timesteps: torch.Tensor
     captions: torch.Tensor
+    drawn: tuple[np.ndarray, ...]
 
 
 class Feed:
@@ -64,7 +65,7 @@ class Feed:
         walks = [one.walk for one in pictures if one.walk is not None]
         if not walks:
             return chunk.noise[place]
-        steps = walks[0].places(chunk.timesteps[place].cpu().numpy())
+        steps = walks[0].places(chunk.drawn[place])
         return torch.stack([walks[copy % len(walks)].noise[at] for copy, at in enumerate(steps)])
 
     def _draw(self, first: int) -> _Chunk:
@@ -90,6 +91,7 @@ class Feed:
             self._noise_to_device(noise),
             self._to_device(torch.from_numpy(np.stack(timesteps))),
             self._to_device(torch.tensor(captions)),
+            tuple(timesteps),
         )
 
     def _pictures(self, step: int) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lib_copier.errors import InputError
 from lib_copier.models.noise import TRAIN_STEPS, NoiseSchedule
 from lib_copier.train import draw
 from lib_copier.train.config import TrainConfig
@@ -73,6 +74,11 @@ class TimeSteps:
         below = snr + 1.0 if schedule.prediction_type == "v_prediction" else snr
         weights = counts.sum() * counts / below
         chances = counts[config.timestep_min : config.timestep_max]
+        if not chances.any():
+            raise InputError(
+                f"No walk has a step from {config.timestep_min} to {config.timestep_max}.",
+                "Widen timestep_min and timestep_max.",
+            )
         return cls(config, weights.to(schedule.alphas_cumprod), chances.numpy())
 
     def draw(self, step: int) -> np.ndarray:

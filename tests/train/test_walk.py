@@ -94,6 +94,13 @@ def test_steps_are_drawn_by_what_they_add_to_the_picture(make_config, schedule):
     assert np.allclose(found / found.sum(), (reaches**2) / (reaches**2).sum(), atol=0.02)
 
 
+def test_a_range_without_a_step_of_the_walk_is_told(make_config):
+    walk, latents = some_walk(SCHEDULES[0])
+    learned = LearnedWalk.of(walk, latents, SCHEDULES[0], "a.png")
+    with pytest.raises(InputError, match="No walk has a step from 5 to 6"):
+        TimeSteps.of(make_config(timestep_min=5, timestep_max=6), SCHEDULES[0], learned)
+
+
 def test_walks_of_one_training_are_of_one_kind():
     schedule = SCHEDULES[0]
     first, shorter = (LearnedWalk.of(*some_walk(schedule, steps), schedule, "a.png") for steps in (8, 6))

@@ -61,7 +61,9 @@ def test_a_training_is_a_file_with_the_task_s_own_names(tmp_path) -> None:
     config = json.loads(text)
     assert command.argv[-1] == str(path)
     assert set(config) == {field.name for field in dataclasses.fields(TrainTask)} | {"work_dir"}
-    assert config["pictures"] == [{"path": "/x/p", "caption": "a, b", "mask": "/x/mask", "origin": None}]
+    assert config["pictures"] == [
+        {"path": "/x/p", "caption": "a, b", "mask": "/x/mask", "origin": None, "walk": None}
+    ]
     assert config["base_loras"][1] == {"path": "/x/c", "weight": -0.5}
     assert config["optimizer_args"] == ["betas=0.9,0.99"] and config["metadata"] == {"k": "v"}
 

@@ -17,7 +17,9 @@ def test_it_trains_on_the_origin_and_its_caption(recipe, tmp_path):
     job = job_of(plan(recipe(copier__steps=77, copier__rank=5)).step("copier/one"), tmp_path)
     assert (job["steps"], job["rank"], job["output"]) == (77, 5, "out/lora.safetensors")
     assert job["base_loras"] == [] and job["work_dir"] == "scratch"
-    assert job["pictures"] == [{"path": "picture.0", "caption": "a house", "mask": None, "origin": None}]
+    assert job["pictures"] == [
+        {"path": "picture.0", "caption": "a house", "mask": None, "origin": None, "walk": None}
+    ]
 
 
 def test_its_settings_change_the_copiers_alone(recipe):

@@ -11,7 +11,9 @@ def test_it_trains_the_edited_picture_on_the_copier_model(recipe, tmp_path):
     (tmp_path / "caption.0").write_text("a house\n")
     step = plan(recipe(edit_lora__steps=55)).step("edit_lora/one/outline")
     job = job_of(step, tmp_path)
-    assert job["pictures"] == [{"path": "picture.0", "caption": "a house", "mask": None, "origin": None}]
+    assert job["pictures"] == [
+        {"path": "picture.0", "caption": "a house", "mask": None, "origin": None, "walk": None}
+    ]
     assert job["base_loras"] == [{"path": "base_lora.0", "weight": 1.0}] and job["steps"] == 55
     assert {given.step for given in step.inputs if given.step} == {
         "copier/one",

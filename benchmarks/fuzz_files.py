@@ -110,8 +110,11 @@ def pickles() -> list[bytes]:
 
 
 def _without_addresses(pickled: bytes) -> bytes:
-    """The old format names a tensor's memory by its address, another one each time."""
-    return re.sub(rb"(?<!\d)\d{9,16}(?!\d)", lambda found: b"1" * len(found[0]), pickled)
+    """The old format names a tensor's memory by its address, another one each time, of 9 to 16 digits.
+
+    A pickle tells the length of a text before it, as X and four bytes.
+    """
+    return re.sub(rb"X[\x09-\x10]\0\0\0\d{9,16}(?!\d)", b"X\x0f\0\0\0" + b"1" * 15, pickled)
 
 
 @lru_cache(maxsize=1)

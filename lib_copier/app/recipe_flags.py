@@ -21,7 +21,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def recipe_changes(arguments: argparse.Namespace, *, has_recipe: bool) -> dict[str, Any]:
-    """What the flags change, by address; the checkpoint and the preset first, so that flags win.
+    """What the flags change, by address; what the preset goes by and the preset first, so that flags win.
 
     A recipe that was given keeps its preset, unless another is named.
     """
@@ -31,7 +31,8 @@ def recipe_changes(arguments: argparse.Namespace, *, has_recipe: bool) -> dict[s
         origins = ["origin"]
     pictures = {name: picture for name, _, picture in (text.partition("=") for text in origins)}
     checkpoint = str(values.get("project.checkpoint", ""))
-    changes: dict[str, Any] = {"project.checkpoint": checkpoint} if checkpoint else {}
+    first = ("project.checkpoint", "project.method")
+    changes: dict[str, Any] = {key: values[key] for key in first if values.get(key)}
     changes |= {f"origins.{name}": True for name in pictures}
     changes |= first_values(checkpoint, pictures)
     for name, picture in pictures.items():

@@ -12,6 +12,7 @@ from lib_copier.app import project as commands
 from lib_copier.edge import guard
 from lib_copier.engines.locate import demo_checkpoint
 from lib_copier.recipe.options import OPTIONS
+from lib_copier.recipe.presets import preset_values
 from lib_copier.steps.project import Project
 
 
@@ -100,6 +101,14 @@ def test_a_flag_wins_over_what_a_preset_gives_a_weak_effect(run, tmp_path, check
     recipe = Project.open(folder).recipe
     found = [recipe.get(f"edit_lora.{name}", recipe.edit("flat")) for name in ("steps", "rank", "alpha")]
     assert found == [12, 128, 64.0]
+
+
+@pytest.mark.parametrize("method", ["copier", "difference", "pairs"])
+def test_a_new_project_has_the_presets_numbers_for_its_method(run, tmp_path, method) -> None:
+    run("new", tmp_path / "x", "--edit", "outline", "--project.method", method)
+    recipe, wanted = Project.open(tmp_path / "x").recipe, preset_values("auto", method)
+    assert recipe.method == method
+    assert {key: recipe.get(key) for key in wanted} == wanted
 
 
 def test_new_from_a_recipe_file_and_back(run, made, tmp_path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,7 +36,8 @@ class Feed:
     def __init__(self, config: TrainConfig, run: Prepared) -> None:
         self._config = config
         self._run = run
-        self._timesteps = run.timesteps
+        # Held draws have a seed of their own.
+        self._timesteps = replace(run.timesteps, config=config)
         most = max(picture.latents.numel() for picture in run.pictures) * config.batch_size
         # Two pairs in one batch tell more of their edit than one pair twice.
         self._is_mixed = config.opposite and len({picture.latents.shape for picture in run.pictures}) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from PIL import Image
 
@@ -62,3 +64,10 @@ def test_pairs_of_one_size_share_batches_and_each_is_learned_as_often(make_confi
             assert run.captions.texts[row] == paths[place], "each has its own caption"
             learned.append(place)
     assert sorted(learned[:4]) == sorted(learned[4:]) == [0, 1, 2, 3]
+
+
+def test_another_seed_draws_other_time_steps(make_config):
+    config = make_config(batch_size=4)
+    run = prepare(config, log=print)
+    first, other = (Feed(replace(config, seed=seed), run).batch(0) for seed in (0, 1))
+    assert first.timesteps.tolist() != other.timesteps.tolist()

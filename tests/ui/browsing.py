@@ -76,6 +76,13 @@ class Wizard:
         with self._answer():
             field.blur()
 
+    def make_project(self) -> None:
+        """By the form as it stands, then an origin that is made in a moment."""
+        self.ready().act("create_project")
+        self.page.wait_for_selector('#copier_lora [data-set="origin.width"]')
+        for key, value in (("origin.width", "64"), ("origin.height", "64"), ("origin.steps", "2")):
+            self.fill(key, value)
+
     def choose(self, key: str, value: str) -> None:
         """Choose in the list of an option."""
         with self._answer():

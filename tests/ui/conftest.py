@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from lib_copier.host.standalone import StandaloneHost
 from lib_copier.recipe.model import Recipe
 from lib_copier.ui.door import Door
 from lib_copier.ui.picture import PictureRoutes
+from tests.ui.browsing import browser
+from tests.ui.servers import free_port, python_for, serve_arguments, serving
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -114,3 +116,34 @@ def recipe(door, view):
 
 def jobs(door):
     return door.wizard().workshop.queue.jobs()
+
+
+@pytest.fixture(scope="module")
+def browsing() -> Iterator[Any]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def chromium(browsing: Any) -> Iterator[Any]:
+    """The browser; what a test opened is closed after it, or it would go on asking beside the next."""
+    yield browsing
+    for context in browsing.contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with random weights, small enough to train in seconds."""
+    from lib_copier.model_file.families import SD1
+    from lib_copier.models.tiny import random_checkpoint
+
+    return random_checkpoint(tmp_path_factory.mktemp("models") / "tiny.safetensors", SD1)
+
+
+@pytest.fixture
+def address(tmp_path: Path, tiny: Path) -> Iterator[str]:
+    """The page on its own."""
+    port = free_port()
+    with serving(python_for("newest"), serve_arguments(port, tmp_path / "data", tiny), port=port) as found:
+        yield found

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from lib_copier.files.lock import locked
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = "COPIER_LORA_GRADIO"
 """Names a folder with (or for) the environments ``3`` and ``4``; else they are kept in .cache/gradio."""
@@ -33,8 +35,10 @@ def python_for(version: str) -> Path:
     folder = Path(os.environ.get(ENVIRONMENTS) or ROOT / ".cache" / "gradio") / version
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pins = Path(__file__).with_name(f"gradio{version}.txt")
-    if not (python.exists() and (folder / "ready").exists()):
-        _make(folder, python, pins, _python_310() if version == "3" else sys.executable)
+    # Another process of this suite may be at it.
+    with locked(folder.with_suffix(".lock")):
+        if not (python.exists() and (folder / "ready").exists()):
+            _make(folder, python, pins, _python_310() if version == "3" else sys.executable)
     return python
 
 
@@ -50,19 +54,15 @@ def _python_310() -> str:
 
 
 def _make(folder: Path, python: Path, pins: Path, base: str) -> None:
+    """With the pip at hand, and no byte code but of what is imported: half of the work."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    commands = [
+        [base, "-m", "venv", "--clear", "--without-pip", str(folder)],
+        [*pip, "install", "--quiet", "--no-compile", "-r", str(pins)],
+    ]
     try:
-        subprocess.run([base, "-m", "venv", str(folder)], check=True, capture_output=True, text=True)
-        install = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-            str(pins),
-        ]
-        subprocess.run(install, check=True, capture_output=True, text=True, timeout=900)
+        for command in commands:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=900)
     except (subprocess.SubprocessError, OSError) as error:
         told = str(getattr(error, "stderr", "") or error).strip().splitlines()
         pytest.skip(f"the environment of {pins.name} cannot be made here: {told[-1] if told else error}")

@@ -31,9 +31,10 @@ def test_the_start_costs_little_and_loads_nothing_heavy(tmp_path, version):
     assert built["title"] == "Copier LoRA"
     assert not HEAVY.intersection(built["imported"])
     assert built["saved"] == 0, "no component may end up in the host's ui-config.json"
-    # The best of three, as another program may have had the core.
-    seconds = min([built["seconds"], *(build(version, tmp_path)["seconds"] for _ in range(2))])
-    assert seconds <= MOST_SECONDS
+    # One of three, as another program may have had the core.
+    assert built["seconds"] <= MOST_SECONDS or any(
+        build(version, tmp_path)["seconds"] <= MOST_SECONDS for _ in range(2)
+    )
 
 
 def test_the_script_is_short_and_the_only_one():

@@ -67,7 +67,8 @@ def train(given: Given, out: Path) -> Command:
         steps=3,
         train_text_encoder=False,
         copied_psnr=90.0,
-        copied_every=2,
+        copied_every=3,
+        unseen_prompts=("a dog",),
         device="cpu",
     )
     return EmbeddedEngine().command(task, out / "work")

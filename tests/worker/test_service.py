@@ -13,18 +13,18 @@ from lib_copier.errors import ChildError
 from tests.worker.conftest import JOBS, Given, left
 
 
-def in_workers(given: Given, folder: Path, names: list[str]) -> tuple[dict[str, dict[str, str]], int]:
-    found = {}
+def in_one_worker(given: Given, folders: list[Path]) -> tuple[list[dict[str, str]], int]:
+    """What the jobs that the folders are called by have left in them, and how many workers it took."""
+    found = []
     with Workers() as workers:
-        for name in names:
-            out = folder / name
+        for out in folders:
             out.mkdir(parents=True)
             try:
-                workers.run(JOBS[name](given, out), Watch(out / "log.txt"))
+                workers.run(JOBS[out.name](given, out), Watch(out / "log.txt"))
             except ChildError as error:
-                found[name] = {"error": str(error).replace(str(folder), "")}
+                found.append({"error": str(error).replace(str(out.parent), "")})
             else:
-                found[name] = left(out)
+                found.append(left(out))
     return found, workers.starts
 
 
@@ -44,8 +44,10 @@ def test_every_kind_of_job_leaves_the_bytes_of_a_process_of_its_own_in_both_orde
         else:
             alone[name] = left(out)
     assert [name for name, found in alone.items() if "error" in found] == ["extract"]
-    orders = {"there": list(JOBS), "back": list(reversed(JOBS))}
-    for order, names in orders.items():
-        found, starts = in_workers(given, tmp_path / order, names)
-        assert found == alone, order
-        assert starts == 1, "bad input ends a job and not its worker"
+    # There and back: each kind comes before every other, and after it.
+    there = [tmp_path / "there" / name for name in JOBS]
+    folders = [*there, *(tmp_path / "back" / path.name for path in reversed(there))]
+    found, starts = in_one_worker(given, folders)
+    for out, one in zip(folders, found, strict=True):
+        assert one == alone[out.name], out.relative_to(tmp_path)
+    assert starts == 1, "bad input ends a job and not its worker"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,35 +110,38 @@ def test_kill_9_at_random_moments_changes_no_byte(tmp_path, at_once) -> None:
     began = time.monotonic()
     assert start(calm).wait() == 0
     whole = time.monotonic() - began
-    folder = tmp_path / "shaken"
-    folder.mkdir()
     moments = random.Random(7)
-    for round_number in range(20):
+    folder, chains = tmp_path / "0", [tmp_path / "0"]
+    folder.mkdir()
+    for round_number in range(8):
         runner = start(folder, at_once)
-        time.sleep(moments.uniform(0.3, 1.0) * whole)
-        target = psutil.Process(runner.pid)
         if round_number % 2:
-            children = [one for one in _children(target) if one.is_running()]
-            target = children[0] if children else target
-        _kill(target)
-        runner.wait(20)
-    assert start(folder, at_once).wait(60) == 0
-    assert result(folder) == result(calm)
-    assert not list((folder / "work").iterdir())
+            target = _first_child(runner) or runner
+            time.sleep(moments.uniform(0.0, 0.2))
+        else:
+            target = runner
+            time.sleep(moments.uniform(0.3, 1.0) * whole)
+        with suppress(psutil.NoSuchProcess):
+            target.kill()
+        # There is nothing left to kill in a chain that is done.
+        if runner.wait(20) == 0:
+            folder = tmp_path / str(len(chains))
+            folder.mkdir()
+            chains.append(folder)
+    for folder in chains:
+        assert start(folder, at_once).wait(60) == 0
+        assert result(folder) == result(calm)
+        assert not list((folder / "work").iterdir())
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _kill(process: psutil.Process) -> None:
-    try:
-        process.send_signal(signal.SIGKILL)
-    except psutil.NoSuchProcess:
-        return
+def _first_child(runner: subprocess.Popen[bytes]) -> psutil.Process | None:
+    """The first child that a runner has; None where it ends without any."""
+    while runner.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            if children := psutil.Process(runner.pid).children():
+                return children[0]
+        time.sleep(0.01)
+    return None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -31,6 +32,11 @@ def wait_for(what: Any, seconds: float = 30.0) -> bool:
     while not what() and time.monotonic() < end:
         time.sleep(0.05)
     return bool(what())
+
+
+def soon_given_up() -> dict[str, str]:
+    """The environment of a process that is killed: Ray would wait half a minute for it to come back."""
+    return {**os.environ, "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "2"}
 
 
 def test_a_chain_gives_what_it_gives_here(tmp_path, on_ray, nodes) -> None:
@@ -135,12 +141,14 @@ def test_a_node_that_falls_under_a_step_costs_only_time(tmp_path, on_ray, nodes)
         if {one["id"] for one in heard if one["event"] == "progress"} == {"a", "b"}:
             are_under_way.set()
 
-    steps = tuple(step(name, action=child, ticks=300) for name in "ab")
+    is_lost = tmp_path / "a node is lost"
+    steps = tuple(step(name, action=child, until=str(is_lost)) for name in "ab")
     runner = make(tmp_path / "there", *steps, executor=on_ray, listener=listen)
     run = threading.Thread(target=runner.run)
     run.start()
     assert are_under_way.wait(60)
     nodes.kill(nodes.workers.pop())
+    is_lost.touch()
     run.join(120)
     here = make(tmp_path / "here", *(step(name, action=child) for name in "ab"))
     here.run()
@@ -175,7 +183,7 @@ def test_a_second_connection_goes_on_where_a_killed_one_has_ended(tmp_path, on_r
         "    print(make(Path(sys.argv[2]), *steps, executor=found, listener=tell).run().made)\n"
     )
     argv = [sys.executable, "-c", code, nodes.address, str(tmp_path)]
-    first = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    first = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=soon_given_up())
     assert first.stdout is not None
     for line in first.stdout:
         if line.startswith("progress b"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from lib_copier.model_file.families import SD1
-from lib_copier.models.tiny import random_checkpoint
+from lib_copier.models.tiny import TINY, random_checkpoint
 from lib_copier.recipe.model import Edit, Origin, Recipe, parse_effects, settings_of
 from lib_copier.steps.training import METRICS
 from lib_copier.study.axes import read_axes
@@ -20,7 +21,7 @@ from lib_copier.study.question import Question
 from lib_copier.study.running import run
 from lib_copier.study.score import MEASURED
 from lib_copier.study.study import Study
-from tests.cluster.test_on_ray import ROOT, wait_for
+from tests.cluster.test_on_ray import ROOT, soon_given_up, wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -28,7 +29,9 @@ _FEW: dict[str, Any] = {
     **{f"{group}.steps": 3 for group in ("copier", "edit_lora")},
     **{f"{group}.rank": 4 for group in ("copier", "edit_lora")},
     **{f"{group}.warmup_steps": 0 for group in ("copier", "edit_lora")},
-    **{"check.pairs": 1, "calibrate.gain": 1.0, "sweep.pairs": 1, "edit.accept_faint": True},
+    **{f"{group}.find_rate": False for group in ("copier", "edit_lora")},
+    **{"copier.copied_psnr": None, "calibrate.gain": 1.0, "edit.accept_faint": True},
+    **{f"{group}.{count}": 1 for group in ("check", "sweep") for count in ("pairs", "steps")},
     **{"sweep.weight_min": -1.0, "sweep.weight_max": 1.0, "sweep.weight_step": 1.0},
 }
 
@@ -61,16 +64,16 @@ def test_the_command_goes_on_after_its_kill_and_makes_what_is_made_here(
 ) -> None:
     axes: dict[str, list[Any]] = {
         "origins__one__seed": [1, 2],
-        "edits__edit__effects": ["outline", "contrast", "flat"],
-        "edits__edit__effects__strength": [0.5, 1],
+        "edits__edit__effects": ["outline", "contrast"],
     }
     here, there = (asked(tmp_path / name, checkpoint, **axes) for name in ("here", "there"))
     run(here)
+    half = len(here.store.manifests()) // 2
     on_ray.close_places()
     argv = [sys.executable, "-m", "lib_copier", "study", "run", str(there.folder), "--on", nodes.address]
     quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL}
-    first = subprocess.Popen(argv, **quiet)
-    assert wait_for(lambda: len(there.store.manifests()) > 20, 120)
+    first = subprocess.Popen(argv, env=soon_given_up(), **quiet)
+    assert wait_for(lambda: len(there.store.manifests()) > half, 120)
     first.kill()
     assert first.wait() == -9
     assert wait_for(lambda: not nodes.left() and not nodes.children(), 60)
@@ -87,7 +90,8 @@ def test_real_models_give_on_nodes_what_they_give_here(tmp_path, on_ray, nodes, 
     # Of another number of threads sums round differently, here as there.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("COPIER_LORA_PYTHON")
-    tiny = random_checkpoint(tmp_path / "tiny.safetensors", SD1)
+    size = dataclasses.replace(TINY["sd1"], channels=(32, 64), depths=(1, 0))
+    tiny = random_checkpoint(tmp_path / "tiny.safetensors", SD1, size=size)
     here, there = (asked(tmp_path / name, tiny, copier__seed=[0, 1]) for name in ("here", "there"))
     run(here)
     # Places that begin anew have the script's new words.

@@ -27,18 +27,20 @@ def write(place: Workplace) -> Result:
 
 
 def child(place: Workplace) -> Command:
-    """The same in a child, after a moment."""
+    """The same in a child, after so many `ticks` and not before the file `until` is there."""
     code = (
-        "import sys, time, json\n"
-        "for step in range(int(sys.argv[3])):\n"
+        "import os, sys, time, json\n"
+        "step = 0\n"
+        "while step < int(sys.argv[3]) or sys.argv[4] and not os.path.exists(sys.argv[4]):\n"
         "    time.sleep(0.02)\n"
         "    print(json.dumps({'event': 'progress', 'step': step, 'total': 9}), flush=True)\n"
+        "    step += 1\n"
         "open(sys.argv[1], 'w').write(sys.argv[2])\n"
         "print(json.dumps({'event': 'done', 'ok': True}))"
     )
     words = [*(path.read_text() for path in place.paths("text")), str(place.params["word"])]
-    ticks = str(place.params.get("ticks", 0))
-    return Command((sys.executable, "-S", "-c", code, str(place.out / "text.txt"), "+".join(words), ticks))
+    wait = (str(place.params.get("ticks", 0)), str(place.params.get("until", "")))
+    return Command((sys.executable, "-S", "-c", code, str(place.out / "text.txt"), "+".join(words), *wait))
 
 
 def step(name: str, *follows: str, action: object = write, **params: object) -> Step:

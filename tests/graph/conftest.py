@@ -31,16 +31,22 @@ def child(place: Workplace) -> Command:
     code = (
         "import os, sys, time, json\n"
         "step = 0\n"
-        "while step < int(sys.argv[3]) or sys.argv[4] and not os.path.exists(sys.argv[4]):\n"
+        "until, out, word, ticks = sys.argv[1:]\n"
+        "while step < int(ticks) or until and not os.path.exists(until):\n"
         "    time.sleep(0.02)\n"
         "    print(json.dumps({'event': 'progress', 'step': step, 'total': 9}), flush=True)\n"
         "    step += 1\n"
-        "open(sys.argv[1], 'w').write(sys.argv[2])\n"
+        "open(out, 'w').write(word)\n"
         "print(json.dumps({'event': 'done', 'ok': True}))"
     )
     words = [*(path.read_text() for path in place.paths("text")), str(place.params["word"])]
-    wait = (str(place.params.get("ticks", 0)), str(place.params.get("until", "")))
-    return Command((sys.executable, "-S", "-c", code, str(place.out / "text.txt"), "+".join(words), *wait))
+    told = (
+        place.params.get("until", ""),
+        place.out / "text.txt",
+        "+".join(words),
+        place.params.get("ticks", 0),
+    )
+    return Command((sys.executable, "-S", "-c", code, *map(str, told)))
 
 
 def step(name: str, *follows: str, action: object = write, **params: object) -> Step:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lib_copier.border.cores import granted_cores
 from lib_copier.engines.listening import Watch
 from lib_copier.engines.process import Outcome
 from lib_copier.engines.task import Command
@@ -95,5 +96,5 @@ class Local:
     def _with_its_share(self, command: Command) -> Command:
         if self.at_once == 1 or _THREADS in os.environ:
             return command
-        threads = max(1, (os.cpu_count() or 1) // self.at_once)
+        threads = max(1, granted_cores() // self.at_once)
         return replace(command, env=(*command.env, (_THREADS, str(threads))))

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from lib_copier.border.cores import granted_cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -33,10 +35,8 @@ def keep_blas_to_one_thread() -> None:
 
 
 def worker_count() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, min(_MOST_WORKERS, len(os.sched_getaffinity(0))))
-    return max(1, min(_MOST_WORKERS, os.cpu_count() or 1))
+    """One for each core that is ours, within reason."""
+    return min(_MOST_WORKERS, granted_cores())
 
 
 def in_parallel(

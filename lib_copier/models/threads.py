@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from lib_copier.border.cores import granted_cores
 from lib_copier.models.heap import keep_heap
 
 _WAITING = {
@@ -59,6 +60,8 @@ def settle_threads() -> None:
 def thread_count() -> int:
     """The cores that this process may use, less those that others keep busy just now; at least one.
 
+    A container has no more than it is granted.
+
     Threads wait for each other after every small product, so one that has to share its core holds up
     all. Hyper-threads beyond the cores bring nothing.
     """
@@ -68,7 +71,7 @@ def thread_count() -> int:
     allowed = _allowed_cores(len(shares))
     busy = sum(shares[core] > _BUSY_PERCENT for core in allowed)
     cores = min(len(allowed), psutil.cpu_count(logical=False) or len(allowed))
-    return max(1, cores - busy)
+    return max(1, min(cores - busy, granted_cores()))
 
 
 def _allowed_cores(count: int) -> list[int]:

@@ -7,6 +7,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from lib_copier.border.cores import granted_cores
 from lib_copier.engines.workers import Workers
 from lib_copier.environment.torch_build import look_at_machine
 from lib_copier.graph.executor import Local
@@ -26,7 +27,7 @@ def steps_at_once(device: str, wanted: int) -> int:
     """How many steps may run side by side: as wanted on the CPU, with a core each; a GPU takes one."""
     if wanted <= 1 or not is_cpu(device):
         return 1
-    return min(wanted, os.cpu_count() or 1)
+    return min(wanted, granted_cores())
 
 
 def executor_for(device: str, wanted: int, workers: Workers | None) -> Local:

@@ -9,7 +9,7 @@ from lib_copier.app.tests import shared_out
 
 @pytest.mark.parametrize("argv", [[], ["-m", "not slow"], ["-k", "adopted", "-x"], ["--color=no"]])
 def test_the_whole_suite_takes_a_process_for_each_core(argv):
-    assert shared_out(argv, cores=2) == ["-n", "2", "--dist", "loadfile", *argv]
+    assert shared_out(argv, cores=2) == ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *argv]
 
 
 @pytest.mark.parametrize(

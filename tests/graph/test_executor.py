@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from lib_copier.engines.process import Outcome
 from lib_copier.engines.task import Command
+from lib_copier.graph import executor
 from lib_copier.graph.executor import Local, Work
 from tests.graph.conftest import child, step, texts
 
@@ -52,7 +52,7 @@ def test_what_a_step_does_to_its_outputs_is_done_once(run) -> None:
 
 def test_commands_side_by_side_share_the_cores(monkeypatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(executor, "granted_cores", lambda: 8)
     command = Command(("x",))
     assert ("OMP_NUM_THREADS", "2") in Local(at_once=4)._with_its_share(command).env
     assert not Local()._with_its_share(command).env

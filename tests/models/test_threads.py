@@ -7,6 +7,7 @@ import os
 import psutil
 import pytest
 
+from lib_copier.models import threads
 from lib_copier.models.threads import prepare_environment, thread_count
 
 
@@ -16,6 +17,7 @@ def machine(monkeypatch):
 
     def make(*shares: float) -> None:
         monkeypatch.setattr(psutil, "cpu_percent", lambda interval, percpu: list(shares))
+        monkeypatch.setattr(threads, "granted_cores", lambda: len(shares))
         monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: len(shares))
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(len(shares))), raising=False)
 
@@ -28,6 +30,12 @@ def machine(monkeypatch):
 def test_busy_cores_are_left_to_others(machine, shares, threads):
     machine(*shares)
     assert thread_count() == threads
+
+
+def test_a_container_has_no_more_than_it_is_granted(machine, monkeypatch):
+    machine(100, 0, 0, 0)
+    monkeypatch.setattr(threads, "granted_cores", lambda: 2)
+    assert thread_count() == 2
 
 
 def test_the_user_has_the_last_word(machine, monkeypatch):

@@ -13,7 +13,7 @@ from lib_copier.steps import device as devices
 )
 def test_only_a_processor_does_several_steps_at_once(monkeypatch, device, has_gpu, expected):
     monkeypatch.setattr(devices, "_has_gpu", lambda: has_gpu)
-    monkeypatch.setattr(devices.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(devices, "granted_cores", lambda: 3)
     assert devices.steps_at_once(device, 8) == expected
     assert devices.steps_at_once(device, 1) == 1
     # Beside a GPU's step the processor does one that can be done there.

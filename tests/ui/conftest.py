@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -136,9 +137,10 @@ def chromium(browsing: Any) -> Iterator[Any]:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights, small enough to train in seconds."""
     from lib_copier.model_file.families import SD1
-    from lib_copier.models.tiny import random_checkpoint
+    from lib_copier.models.tiny import TINY, random_checkpoint
 
-    return random_checkpoint(tmp_path_factory.mktemp("models") / "tiny.safetensors", SD1)
+    size = dataclasses.replace(TINY["sd1"], channels=(32, 64), depths=(1, 0))
+    return random_checkpoint(tmp_path_factory.mktemp("models") / "tiny.safetensors", SD1, size=size)
 
 
 @pytest.fixture

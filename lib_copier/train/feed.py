@@ -51,23 +51,33 @@ class Feed:
             chunk = self._chunk = self._draw(step)
         place = step - chunk.first
         pictures = [self._run.pictures[index] for index in chunk.pictures[place]]
+        noise, printed = self._states(pictures, chunk, place)
         return Batch(
             latents=torch.cat([one.latents for one in pictures]),
-            noise=self._noise(pictures, chunk, place),
+            noise=noise,
             timesteps=chunk.timesteps[place],
             captions=chunk.captions[place],
             mask=_joined([one.mask for one in pictures]),
             time_ids=pictures[0].time_ids,
             origin=_joined([one.origin for one in pictures]),
+            printed=printed,
         )
 
-    def _noise(self, pictures: list[PreparedPicture], chunk: _Chunk, place: int) -> torch.Tensor:
-        """A step's noise: that of the pictures' walks where they have them, else what was drawn."""
+    def _states(
+        self, pictures: list[PreparedPicture], chunk: _Chunk, place: int
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """A step's noise, and what the model predicts there where it was asked ahead.
+
+        Both are those of the pictures' walks where they have them; else the noise is what was drawn.
+        """
         walks = [one.walk for one in pictures if one.walk is not None]
         if not walks:
-            return chunk.noise[place]
-        steps = walks[0].places(chunk.drawn[place])
-        return torch.stack([walks[copy % len(walks)].noise[at] for copy, at in enumerate(steps)])
+            return chunk.noise[place], None
+        at = walks[0].places(chunk.drawn[place])
+        own = [walks[copy % len(walks)] for copy in range(len(at))]
+        noise = torch.stack([walk.noise[step] for walk, step in zip(own, at, strict=True)])
+        answers = [walk.answers[step] for walk, step in zip(own, at, strict=True) if walk.answers is not None]
+        return noise, torch.stack(answers) if answers else None
 
     def _draw(self, first: int) -> _Chunk:
         config, run = self._config, self._run
@@ -78,7 +88,7 @@ class Feed:
             draw.noise(config.seed, step, (config.batch_size, *run.pictures[own[0]].latents.shape[1:]))
             for step, own in zip(steps, pictures, strict=True)
         ]
-        timesteps = [self._timesteps.draw(step) for step in steps]
+        timesteps = [self._timesteps_of(step) for step in steps]
         captions = [
             [
                 run.captions.row(own[copy % len(own)], step * config.batch_size + copy)
@@ -94,6 +104,14 @@ class Feed:
             self._to_device(torch.tensor(captions)),
             tuple(timesteps),
         )
+
+    def _timesteps_of(self, step: int) -> np.ndarray:
+        """A step's time steps (B,), turned round from step to step where halves learn at opposite signs.
+
+        Spread draws rise through the batch, and either sign would keep to its own part of the range.
+        """
+        drawn = self._timesteps.draw(step)
+        return np.roll(drawn, step) if self._config.opposite else drawn
 
     def _pictures(self, step: int) -> tuple[int, ...]:
         """The pictures of a step by their numbers: one of all copies, or one of each."""

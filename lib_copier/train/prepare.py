@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.checkpoint import checkpoint as recompute
@@ -144,9 +144,20 @@ def _prepare(
     if vae is not None:
         asked = (prompt_rows[""], config.seed, config.look_cfg_scale)
         painter = Painter(checkpoint.unet, vae, conditioning, schedule, *asked)
+    pictures = tuple(
+        _asked_ahead(step, picture, captions.row(place, 0), config.batch_size)
+        for place, picture in enumerate(pictures)
+    )
     return Prepared(
         step, checkpoint, sources, pictures, timesteps, captions, prompt_rows, painter, device, dtype
     )
+
+
+def _asked_ahead(step: TrainingStep, picture: PreparedPicture, row: int, at_once: int) -> PreparedPicture:
+    if picture.walk is None or picture.origin is None:
+        return picture
+    walk = picture.walk.asked_ahead(step, picture.origin, row, picture.time_ids, at_once)
+    return replace(picture, walk=walk)
 
 
 def _load(
@@ -200,7 +211,8 @@ def _captions(config: TrainConfig, *, is_guided: bool) -> tuple[CaptionBook, dic
     book = plan_captions(
         [picture.caption for picture in config.pictures],
         uses=config.steps * config.batch_size,
-        shuffle=config.shuffle_caption,
+        # A walk was drawn with its prompt as it stands, and is answered ahead with that alone.
+        shuffle=config.shuffle_caption and not is_guided,
         keep_tokens=config.keep_tokens,
         # A guided step has its caption and the empty prompt at once.
         others=() if is_guided else config.own_other_prompts,

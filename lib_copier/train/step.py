@@ -20,7 +20,8 @@ class Batch:
 
     `latents` (1, C, h, w) fp32, or (B, C, h, w) where each copy is of another picture; `noise` (B, C, h, w)
     fp32; `timesteps` (B,) int64; `captions` (B,) int64, rows of the conditioning; `mask` (1, 1, h, w) fp32 or
-    None; `time_ids` (1, 6) or None (SDXL's sizes); `origin` as `latents`, before the edit, or None.
+    None; `time_ids` (1, 6) or None (SDXL's sizes); `origin` as `latents`, before the edit, or None; `printed`
+    (B, C, h, w) fp32 is what the model predicts for it, None where it is yet to be asked.
     """
 
     latents: torch.Tensor
@@ -30,6 +31,7 @@ class Batch:
     mask: torch.Tensor | None = None
     time_ids: torch.Tensor | None = None
     origin: torch.Tensor | None = None
+    printed: torch.Tensor | None = None
 
     @property
     def shape(self) -> tuple[torch.Size | None, ...]:
@@ -41,6 +43,13 @@ class Batch:
         """The tensors that are there, in the order of the fields."""
         found = [getattr(self, field.name) for field in fields(self)]
         return [tensor for tensor in found if tensor is not None]
+
+    def rows(self, rows: slice) -> Batch:
+        """Some of its samples; what all samples share stays."""
+        count = len(self.noise)
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        own = {name: one for name, one in found.items() if one is not None and len(one) == count}
+        return replace(self, **{name: one[rows] for name, one in own.items()})
 
     def copy(self) -> Batch:
         """The same values in memory of its own."""
@@ -77,8 +86,8 @@ class Conditioning(Protocol):
 class TrainingStep:
     """A step on the plain path; `graph.RecordedStep` replays the same as one CUDA graph.
 
-    Of a picture with its origin it learns the change from one to the other, and with `opposite` at weight −1
-    the opposite change from the same print. Noise and errors of the model are in target and prediction alike:
+    Of a picture with its origin it learns the change from one to the other, and with `opposite` of half a
+    batch at weight −1 the opposite change. Noise and errors of the model are in target and prediction alike:
     they cancel, and a few pictures teach no more than their change. `weights` are those of `TimeSteps`.
     With `guidance` it learns what people see: the guided answer, at the states of the model's own walk.
     """
@@ -127,14 +136,15 @@ class TrainingStep:
             target = self._schedule.target(batch.latents, batch.noise, batch.timesteps)
             yield self._compared(batch, batch.latents, target)
             return
-        printed = self._printed(batch, batch.origin)
-        loss = self._change(batch, batch.origin, printed, batch.latents)
+        printed = self.printed(batch, batch.origin) if batch.printed is None else batch.printed
         if not self._opposite:
-            yield loss
+            yield self._change(batch, printed)
             return
-        yield 0.5 * loss
+        # Samples that are each at one sign teach more than half as many at both; an odd one is at both.
+        half = (len(printed) + 1) // 2
+        yield 0.5 * self._change(batch.rows(slice(half)), printed[:half])
         with self.network.turned():
-            yield 0.5 * self._change(batch, batch.origin, printed, 2.0 * batch.origin - batch.latents)
+            yield 0.5 * self._change(batch.rows(slice(-half, None)), printed[-half:], sign=-1.0)
 
     def _compared(self, batch: Batch, clean: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         noisy = self._schedule.add_noise(clean, batch.noise, batch.timesteps)
@@ -142,26 +152,24 @@ class TrainingStep:
         return weighted_mse(self._predict(noisy, batch).float(), target, batch.mask, weight)
 
     @torch.no_grad()
-    def _printed(self, batch: Batch, origin: torch.Tensor) -> torch.Tensor:
-        """What the model without the LoRA predicts for the origin."""
+    def printed(self, batch: Batch, origin: torch.Tensor) -> torch.Tensor:
+        """What the model without the LoRA predicts for the origin, (B, C, h, w) fp32."""
         noisy = self._schedule.add_noise(origin, batch.noise, batch.timesteps)
         with self.network.silent():
             return self._predict(noisy, batch).float()
 
-    def _change(
-        self, batch: Batch, origin: torch.Tensor, printed: torch.Tensor, edited: torch.Tensor
-    ) -> torch.Tensor:
+    def _change(self, batch: Batch, printed: torch.Tensor, sign: float = 1.0) -> torch.Tensor:
         """The loss against that prediction moved by the edit: a better target than the edited picture itself.
 
         Neither a copier nor a model is ever complete. Against the plain target the LoRA would learn what the
         model lacks as well, and print the picture; against this one nothing but the edit is left to learn.
         """
-        shown = change = edited - origin
+        assert batch.origin is not None
+        shown = change = sign * (batch.latents - batch.origin)
         if self._guidance is not None:
             shown = change * self._guidance.leads[batch.timesteps].reshape(-1, 1, 1, 1)
-            edited = origin + shown
         answer = self._schedule.answer_to(shown, change, batch.timesteps)
-        return self._compared(batch, edited, printed + answer)
+        return self._compared(batch, batch.origin + shown, printed + answer)
 
     def _predict(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
         guidance = self._guidance

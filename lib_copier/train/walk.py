@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch
 from lib_copier.errors import InputError
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.walks import Walk
-from lib_copier.train.step import Guidance
+from lib_copier.train.step import Batch, Guidance, TrainingStep
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class LearnedWalk:
     """A walk as the feed takes it.
 
     `noise` (steps, C, h, w), on the device, makes of the picture's latents the states of its walk;
-    `timesteps` (steps,) are those of the schedule that are nearest to its `sigmas` (steps,).
+    `timesteps` (steps,) are those of the schedule that are nearest to its `sigmas` (steps,); `answers`, as
+    `noise`, is what the model without the LoRA predicts there, None where it has not been asked ahead.
 
     Noise that is drawn afresh leads to states through which no picture goes, and guidance least of all.
     """
@@ -28,6 +29,7 @@ class LearnedWalk:
     timesteps: np.ndarray
     sigmas: np.ndarray
     cfg_scale: float
+    answers: torch.Tensor | None = None
 
     @classmethod
     def of(cls, walk: Walk, latents: torch.Tensor, schedule: NoiseSchedule, name: str) -> LearnedWalk:
@@ -49,6 +51,22 @@ class LearnedWalk:
         levels = schedule.snr(torch.arange(len(schedule.alphas_cumprod))).cpu().double().rsqrt().numpy()
         found = np.abs(np.log(levels)[None] - np.log(walk.sigmas.numpy())[:, None]).argmin(axis=1)
         return cls(noise, found.astype(np.int64), walk.sigmas.double().numpy(), float(walk.cfg_scale))
+
+    def asked_ahead(
+        self,
+        step: TrainingStep,
+        origin: torch.Tensor,
+        caption: int,
+        time_ids: torch.Tensor | None,
+        at_once: int,
+    ) -> LearnedWalk:
+        """With the model's answers at its states, `at_once` a pass: each is learned from repeatedly."""
+        answers = []
+        timesteps = torch.from_numpy(self.timesteps).to(self.noise.device)
+        for noise, times in zip(self.noise.split(at_once), timesteps.split(at_once), strict=True):
+            batch = Batch(origin, noise, times, torch.full_like(times, caption), time_ids=time_ids)
+            answers.append(step.printed(batch, origin))
+        return replace(self, answers=torch.cat(answers))
 
     @property
     def kind(self) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from PIL import Image
 
@@ -64,6 +65,22 @@ def test_pairs_of_one_size_share_batches_and_each_is_learned_as_often(make_confi
             assert run.captions.texts[row] == paths[place], "each has its own caption"
             learned.append(place)
     assert sorted(learned[:4]) == sorted(learned[4:]) == [0, 1, 2, 3]
+
+
+def test_either_sign_meets_the_whole_range_of_time_steps(make_config, write_picture, tmp_path):
+    """Spread draws rise through a batch, whose halves are learned at opposite signs."""
+    pair = [
+        {
+            "path": str(write_picture(tmp_path / "1.png", 1)),
+            "origin": str(write_picture(tmp_path / "0.png", 0)),
+        }
+    ]
+    config = make_config(pictures=pair, opposite=True, batch_size=4, steps=40, timestep_sampling="stratified")
+    feed = Feed(config, prepare(config, log=print))
+    drawn = torch.stack([feed.batch(step).timesteps for step in range(40)])
+    for half in (drawn[:, :2], drawn[:, 2:]):
+        counts = torch.histc(half.float(), bins=4, min=0, max=1000)
+        assert counts.tolist() == pytest.approx([20] * 4, abs=1)
 
 
 def test_another_seed_draws_other_time_steps(make_config):

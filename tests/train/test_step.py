@@ -46,28 +46,44 @@ def test_against_its_origin_only_the_change_is_learned(make_config, write_pictur
         assert found == pytest.approx(float((predicted(batch.latents) - before).square().mean()), rel=1e-5)
 
 
-@pytest.mark.parametrize("recomputes", [False, True])
-def test_at_minus_1_the_opposite_change_is_learned(make_config, write_picture, tmp_path, recomputes):
+@pytest.mark.parametrize(
+    ("ahead", "back", "recomputes"),
+    [([0], [0], False), ([0], [1], True), ([0, 1], [1, 2], False), ([0, 1], [2, 3], False)],
+)
+def test_half_a_batch_learns_the_opposite_change_at_minus_1(
+    make_config, write_picture, tmp_path, ahead, back, recomputes
+):
     origin, edited = (str(write_picture(tmp_path / f"{seed}.png", seed)) for seed in (1, 2))
-    pair = [{"path": edited, "origin": origin}]
-    config = make_config(pictures=pair, opposite=True, gradient_checkpointing=recomputes, max_grad_norm=0)
+    config = make_config(
+        pictures=[{"path": edited, "origin": origin}],
+        opposite=True,
+        batch_size=back[-1] + 1,
+        gradient_checkpointing=recomputes,
+        max_grad_norm=0,
+    )
     prepared = prepare(config, log=print)
     step, batch = prepared.step, Feed(config, prepared).batch(0)
     with torch.no_grad():
         for layer in step.network.layers:
             layer.up.normal_(std=0.1)
-        with step.network.silent():
-            noisy = step._schedule.add_noise(batch.origin, batch.noise, batch.timesteps)
-            printed = step._predict(noisy, batch)
 
-    def wanted(latents):
-        noisy = step._schedule.add_noise(latents, batch.noise, batch.timesteps)
-        loss = (step._predict(noisy, batch) - printed).square().mean() / 2
+    def predicted(pictures, row):
+        own = batch.rows(slice(row, row + 1))
+        noisy = step._schedule.add_noise(pictures[[row]], own.noise, own.timesteps)
+        return step._predict(noisy, own)
+
+    def wanted(picture, rows):
+        losses = []
+        for row in rows:
+            with torch.no_grad(), step.network.silent():
+                printed = predicted(batch.origin, row)
+            losses.append((predicted(picture, row) - printed).square().mean() / 2)
+        loss = torch.stack(losses).mean()
         return loss.detach(), torch.autograd.grad(loss, step.network.masters)
 
-    loss, gradients = wanted(batch.latents)
+    loss, gradients = wanted(batch.latents, ahead)
     with step.network.turned():
-        other_loss, other_gradients = wanted(2 * batch.origin - batch.latents)
+        other_loss, other_gradients = wanted(2 * batch.origin - batch.latents, back)
     assert float(step.loss(batch).detach()) == pytest.approx(float(loss + other_loss), rel=1e-5)
     assert float(step(batch).loss) == pytest.approx(float(loss + other_loss), rel=1e-5)
     for master, *each in zip(step.network.masters, gradients, other_gradients, strict=True):

@@ -180,7 +180,7 @@ class TrainTask(TrainSettings):
                                               "empty: a set of ours.")
     look_cfg_scale: float = setting(7.0, "Guidance of looks", "", 0, 30)
     opposite: bool = setting(False, "Learn the opposite too", "At weight −1 the LoRA then takes the edit "
-                             "away; only of pictures with their origin, twice as slow a step.")
+                             "away: half of each batch learns that; only of pictures with their origin.")
     stop_after: int | None = setting(None, "End after", "So many of the steps are done, at the rates of all "
                                      "of them; none: all.", 1, _MOST_STEPS)
     turns: tuple[Turn, ...] = ()

@@ -138,7 +138,7 @@ def _prepare(
         schedule,
         timesteps.weights,
         opposite=config.opposite,
-        guidance=guidance_of(walk, schedule, len(texts) - 1),
+        guidance=guidance_of(walk, schedule, len(texts) - 1, config.min_snr_gamma),
     )
     painter = None
     if vae is not None:

@@ -61,11 +61,13 @@ class Batch:
 class Guidance:
     """How the model is asked along a walk: at this scale against a row of the conditioning.
 
-    `leads` (1000,): by how much of its change each time step's state is ahead of the origin's.
+    `shares` (1000,): how much of its change the clean picture shows at each time step; `leads` (1000,): how
+    much of it the state has there.
     """
 
     scale: float
     without: int
+    shares: torch.Tensor
     leads: torch.Tensor
 
 
@@ -165,10 +167,12 @@ class TrainingStep:
         model lacks as well, and print the picture; against this one nothing but the edit is left to learn.
         """
         assert batch.origin is not None
-        shown = change = sign * (batch.latents - batch.origin)
+        shown = wanted = sign * (batch.latents - batch.origin)
         if self._guidance is not None:
-            shown = change * self._guidance.leads[batch.timesteps].reshape(-1, 1, 1, 1)
-        answer = self._schedule.answer_to(shown, change, batch.timesteps)
+            guidance, places = self._guidance, (-1, 1, 1, 1)
+            shown = shown * guidance.leads[batch.timesteps].reshape(places)
+            wanted = wanted * guidance.shares[batch.timesteps].reshape(places)
+        answer = self._schedule.answer_to(shown, wanted, batch.timesteps)
         return self._compared(batch, batch.origin + shown, printed + answer)
 
     def _predict(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:

@@ -81,13 +81,25 @@ class LearnedWalk:
         """(steps,): by how much of an error of the clean picture at each step the finished one differs."""
         return 1.0 - np.append(self.sigmas[1:], 0.0) / self.sigmas
 
-    def leads(self, sigmas: torch.Tensor) -> torch.Tensor:
-        """How much of a change of the picture a walk has taken at these levels, 0 … 1.
+    def shares(self, gamma: float | None) -> np.ndarray:
+        """(steps,): how much of the edit the clean picture is to show at each step, 0 … 1.
 
-        Walks begin at the same noise. Where the clean picture is seen changed by D throughout, Euler's steps
-        dx = (x − clean) / sigma · d sigma have moved x by D · (1 − sigma / first sigma).
+        Half of it where the SNR is gamma (None: all of it throughout). Before that no model can know where
+        the edit will be: what it changes there moves the layout, and the whole walk keeps to that.
         """
-        return (1.0 - sigmas / float(self.sigmas[0])).clamp(min=0.0)
+        return 1.0 / (1.0 + ((gamma or 0.0) * self.sigmas**2) ** 2)
+
+    def leads(self, shares: np.ndarray) -> np.ndarray:
+        """(steps,): how much of the edit the state before each step then has.
+
+        Walks begin at the same noise. Euler's step x + (x − clean) / sigma · (next sigma − sigma) keeps
+        next sigma / sigma of what x has, and adds the rest of what the clean picture shows.
+        """
+        kept = self.sigmas[1:] / self.sigmas[:-1]
+        leads = [0.0]
+        for share, keeps in zip(shares, kept, strict=False):
+            leads.append(leads[-1] * keeps + share * (1.0 - keeps))
+        return np.array(leads)
 
 
 def shared_walk(walks: Sequence[LearnedWalk | None]) -> LearnedWalk | None:
@@ -107,9 +119,26 @@ def shared_walk(walks: Sequence[LearnedWalk | None]) -> LearnedWalk | None:
     return first
 
 
-def guidance_of(walk: LearnedWalk | None, schedule: NoiseSchedule, without: int) -> Guidance | None:
-    """How the model is asked along a walk; `without` is the row of the empty prompt."""
+def guidance_of(
+    walk: LearnedWalk | None, schedule: NoiseSchedule, without: int, gamma: float | None
+) -> Guidance | None:
+    """How the model is asked along a walk; `without` is the empty prompt's row, `gamma` as for shares."""
     if walk is None:
         return None
-    every = torch.arange(len(schedule.alphas_cumprod), device=schedule.alphas_cumprod.device)
-    return Guidance(walk.cfg_scale, without, walk.leads(schedule.snr(every).rsqrt()))
+    shares = walk.shares(gamma)
+    return Guidance(
+        walk.cfg_scale,
+        without,
+        shares=_by_timestep(walk, shares, schedule),
+        leads=_by_timestep(walk, walk.leads(shares), schedule),
+    )
+
+
+def _by_timestep(walk: LearnedWalk, values: np.ndarray, schedule: NoiseSchedule) -> torch.Tensor:
+    """(1000,) on the schedule's device: what its steps have, at their time steps.
+
+    Of steps at one time step the first is taken, as `places` does.
+    """
+    table = np.zeros(len(schedule.alphas_cumprod))
+    table[walk.timesteps[::-1]] = values[::-1]
+    return torch.from_numpy(table).to(schedule.alphas_cumprod)

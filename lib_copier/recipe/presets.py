@@ -121,8 +121,12 @@ _METHOD_C: Mapping[str, Value] = MappingProxyType(
         **{f"edit_lora.{name}": value for name, value in _AUTO_TRAINING.items()},
         "edit_lora.rank": 16,
         "edit_lora.alpha": 16.0,
-        "edit_lora.batch_size": 4,
+        # Half of them at either sign.
+        "edit_lora.batch_size": 8,
         "edit_lora.steps": 120,
+        # Where half of the edit is to be seen. With all of it from the first step on, the demo's outline came
+        # to a fidelity of 0.83 in place of 0.86, its worst picture to 0.59 in place of 0.72.
+        "edit_lora.min_snr_gamma": 0.04,
         # Pairs agree in a part of their edit alone, so the loss hardly falls: neither a search for the rate
         # nor a goal in dB can go by it. A rate that falls to nothing learns that part in few steps.
         "edit_lora.find_rate": False,

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
+def syntax(path: Path) -> ast.Module:
+    """A file's syntax tree, read once for all rules."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def dotted(path: Path) -> str:
     """``lib_copier/model_file/header.py`` as ``model_file.header``."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
@@ -71,7 +78,7 @@ def dotted(path: Path) -> str:
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """Every module that a file imports, anywhere in it, with its line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(syntax(path)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -139,7 +146,7 @@ ONE_HOME = {
 @pytest.mark.parametrize("path", modules(), ids=dotted)
 def test_files_json_and_locks_have_one_home(path: Path) -> None:
     elsewhere = set().union(*(names for home, names in ONE_HOME.items() if home != dotted(path)))
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = syntax(path)
     used = {ast.unparse(node): node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not {name: line for name, line in used.items() if name in elsewhere}
 
@@ -147,7 +154,7 @@ def test_files_json_and_locks_have_one_home(path: Path) -> None:
 @pytest.mark.parametrize("path", modules(), ids=dotted)
 def test_no_child_opens_a_window(path: Path) -> None:
     """Every start of a child says how; run.py's own hands its console over."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(syntax(path)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("subprocess.Popen", "subprocess.run"):
             given = [ast.unparse(word.value) for word in node.keywords if word.arg is None]
             is_quiet = any(text.startswith(("start_options(", "heard_options(")) for text in given)
@@ -198,7 +205,7 @@ def test_importing_writes_nothing_prints_nothing_and_starts_nothing(tmp_path: Pa
 
 def top_level_calls(path: Path) -> Iterator[str]:
     """Bare calls at module level: statements that do work when the file is only loaded."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in syntax(path).body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             yield f"line {node.lineno}: {ast.unparse(node.value)[:60]}"
 
@@ -210,7 +217,7 @@ def test_no_bare_call_at_module_level(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=dotted)
 def test_every_module_opens_with_one_sentence(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    text = ast.get_docstring(syntax(path)) or ""
     assert text.split("\n\n")[0].rstrip().endswith((".", "!", ":", "?")), text[:80]
 
 
@@ -219,9 +226,7 @@ def test_files_and_functions_keep_their_length(path: Path) -> None:
     """A file over 300 lines or a function over 60 is split; tables of texts or numbers may be longer."""
     source = path.read_text(encoding="utf-8")
     functions = [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        node for node in ast.walk(syntax(path)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     ]
     lines = source.count("\n")
     assert lines <= 300 or not functions, f"{dotted(path)} has {lines} lines"
@@ -253,7 +258,7 @@ def test_no_checkpoint_is_known_by_its_name() -> None:
     naming = {
         dotted(path)
         for path in modules()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(syntax(path))
         if isinstance(node, ast.Constant) and "copier-demo" in str(node.value)
     }
     assert naming == {"engines.locate"}
@@ -269,7 +274,7 @@ def test_samplers_are_listed_once() -> None:
 
     lists = []
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(syntax(path)):
             parts = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", ())
             named = {part.value for part in parts if isinstance(part, ast.Constant)}
             lists += [dotted(path)] if len(named & set(SAMPLERS)) > 1 else []

@@ -105,6 +105,7 @@ def noise_pictures(folder: Path, count: int = 4) -> dict[str, Path]:
     return {path.stem: path for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", [CHANGE, UPLOAD], ids=["by their paths", "as uploads"])
 def test_settings_and_pictures_are_the_old_or_the_new(project, tmp_path, monkeypatch, work) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -126,6 +127,7 @@ def test_settings_and_pictures_are_the_old_or_the_new(project, tmp_path, monkeyp
     assert Project.open(made.folder).set({"copier.rank": 99}).recipe.whole("copier.rank") == 99
 
 
+@pytest.mark.slow
 def test_a_folder_of_training_pictures_is_taken_in_whole_or_not_at_all(project, tmp_path) -> None:
     outside = tmp_path / "outside"
     wanted = []

@@ -27,6 +27,7 @@ def rough_looks(monkeypatch):
     monkeypatch.setattr(preview, "_SAMPLING_STEPS", 2)
 
 
+@pytest.mark.slow
 def test_the_rate_is_found_whatever_it_begins_with(make_config, run, tmp_path):
     found = []
     for factor in (0.03, 30.0):
@@ -36,6 +37,7 @@ def test_the_rate_is_found_whatever_it_begins_with(make_config, run, tmp_path):
     assert max(found) / min(found) < 3.0
 
 
+@pytest.mark.slow
 def test_the_search_leaves_nothing_behind(make_config, run, tmp_path):
     """A training at the rate that was found, typed in as turns, gives the same bytes."""
     config = make_config(**STEERED, output=str(tmp_path / "a.safetensors"))
@@ -52,6 +54,7 @@ def test_the_search_leaves_nothing_behind(make_config, run, tmp_path):
         assert float(read_header(output).metadata["ss_learning_rate"]) == told["learning_rate"]
 
 
+@pytest.mark.slow
 def test_broken_off_again_and_again_it_ends_as_an_unbroken_one(make_config, run, tmp_path, monkeypatch):
     """In the search, at a look, just after a turn and before the last one."""
     monkeypatch.setattr(goal, "BELOW_CEILING", -100.0)  # Out of reach: it goes on to the last step.
@@ -133,6 +136,7 @@ def test_an_edit_is_learned_until_little_of_it_is_left(learn_an_edit):
     assert (result.ended, result.steps, result.course["score_db"]) == ("reached", 4, 20.0)
 
 
+@pytest.mark.slow
 def test_an_edit_learned_in_a_rush_is_learned_again_at_a_lower_rate(learn_an_edit):
     result = learn_an_edit([0.4, 0.004, 0.1, 0.04, 0.02, 0.004], steps=100, every=20)
     assert (result.ended, result.steps, result.course["kept_step"]) == ("reached", 100, 100)

@@ -1,4 +1,4 @@
-"""A real Ray cluster on this machine for all tests of this folder: a head without cores and some nodes."""
+"""A real Ray cluster on this machine for all tests of this folder: a head and another node."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ STAND_IN = ROOT / "tests" / "steps" / "stand_in.py"
 _AGENTS = ("metrics_agent", "metrics_export", "runtime_env_agent", "dashboard_agent_listen")
 """A node waits for agents that choose a port themselves, and gives up on a busy machine."""
 _ATTEMPTS = 4
-_SMALL = {"object_store_memory": 80 << 20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
+_SMALL = {
+    "num_cpus": 1,
+    "memory": 4 << 30,
+    "object_store_memory": 80 << 20,
+    "include_dashboard": False,
+    "node_ip_address": "127.0.0.1",
+}
 
 
 class Nodes:
@@ -36,17 +42,27 @@ class Nodes:
         self.folder = folder
         self.port = _free_port()
         self.address = f"ray://127.0.0.1:{self.port}"
-        self.workers: list[Any] = []
         self._cluster = Cluster()
         self._count = 0
-        self._start(num_cpus=0, ray_client_server_port=self.port)
+        # Each node takes some processes of Python and half a minute at most: the head is one of the two.
+        self.add(ray_client_server_port=self.port)
+        self.other = self.add()
 
-    def add(self, cores: int = 1, memory: int = 4 << 30, **variables: str) -> Any:
-        """Start a node."""
-        return self._start(num_cpus=cores, memory=memory, variables=variables)
+    def add(self, **options: Any) -> Any:
+        """Start a node with a core; Ray gives up on one that is not there within half a minute."""
+        own = self._own()
+        for attempt in range(_ATTEMPTS):
+            ports = {f"{name}_port": _free_port() for name in _AGENTS}
+            try:
+                return self._cluster.add_node(env_vars=own, **_SMALL, **ports, **options)
+            except Exception:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+        return None
 
-    def kill(self, node: Any) -> None:
+    def kill_other(self) -> None:
         """What becomes of a node whose machine falls: all of Ray's processes on it at once."""
+        node = self.other
         raylet = node.all_processes["raylet"][0].process.pid
         for process in [psutil.Process(raylet), *psutil.Process(raylet).children(recursive=True)]:
             with suppress(psutil.Error):
@@ -73,18 +89,6 @@ class Nodes:
         """End it."""
         self._cluster.shutdown()
 
-    def _start(self, variables: dict[str, str] | None = None, **options: Any) -> Any:
-        """Start a node; Ray gives up on one that is not there within half a minute, as on a busy machine."""
-        own = {**self._own(), **(variables or {})}
-        for attempt in range(_ATTEMPTS):
-            ports = {f"{name}_port": _free_port() for name in _AGENTS}
-            try:
-                return self._cluster.add_node(env_vars=own, **_SMALL, **ports, **options)
-            except Exception:
-                if attempt + 1 == _ATTEMPTS:
-                    raise
-        return None
-
     def _own(self) -> dict[str, str]:
         """A node's environment: its folder, and children that the stand-in plays."""
         self._count += 1
@@ -96,7 +100,7 @@ class Nodes:
 
 @pytest.fixture(scope="session")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    """A head and two nodes with a core each."""
+    """Two nodes with a core each."""
     folder = tmp_path_factory.mktemp("nodes")
     python = folder / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{STAND_IN}" "$@"\n')
@@ -110,7 +114,6 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         patch.setenv("RAY_TMPDIR", temp)
         found = Nodes(folder)
         try:
-            found.workers = [found.add(), found.add()]
             yield found
         finally:
             found.close()

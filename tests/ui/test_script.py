@@ -13,7 +13,6 @@ from tests.ui.servers import ROOT, VERSIONS, python_for
 
 DOUBLE = Path(__file__).with_name("webui_double.py")
 HEAVY = {"torch", "diffusers", "transformers", "cv2", "skimage", "scipy"}
-MOST_SECONDS = 0.3
 
 
 def build(version: str, data: Path) -> dict:
@@ -26,15 +25,11 @@ def build(version: str, data: Path) -> dict:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_start_costs_little_and_loads_nothing_heavy(tmp_path, version):
+def test_the_start_loads_nothing_heavy(tmp_path, version):
     built = build(version, tmp_path)
     assert built["title"] == "Copier LoRA"
     assert not HEAVY.intersection(built["imported"])
     assert built["saved"] == 0, "no component may end up in the host's ui-config.json"
-    # One of three, as another program may have had the core.
-    assert built["seconds"] <= MOST_SECONDS or any(
-        build(version, tmp_path)["seconds"] <= MOST_SECONDS for _ in range(2)
-    )
 
 
 def test_the_script_is_short_and_the_only_one():

@@ -10,7 +10,6 @@ import importlib.util
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -93,24 +92,20 @@ def main() -> None:
 
     data, port = Path(sys.argv[1]), int(sys.argv[2])
     start_host(data)
-    # A WebUI has built pages of its own before ours: what gradio does once is not our cost.
+    # A WebUI has built pages of its own before ours: what gradio loads for any is not ours.
     with gr.Blocks(analytics_enabled=False):
         gr.Button("x").click(None, [gr.Textbox()], [gr.HTML()])
-    known, begun = set(sys.modules), time.process_time()
+    known = set(sys.modules)
     execute_script()
-    scripted = time.process_time() - begun
     from modules import script_callbacks
 
-    begun = time.process_time()
     script_callbacks.registered["ui_tabs"][0]()
-    cost = scripted + time.process_time() - begun
     new = sorted({name.partition(".")[0] for name in set(sys.modules) - known})
     page, tabs = build_page(data)
     saved = [
         block for block in tabs[0][0].blocks.values() if not getattr(block, "do_not_save_to_config", False)
     ]
     told = {
-        "seconds": cost,
         "imported": new,
         "gradio": gr.__version__,
         "saved": len(saved),

@@ -24,6 +24,8 @@ def started(monkeypatch) -> list[tuple[list[str], dict[str, str]]]:
         found.append((argv, options["env"]))
         return subprocess.CompletedProcess(argv, 0, "", "")
 
+    # The tests' own cluster, where it runs in this process, keeps to the loopback address by it.
+    monkeypatch.delenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", raising=False)
     monkeypatch.setattr(cluster.subprocess, "run", run)
     monkeypatch.setattr(cluster, "is_open", lambda *place: True)
     return found

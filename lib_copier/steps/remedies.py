@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lib_copier.graph.status import StepStatus
+from lib_copier.model_file.checkpoint import known_facts
 from lib_copier.recipe.model import Edit, Effect, Recipe
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.settings.goals import SliderGoal, number
@@ -114,14 +115,30 @@ def _of_slider(recipe: Recipe, edit: Edit, missed: StepStatus) -> Iterator[Remed
     own = f"edits.{edit.name}."
     if recipe.method == "pairs":
         yield Remedy(LONGER, {f"{own}edit_lora.steps": _more_steps(recipe, "edit_lora.steps", edit)})
-        yield _more_pairs(recipe, edit)
+        yield _other_sampler(recipe, edit) or _more_pairs(recipe, edit)
     elif recipe.method == "difference":
         yield Remedy(LONGER, longer_copier(recipe))
         yield Remedy(CHANGE, {"project.method": "copier"}, "method A is cleaner: less of the picture shows")
     else:
         yield Remedy(LONGER, {f"{own}edit_lora.steps": _more_steps(recipe, "edit_lora.steps", edit)})
-        yield _other_training(recipe, edit, missed)
+        yield _other_sampler(recipe, edit) or _other_training(recipe, edit, missed)
     yield Remedy(ACCEPT, {f"{own}sweep.accept": True})
+
+
+def _other_sampler(recipe: Recipe, edit: Edit) -> Remedy | None:
+    """One whose steps are where an edit can be seen: Karras's begin at the highest level of a checkpoint.
+
+    With zero terminal SNR that is sigma 4518, and of 20 steps five were below 10. So method C's outline came
+    to a fidelity of 0.64; by Euler to 0.87.
+    """
+    facts = known_facts(str(recipe.get("project.checkpoint")))
+    if facts is None or not facts.zero_terminal_snr:
+        return None
+    used = {f"edits.{edit.name}.sweep.sampler": recipe.get("sweep.sampler", edit)}
+    used |= {f"origins.{one.name}.sampler": one.get("sampler") for one in recipe.origins if not one.is_given}
+    changed = {key: "Euler" for key, sampler in used.items() if str(sampler).endswith(" Karras")}
+    reason = "Karras takes most of its steps above what this checkpoint shows anything at"
+    return Remedy(CHANGE, changed, reason) if changed else None
 
 
 def _more_pairs(recipe: Recipe, edit: Edit) -> Remedy:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from lib_copier.app import project as commands
 from lib_copier.edge import guard
 from lib_copier.errors import GoalError
 from lib_copier.graph.store import Store
+from lib_copier.model_file.checkpoint import CheckpointFacts
+from lib_copier.model_file.families import SD1
 from lib_copier.settings.goals import CopierGoal, SliderGoal, SurvivalGoal
 from lib_copier.steps import remedies
 from lib_copier.steps.plan import plan
@@ -177,6 +180,8 @@ SETTINGS = (
     {**FOUND, "edit_lora__other_prompt_share": 0.95, "edit_lora__against_origin": True},
     {**FOUND, "edit_lora__other_prompt_share": 0.95, "edit_lora__against_origin": True, "edit_lora__rank": 8},
     {"project__method": "difference"},
+    {"project__method": "pairs"},
+    {"project__method": "pairs", "pictures__pairs": 48, "edit_lora__rank": 8},
 )
 
 
@@ -195,6 +200,20 @@ def test_every_way_on_can_be_taken_and_is_said_in_both_languages(recipe, tmp_pat
             assert again.recipe.with_settings({"project.name": "a"}) == project.recipe.with_settings(
                 {"project.name": "a"}
             )
+
+
+@pytest.mark.parametrize("method", ["copier", "pairs"])
+def test_where_karras_wastes_its_steps_another_sampler_is_offered(recipe, monkeypatch, method):
+    settings = {"project__method": method, "sweep__sampler": "DPM++ 2M Karras"}
+
+    def changes():
+        return [one.values for one in suggestions(recipe, **settings) if one.kind == "change"]
+
+    facts = CheckpointFacts(SD1, 512, 320, "v_prediction", True, True, True)
+    monkeypatch.setattr(remedies, "known_facts", lambda checkpoint: facts)
+    assert {"edits.outline.sweep.sampler": "Euler"} in changes()
+    monkeypatch.setattr(remedies, "known_facts", lambda checkpoint: replace(facts, zero_terminal_snr=False))
+    assert not any("sampler" in key for values in changes() for key in values)
 
 
 def test_every_shortfall_is_said_in_both_languages():

@@ -121,7 +121,7 @@ def _of_slider(recipe: Recipe, edit: Edit, missed: StepStatus) -> Iterator[Remed
         yield Remedy(CHANGE, {"project.method": "copier"}, "method A is cleaner: less of the picture shows")
     else:
         yield Remedy(LONGER, {f"{own}edit_lora.steps": _more_steps(recipe, "edit_lora.steps", edit)})
-        yield _other_sampler(recipe, edit) or _other_training(recipe, edit, missed)
+        yield _other_training(recipe, edit, missed)
     yield Remedy(ACCEPT, {f"{own}sweep.accept": True})
 
 

@@ -20,6 +20,7 @@ from lib_copier.errors import GoalError
 from lib_copier.graph.store import Store
 from lib_copier.model_file.checkpoint import CheckpointFacts
 from lib_copier.model_file.families import SD1
+from lib_copier.recipe.model import Origin, settings_of
 from lib_copier.settings.goals import CopierGoal, SliderGoal, SurvivalGoal
 from lib_copier.steps import remedies
 from lib_copier.steps.plan import plan
@@ -202,16 +203,17 @@ def test_every_way_on_can_be_taken_and_is_said_in_both_languages(recipe, tmp_pat
             )
 
 
-@pytest.mark.parametrize("method", ["copier", "pairs"])
-def test_where_karras_wastes_its_steps_another_sampler_is_offered(recipe, monkeypatch, method):
-    settings = {"project__method": method, "sweep__sampler": "DPM++ 2M Karras"}
+def test_where_karras_wastes_the_steps_of_method_c_another_sampler_is_offered(recipe, monkeypatch):
+    made = recipe(project__method="pairs", sweep__sampler="DPM++ 2M Karras")
+    origin = Origin("one", settings_of({"prompt": "a house", "sampler": "DPM++ 2M Karras"}))
+    made = replace(made, origins=(origin,))
 
     def changes():
-        return [one.values for one in suggestions(recipe, **settings) if one.kind == "change"]
+        return [one.values for one in suggestions(lambda: made) if one.kind == "change"]
 
     facts = CheckpointFacts(SD1, 512, 320, "v_prediction", True, True, True)
     monkeypatch.setattr(remedies, "known_facts", lambda checkpoint: facts)
-    assert {"edits.outline.sweep.sampler": "Euler"} in changes()
+    assert {"edits.outline.sweep.sampler": "Euler", "origins.one.sampler": "Euler"} in changes()
     monkeypatch.setattr(remedies, "known_facts", lambda checkpoint: replace(facts, zero_terminal_snr=False))
     assert not any("sampler" in key for values in changes() for key in values)
 

@@ -79,7 +79,8 @@ class TrainSettings:
                                      choices=("uniform", "stratified", "importance"))
     max_grad_norm: float = setting(1.0, "Largest gradient norm", "0: no limit.", 0, 1000)
     min_snr_gamma: float | None = setting(None, "Min-SNR gamma", "none: the plain loss. Along walks to drawn "
-                                          "pictures half of the edit shows where the SNR is this.", 0.001, 100)
+                                          "pictures half of the edit shows where the SNR is this.",
+                                          0.001, 100)
     shuffle_caption: bool = setting(True, "Shuffle the caption's tags")
     keep_tokens: int = setting(0, "Keep tokens", "Leading tags that stay in place.", 0, 255)
     other_prompt_share: float = setting(0.0, "Share of other prompts",

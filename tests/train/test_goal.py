@@ -52,10 +52,29 @@ def test_the_least_similar_print_decides(prepared):
     # The error of all prints together: the mean square of 1, 2, 3 and 4 hundredths.
     assert sight.score == pytest.approx(10 * math.log10(4 / 7.5e-4), abs=1e-3) and not sight.is_reached
     assert len(goal.found) == 4 and len(prints.asked) == 1
-    # Where the goal is reached, noise that was never drawn has to say the same.
+    # Where the goal is reached, noise that was never drawn has to say the same, six times.
     goal.wanted = 20.0
     assert goal.look(4).is_reached and goal.look(5).is_reached
-    assert len(goal.found) == 8 and len(prints.asked) == 5 and len(set(prints.asked)) == 3
+    assert len(goal.found) == 28 and len(prints.asked) == 15 and len(set(prints.asked)) == 13
+
+
+def test_one_bad_print_of_other_noise_is_enough(prepared):
+    config, run = prepared
+    asked: list[int] = []
+    good, bad = run.sources[0].pixels + 0.01, run.sources[0].pixels + 0.2
+
+    @dataclass(frozen=True)
+    class Swinging(Prints):
+        def paint(self, rows, shape, time_ids):
+            self.asked.append(self.seed)
+            return torch.cat([good] * (len(rows) - 1) + [bad if len(self.asked) == 3 else good])
+
+    goal = CopyGoal(run, Swinging(good, asked), config.own_unseen_prompts, 28.0)
+    goal.wanted = 26.0
+    sight = goal.look(25)
+    assert not sight.is_reached and sight.reached < 26.0 < sight.score
+    # The rest need not be asked.
+    assert len(asked) == 3 and len(goal.found) == 12
 
 
 def test_nobody_wants_more_than_the_vae_can_show(prepared):

@@ -33,8 +33,8 @@ KINDS = ("start", "load", "train", "print", "measure", "algebra", "wait")
 """Of time: until a job's libraries are there, until its models are, steps of a training, pictures, numbers
 and pictures without a model, sums of LoRAs, and what no step was at."""
 _WORK = {
-    "train": ("copier", "copier_edited", "edit_lora", "control", "base"),
-    "print": ("origin", "check", "sweep"),
+    "train": ("copier", "edited_copier", "edit_lora", "control_lora", "base"),
+    "print": ("origin", "check", "sweep", "control"),
     "measure": ("edit", "survival", "caption"),
 }
 

@@ -72,12 +72,16 @@ class Local:
     """Children of this process: workers that stay for our own parts, a process each for others.
 
     `workers` that are given go on after a run. With `at_once` above 1 each child has its share of the cores,
-    unless the user has set a number of threads. What runs beside the others sees no GPU.
+    unless the user has set a number of threads: one of `heavy` shares, where so few have much to do at a
+    time. What runs beside the others sees no GPU.
     """
 
-    def __init__(self, workers: Workers | None = None, at_once: int = 1, beside: int = 0) -> None:
+    def __init__(
+        self, workers: Workers | None = None, at_once: int = 1, beside: int = 0, heavy: int | None = None
+    ) -> None:
         self.at_once = at_once
         self.beside = beside
+        self._shares = at_once if heavy is None else max(1, min(heavy, at_once))
         self._workers = workers or Workers()
         self._are_own = workers is None
 
@@ -96,5 +100,5 @@ class Local:
     def _with_its_share(self, command: Command) -> Command:
         if self.at_once == 1 or _THREADS in os.environ:
             return command
-        threads = max(1, granted_cores() // self.at_once)
+        threads = max(1, granted_cores() // self._shares)
         return replace(command, env=(*command.env, (_THREADS, str(threads))))

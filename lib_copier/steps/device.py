@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from lib_copier.border.cores import granted_cores
 from lib_copier.engines.workers import Workers
 from lib_copier.environment.torch_build import look_at_machine
 from lib_copier.graph.executor import Local
+from lib_copier.graph.step import Plan
 
 LOCKS_VARIABLE = "COPIER_LORA_LOCKS"
 """Names another folder for the locks of devices."""
+_TRAININGS = frozenset({"base", "copier", "edited_copier", "edit_lora", "control_lora"})
 
 
 def locks_folder() -> Path:
@@ -30,9 +33,22 @@ def steps_at_once(device: str, wanted: int) -> int:
     return min(wanted, granted_cores())
 
 
-def executor_for(device: str, wanted: int, workers: Workers | None) -> Local:
-    """Children of this process for work on a device; beside a GPU's step one more runs on the processor."""
-    return Local(workers, steps_at_once(device, wanted), beside=0 if is_cpu(device) else 1)
+def executor_for(device: str, wanted: int, workers: Workers | None, plan: Plan | None = None) -> Local:
+    """Children of this process for work on a device; beside a GPU's step one more runs on the processor.
+
+    The cores are shared among as many as the whole `plan` trains at a time: that is where its time goes.
+    """
+    heavy = None if plan is None else trainings_at_once(plan)
+    return Local(workers, steps_at_once(device, wanted), beside=0 if is_cpu(device) else 1, heavy=heavy)
+
+
+def trainings_at_once(plan: Plan) -> int:
+    """The most trainings of a plan that stand equally many steps from its beginning."""
+    depths: dict[str, int] = {}
+    for step in plan:
+        depths[step.id] = 1 + max((depths[before] for before in step.follows), default=0)
+    found = Counter(depths[step.id] for step in plan if step.kind in _TRAININGS)
+    return max(found.values(), default=1)
 
 
 def is_cpu(device: str) -> bool:

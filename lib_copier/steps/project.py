@@ -219,7 +219,7 @@ class Project(ProjectView):
         if found := self.faults():
             raise FaultsError(f"recipe of {self.name}", found, "Mend them with `set`, or in the wizard.")
         steps, device = self.plan(), str(self.recipe.get("project.device"))
-        here = executor_for(device, self.recipe.whole("project.at_once"), workers)
+        here = executor_for(device, self.recipe.whole("project.at_once"), workers, steps)
         runner = Runner(
             steps.up_to(targets) if targets else steps,
             self.store,

@@ -55,6 +55,8 @@ def test_commands_side_by_side_share_the_cores(monkeypatch) -> None:
     monkeypatch.setattr(executor, "granted_cores", lambda: 8)
     command = Command(("x",))
     assert ("OMP_NUM_THREADS", "2") in Local(at_once=4)._with_its_share(command).env
+    assert ("OMP_NUM_THREADS", "8") in Local(at_once=4, heavy=1)._with_its_share(command).env
+    assert ("OMP_NUM_THREADS", "2") in Local(at_once=4, heavy=9)._with_its_share(command).env
     assert not Local()._with_its_share(command).env
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert not Local(at_once=4)._with_its_share(command).env

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lib_copier.steps import device as devices
+from lib_copier.steps.plan import plan
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,23 @@ def test_only_a_processor_does_several_steps_at_once(monkeypatch, device, has_gp
     # Beside a GPU's step the processor does one that can be done there.
     here = devices.executor_for(device, 8, None)
     assert (here.at_once, here.beside) == (expected, int(expected == 1))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, 1),
+        ({"edits": ("outline", "flat", "contrast")}, 3),
+        ({"origins": ("one", "two"), "edits": ("outline",)}, 2),
+        ({"edits": ("outline", "flat"), "project__method": "pairs"}, 2),
+        # The second copier follows the first's way.
+        ({"project__method": "difference"}, 1),
+        # The control learns as the edit LoRA did.
+        ({"sweep__control": True}, 1),
+    ],
+)
+def test_the_cores_are_for_those_that_train_side_by_side(recipe, wanted, expected):
+    assert devices.trainings_at_once(plan(recipe(**wanted))) == expected
 
 
 def test_each_gpu_has_its_own_lock_and_the_processor_none(monkeypatch, tmp_path):

@@ -92,4 +92,4 @@ def _print_help() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    edge.leave(edge.guard(main, sys.argv[1:]))

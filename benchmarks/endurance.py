@@ -214,4 +214,4 @@ def _training(checkpoint: Path, picture: Path, work: Path) -> Command:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    edge.leave(edge.guard(main, sys.argv[1:]))

@@ -202,4 +202,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    edge.leave(edge.guard(main, sys.argv[1:]))

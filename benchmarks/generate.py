@@ -164,4 +164,4 @@ def _measure(case: Case, device: str, precision: str, scratch: Path) -> Figures:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    edge.leave(edge.guard(main, sys.argv[1:]))

@@ -86,4 +86,4 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    edge.leave(edge.guard(main, sys.argv[1:]))

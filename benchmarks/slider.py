@@ -182,4 +182,4 @@ def _line(name: str, figures: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    edge.leave(edge.guard(main, sys.argv[1:]))

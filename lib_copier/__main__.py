@@ -30,4 +30,4 @@ def main(argv: Sequence[str]) -> int:
 if __name__ == "__main__":
     edge.end_with_children()
     words = sys.argv[1:]
-    sys.exit(edge.guard(main, words, answers_json=commands.wants_json(words)))
+    edge.leave(edge.guard(main, words, answers_json=commands.wants_json(words)))

@@ -138,3 +138,15 @@ def test_a_reader_that_leaves_early_is_no_failure() -> None:
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_process_that_leaves_ends_with_its_code_and_does_what_it_was_to_do_at_its_end() -> None:
+    code = (
+        "import atexit; from lib_copier import edge\n"
+        "atexit.register(print, 'closed')\n"
+        "edge.leave(edge.guard(lambda _: 4, ()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (4, "closed\n", "")

@@ -111,4 +111,4 @@ def _ray(*words: str, is_alone: bool = False) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    edge.leave(edge.guard(main, sys.argv[1:]))

@@ -67,4 +67,4 @@ def _show(state: EngineState, *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:]))
+    edge.leave(edge.guard(main, sys.argv[1:]))

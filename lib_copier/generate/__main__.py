@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lib_copier.border import events
-from lib_copier.edge import Parser, guard
+from lib_copier.edge import Parser, guard, leave
 from lib_copier.errors import InputError
 from lib_copier.files.disk import has_types, read_json
 from lib_copier.models.threads import prepare_environment, settle_threads
@@ -122,4 +122,4 @@ def _paths(out: Path, count: int) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(guard(main, sys.argv[1:], emits_events=True))
+    leave(guard(main, sys.argv[1:], emits_events=True))

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from lib_copier.edge import guard
+from lib_copier.edge import guard, leave
 
 
 def main(argv: Sequence[str], *, emits_events: bool = False) -> int:
@@ -44,4 +44,4 @@ def as_child(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(guard(as_child, sys.argv[1:], emits_events=True))
+    leave(guard(as_child, sys.argv[1:], emits_events=True))

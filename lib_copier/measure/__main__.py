@@ -211,4 +211,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:], emits_events=True))
+    edge.leave(edge.guard(main, sys.argv[1:], emits_events=True))

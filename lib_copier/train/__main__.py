@@ -70,4 +70,4 @@ def _out_of_memory(error: RuntimeError) -> Exception:
 
 
 if __name__ == "__main__":
-    sys.exit(edge.guard(main, sys.argv[1:], emits_events=True))
+    edge.leave(edge.guard(main, sys.argv[1:], emits_events=True))

@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lib_copier.edge import guard
+from lib_copier.edge import guard, leave
 from lib_copier.models.threads import prepare_waiting
 from lib_copier.worker.inbox import Inbox
 from lib_copier.worker.service import serve
@@ -42,4 +42,4 @@ def _own_stdin() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(guard(main, sys.argv[1:]))
+    leave(guard(main, sys.argv[1:]))

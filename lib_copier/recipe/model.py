@@ -138,6 +138,12 @@ class Recipe:
         """The base model's path, as the user gave it."""
         return str(self.get("project.checkpoint"))
 
+    @property
+    def draws_alike(self) -> bool:
+        """Whether every origin is drawn here, and all in the same way: one training has walks of one kind."""
+        ways = {tuple(one.get(name) for name in ("steps", "cfg_scale", "sampler")) for one in self.origins}
+        return len(ways) == 1 and not any(one.is_given for one in self.origins)
+
     def origin(self, name: str) -> Origin:
         """The origin of that name (KeyError where there is none)."""
         return _named(self.origins, name)

@@ -141,8 +141,8 @@ _METHOD_C: Mapping[str, Value] = MappingProxyType(
     }
 )
 """Of every preset: the memo knows no such method."""
-_METHOD_C_BY_HAND: Mapping[str, Value] = MappingProxyType({"edit_lora.learning_rate": 4e-4})
-"""Retouched pairs have no walks: the plain answer is learned, which takes a higher rate."""
+_METHOD_C_WITHOUT_WALKS: Mapping[str, Value] = MappingProxyType({"edit_lora.learning_rate": 4e-4})
+"""There is no walk to pictures from elsewhere: the plain answer is learned, which takes a higher rate."""
 
 
 def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> dict[str, Value]:
@@ -162,11 +162,19 @@ def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> di
 
 
 def edit_values(
-    name: str, effects: tuple[str, ...], method: str = "copier", checkpoint: str = ""
+    name: str,
+    effects: tuple[str, ...],
+    method: str = "copier",
+    checkpoint: str = "",
+    *,
+    has_walks: bool = True,
 ) -> dict[str, Value]:
-    """What the preset changes for an edit of these effects alone; of none: one made by hand."""
+    """What the preset changes for an edit of these effects alone; of none: one made by hand.
+
+    `has_walks`: the origins can be drawn again, so that method C sees the way to each.
+    """
     if method == "pairs":
-        return {} if effects else _for(checkpoint, _METHOD_C_BY_HAND)
+        return {} if effects or has_walks else _for(checkpoint, _METHOD_C_WITHOUT_WALKS)
     wanted = [_BY_EFFECT.get(name, {}).get(effect, {}) for effect in effects]
     return _for(checkpoint, wanted[0]) if wanted and all(one == wanted[0] for one in wanted) else {}
 
@@ -177,15 +185,16 @@ def apply_preset(recipe: Recipe, name: str) -> Recipe:
     values = preset_values(name, recipe.method, checkpoint)
     changed = recipe.with_settings(values)
     for edit in recipe.edits:
-        changed = changed.with_edit(_edit_with_preset(edit, name, recipe.method, checkpoint))
+        changed = changed.with_edit(_edit_with_preset(edit, name, recipe))
     return changed
 
 
-def _edit_with_preset(edit: Edit, name: str, method: str, checkpoint: str) -> Edit:
+def _edit_with_preset(edit: Edit, name: str, recipe: Recipe) -> Edit:
     """The edit with its own settings of the presets' kind replaced by the preset's."""
     theirs = {key for table in (PRESETS, *_BY_EFFECT.values()) for values in table.values() for key in values}
     kept = {key: value for key, value in edit.settings if key not in theirs}
-    own = edit_values(name, tuple(effect.name for effect in edit.effects), method, checkpoint)
+    effects, checkpoint = tuple(effect.name for effect in edit.effects), str(recipe.get("project.checkpoint"))
+    own = edit_values(name, effects, recipe.method, checkpoint, has_walks=recipe.draws_alike)
     return Edit(edit.name, edit.effects, edit.files, settings_of({**kept, **own}))
 
 

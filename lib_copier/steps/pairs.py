@@ -9,7 +9,7 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.settings.training import Picture
-from lib_copier.steps import pictures, training
+from lib_copier.steps import pictures, training, walk
 from lib_copier.steps.edit import chain_of
 from lib_copier.steps.folder import read_caption
 from lib_copier.steps.parts import PICTURE, RESULT, fixed
@@ -53,15 +53,15 @@ def learned(place: Workplace) -> tuple[Picture, ...]:
     kept = set(place.results[judged]["kept"])
     captions = [*place.params["captions"], *(read_caption(path) for path in place.paths("caption"))]
     names = place.params["names"]
-    walks: list[Path | None] = [*place.paths("walk")] or [None] * len(names)
+    ways: list[Path | None] = [*place.paths("walk")] or [None] * len(names)
     found = zip(
         *(names, place.paths("picture"), captions, place.paths("origin")),
-        walks,
+        ways,
         strict=True,
     )
     return tuple(
-        Picture(picture, caption, origin=origin, walk=walk)
-        for name, picture, caption, origin, walk in found
+        Picture(picture, caption, origin=origin, walk=way)
+        for name, picture, caption, origin, way in found
         if name in kept
     )
 
@@ -77,6 +77,8 @@ def training_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
     for one in () if drawn else recipe.origins:
         found += training.picture_inputs(f"edit/{one.name}/{edit.name}", one)
         found.append(StepInput("origin", step=f"origin/{one.name}", output=PICTURE))
+        if recipe.draws_alike:
+            found.append(StepInput("walk", step=f"walk/{one.name}", output=walk.WALK))
     return found
 
 

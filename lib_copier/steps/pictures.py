@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lib_copier.engines.embedded import module_command
 from lib_copier.engines.task import Command
@@ -81,20 +82,32 @@ def _draw(place: Workplace) -> Command:
     values = {name: params[name] for name in SETTINGS if name in params}
     for origin in place.paths("origin"):
         values["width"], values["height"] = _size_of(origin)
-    base = [{"path": str(path), "weight": weight} for path, weight in place.weighted("base_lora")]
-    requests, paths, walks = [], [], []
-    for number, (prompt, seed) in enumerate(params["pairs"]):
+    files = [f"{number:02d}.png" for number in range(len(params["pairs"]))]
+    return drawing(
+        place, values, params["pairs"], [(place.out / name, place.out / walk_of(name)) for name in files]
+    )
+
+
+def drawing(
+    place: Workplace,
+    values: Mapping[str, Any],
+    wanted: Sequence[tuple[str, int]],
+    files: Sequence[tuple[Path, Path]],
+) -> Command:
+    """The command that draws pictures of prompts and seeds with these settings, each with its walk."""
+    base = [{"path": str(one), "weight": weight} for one, weight in place.weighted("base_lora")]
+    requests = []
+    for prompt, seed in wanted:
         request = picture_request(place, {**values, "prompt": prompt, "seed": seed})
         own = [asdict(use) | {"path": str(use.path)} for use in request.loras]
         requests.append({**values, "prompt": request.prompt, "seed": seed, "loras": [*base, *own]})
-        name = f"{number:02d}.png"
-        paths.append(str(place.out / name))
-        walks.append(str(place.out / walk_of(name)))
     told = place.scratch / "requests.json"
-    arguments = ["--checkpoint", str(place.path("checkpoint")), "--prediction", str(params["prediction"])]
+    arguments = ["--checkpoint", str(place.path("checkpoint"))]
+    arguments += ["--prediction", str(place.params["prediction"])]
     for path in place.paths("vae"):
         arguments += ["--vae", str(path)]
-    arguments += ["--device", str(params["device"]), "--requests", str(told)]
+    arguments += ["--device", str(place.params["device"]), "--requests", str(told)]
+    paths, walks = [str(picture) for picture, _ in files], [str(walk) for _, walk in files]
     text = json.dumps({"requests": requests, "paths": paths, "walks": walks}, indent=1, ensure_ascii=False)
     return module_command("generate", *arguments, files=((told, text + "\n"),))
 

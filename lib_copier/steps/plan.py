@@ -34,6 +34,7 @@ from lib_copier.steps import (
     survival,
     svd,
     sweep,
+    walk,
 )
 from lib_copier.steps.parts import LORA, Model
 
@@ -44,7 +45,7 @@ def plan(recipe: Recipe, *, is_published: bool = True) -> Plan:
     base_steps, model = base.steps(recipe)
     steps = list(base_steps)
     # 1–3: for each origin a copier, and the model that prints this picture whatever the prompt; or, in
-    # method C, further pictures.
+    # method C, further pictures, or the ways to these.
     copier_models: dict[str, Model] = {}
     for one in recipe.origins:
         steps.append(origin.step(recipe, one, model))
@@ -61,6 +62,8 @@ def plan(recipe: Recipe, *, is_published: bool = True) -> Plan:
             )
     if recipe.method == "pairs" and recipe.origins and any(each.effects for each in recipe.edits):
         steps.append(pictures.step(recipe, model))
+    if recipe.method == "pairs" and not all(each.effects for each in recipe.edits) and recipe.draws_alike:
+        steps += [walk.step(recipe, one, model) for one in recipe.origins]
     for each in recipe.edits if recipe.origins else ():
         if recipe.method == "copier":
             steps += _learned_on_the_copier(recipe, each, copier_models, model)

@@ -147,14 +147,19 @@ def generate(arguments: list[str]) -> None:
     if "--requests" in arguments:
         told = json.loads(Path(arguments[arguments.index("--requests") + 1]).read_text())
         for request, path in zip(told["requests"], told["paths"], strict=True):
-            picture(Path(path), digest(request["prompt"], request["seed"]))
+            picture(Path(path), drawn(f"--prompt={request['prompt']}", f"--seed={request['seed']}"))
         for path in told.get("walks", ()):
             Path(path).write_bytes(b"walk")
         emit("done", paths=told["paths"])
         return
     out = Path(arguments[arguments.index("--out") + 1])
-    picture(out, digest([word for word in arguments if word.startswith(("--prompt", "--seed"))]))
+    picture(out, drawn(*(word for word in arguments if word.startswith(("--prompt", "--seed")))))
     emit("done", paths=[str(out)])
+
+
+def drawn(*words: str) -> str:
+    """Alone or with others, the same prompt and seed give the same picture."""
+    return digest(sorted(words))
 
 
 MEASURED = {

@@ -56,7 +56,7 @@ def test_retouching_by_hand_is_learned_from_the_origins_alone(recipe, tmp_path):
     files = (("one", "1.png"), ("two", "2.png"))
     base = recipe(project__method="pairs", origins=("one", "two"), edits=())
     steps = plan(base.with_edit(Edit("mine", files=files)))
-    assert "pictures" not in steps
+    assert "pictures" not in steps and "walk/one" in steps and "walk/two" in steps
     job = job_of(steps.step("pairs/mine"), tmp_path)
     assert job["pictures"] == [] and job["names"] == ["one", "two"]
     for number, caption in enumerate(("a house, one", "a house, two")):
@@ -65,7 +65,7 @@ def test_retouching_by_hand_is_learned_from_the_origins_alone(recipe, tmp_path):
     ((_, text),) = command_of(steps.step("edit_lora/mine"), tmp_path, results).files
     learned = json.loads(text)["pictures"]
     assert [one["caption"] for one in learned] == ["a house, one", "a house, two"]
-    assert [one["walk"] for one in learned] == [None, None]
+    assert [Path(one["walk"]).name for one in learned] == ["walk.0", "walk.1"]
 
 
 def test_it_waits_until_the_vae_is_known_to_keep_the_edit(recipe):

@@ -119,7 +119,7 @@ class Generator:
                 pictures |= zip(batch, self._run(own, sigmas, before_pass, states), strict=True)
             if on_walk is not None and states:
                 for row, index in enumerate(batch):
-                    on_walk(index, _walk([one[row] for one in states], sigmas, own[row].cfg_scale))
+                    on_walk(index, _walk([one[row] for one in states], sigmas, own[row]))
             done += len(sigmas) - 1
         on_progress(total, total)
         return [pictures[index] for index in range(len(requests))]
@@ -219,8 +219,9 @@ class Generator:
         return to_images(pixels)
 
 
-def _walk(states: Sequence[torch.Tensor], sigmas: Sequence[float], cfg_scale: float) -> Walk:
-    return Walk(torch.stack(list(states)), torch.tensor(sigmas[: len(states)]), torch.tensor(cfg_scale))
+def _walk(states: Sequence[torch.Tensor], sigmas: Sequence[float], request: PictureRequest) -> Walk:
+    levels, scale = torch.tensor(sigmas[: len(states)]), torch.tensor(request.cfg_scale)
+    return Walk(torch.stack(list(states)), levels, scale, request.negative_prompt)
 
 
 def _unheard(*_numbers: int) -> None:

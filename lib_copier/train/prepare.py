@@ -104,7 +104,7 @@ def _prepare(
     walk = shared_walk([one.walk for one in pictures])
     captions, prompt_rows = _captions(config, is_guided=walk is not None)
     # What guidance compares with stands behind all others.
-    texts = (*captions.texts, *prompt_rows, *([""] if walk else []))
+    texts = (*captions.texts, *prompt_rows, *([walk.without] if walk else []))
     conditioning: CachedConditioning | LiveConditioning
     if config.train_text_encoder:
         conditioning = LiveConditioning(encoders, texts, clip_skip=config.clip_skip)
@@ -138,7 +138,7 @@ def _prepare(
         schedule,
         timesteps.weights,
         opposite=config.opposite,
-        guidance=guidance_of(walk, schedule, len(texts) - 1, config.min_snr_gamma),
+        guidance=guidance_of(walk, schedule, checkpoint.family, len(texts) - 1, config.min_snr_gamma),
     )
     painter = None
     if vae is not None:

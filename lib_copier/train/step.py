@@ -62,13 +62,14 @@ class Guidance:
     """How the model is asked along a walk: at this scale against a row of the conditioning.
 
     `shares` (1000,): how much of its change the clean picture shows at each time step; `leads` (1000,): how
-    much of it the state has there.
+    much of it the state has there. With `is_blank` that row is of no prompt, which SDXL learned as zeros.
     """
 
     scale: float
     without: int
     shares: torch.Tensor
     leads: torch.Tensor
+    is_blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,10 @@ class TrainingStep:
 
     def _asked(self, noisy: torch.Tensor, batch: Batch) -> torch.Tensor:
         hidden, pooled = self._conditioning(batch.captions)
+        if self._guidance is not None and self._guidance.is_blank:
+            is_there = batch.captions.ne(self._guidance.without).to(hidden.dtype)
+            hidden = hidden * is_there.reshape(-1, 1, 1)
+            pooled = None if pooled is None else pooled * is_there.reshape(-1, 1)
         added = None
         if pooled is not None and batch.time_ids is not None:
             added = {"text_embeds": pooled, "time_ids": batch.time_ids.expand(len(pooled), -1)}

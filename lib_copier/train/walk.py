@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from lib_copier.errors import InputError
+from lib_copier.model_file.families import SDXL, Family
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.walks import Walk
 from lib_copier.train.step import Batch, Guidance, TrainingStep
+from lib_copier.txt2img.prompt import caption_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class LearnedWalk:
     `noise` (steps, C, h, w), on the device, makes of the picture's latents the states of its walk;
     `timesteps` (steps,) are those of the schedule that are nearest to its `sigmas` (steps,); `answers`, as
     `noise`, is what the model without the LoRA predicts there, None where it has not been asked ahead.
+    Guidance compares with `without`, the words of the negative prompt.
 
     Noise that is drawn afresh leads to states through which no picture goes, and guidance least of all.
     """
@@ -29,6 +32,7 @@ class LearnedWalk:
     timesteps: np.ndarray
     sigmas: np.ndarray
     cfg_scale: float
+    without: str = ""
     answers: torch.Tensor | None = None
 
     @classmethod
@@ -50,7 +54,8 @@ class LearnedWalk:
         noise = (walk.states.to(latents) - latents) / sigmas.reshape(-1, 1, 1, 1)
         levels = schedule.snr(torch.arange(len(schedule.alphas_cumprod))).cpu().double().rsqrt().numpy()
         found = np.abs(np.log(levels)[None] - np.log(walk.sigmas.numpy())[:, None]).argmin(axis=1)
-        return cls(noise, found.astype(np.int64), walk.sigmas.double().numpy(), float(walk.cfg_scale))
+        levels_met, without = walk.sigmas.double().numpy(), caption_of(walk.negative_prompt)
+        return cls(noise, found.astype(np.int64), levels_met, float(walk.cfg_scale), without)
 
     def asked_ahead(
         self,
@@ -69,9 +74,9 @@ class LearnedWalk:
         return replace(self, answers=torch.cat(answers))
 
     @property
-    def kind(self) -> tuple[float, ...]:
+    def kind(self) -> tuple[object, ...]:
         """What all walks of one training have alike."""
-        return (self.cfg_scale, *self.sigmas)
+        return (self.without, self.cfg_scale, *self.sigmas)
 
     def places(self, timesteps: np.ndarray) -> np.ndarray:
         """Where on the walk the time steps lie."""
@@ -114,15 +119,17 @@ def shared_walk(walks: Sequence[LearnedWalk | None]) -> LearnedWalk | None:
     kind = None if first is None else first.kind
     if any((None if one is None else one.kind) != kind for one in others):
         raise InputError(
-            "The pictures' walks differ in their steps or their guidance.", "Draw all pictures in one go."
+            "The pictures' walks differ in their steps, their guidance or their negative prompt.",
+            "Draw all pictures in one go.",
         )
     return first
 
 
 def guidance_of(
-    walk: LearnedWalk | None, schedule: NoiseSchedule, without: int, gamma: float | None
+    walk: LearnedWalk | None, schedule: NoiseSchedule, family: Family, without: int, gamma: float | None
 ) -> Guidance | None:
-    """How the model is asked along a walk; `without` is the empty prompt's row, `gamma` as for shares."""
+    """How a model of that family is asked along a walk; `without` is the negative prompt's row, `gamma` as
+    for shares."""
     if walk is None:
         return None
     shares = walk.shares(gamma)
@@ -131,6 +138,7 @@ def guidance_of(
         without,
         shares=_by_timestep(walk, shares, schedule),
         leads=_by_timestep(walk, walk.leads(shares), schedule),
+        is_blank=family is SDXL and not walk.without,
     )
 
 

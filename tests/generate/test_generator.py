@@ -62,7 +62,8 @@ def test_a_batch_of_everything_equals_one_by_one(family, generator, lora_path):
 
 @pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M Karras"])
 def test_the_way_to_each_picture_is_told_and_changes_none(sampler, generator):
-    requests = [replace(BASE, sampler=sampler, cfg_scale=5.0), replace(BASE, width=96, seed=8)]
+    first = replace(BASE, sampler=sampler, cfg_scale=5.0, negative_prompt="a dog")
+    requests = [first, replace(BASE, width=96, seed=8)]
     walks = {}
     found = generator().generate(requests, on_walk=walks.__setitem__)
     for picture, again in zip(found, generator().generate(requests), strict=True):
@@ -71,7 +72,7 @@ def test_the_way_to_each_picture_is_told_and_changes_none(sampler, generator):
     walk = walks[0]
     noise = torch.randn((4, 8, 8), generator=torch.Generator().manual_seed(7))
     assert torch.allclose(walk.states[0], noise * walk.sigmas[0], rtol=1e-5)
-    assert float(walk.cfg_scale) == 5.0 and walk.sigmas.diff().max() < 0
+    assert walk.negative_prompt == "a dog" and float(walk.cfg_scale) == 5.0 and walk.sigmas.diff().max() < 0
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

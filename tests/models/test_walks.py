@@ -12,7 +12,9 @@ from lib_copier.models.walks import Walk
 @pytest.fixture
 def walk() -> Walk:
     torch.manual_seed(0)
-    return Walk(torch.randn(3, 4, 2, 5), torch.tensor([14.6, 3.0, 0.1]), torch.tensor(4.0))
+    return Walk(
+        torch.randn(3, 4, 2, 5), torch.tensor([14.6, 3.0, 0.1]), torch.tensor(4.0), "ぼやけた, blurry"
+    )
 
 
 def test_a_walk_comes_back(walk, tmp_path):
@@ -20,6 +22,7 @@ def test_a_walk_comes_back(walk, tmp_path):
     found = Walk.read(tmp_path / "a.walk")
     assert torch.equal(found.states, walk.states.half().float())
     assert torch.equal(found.sigmas, walk.sigmas) and float(found.cfg_scale) == 4.0
+    assert found.negative_prompt == "ぼやけた, blurry"
 
 
 def test_what_is_no_walk_is_told(walk, tmp_path):

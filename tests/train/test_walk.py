@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ import torch
 
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.generate.samplers import WALKS, dpmpp_2m, euler
+from lib_copier.model_file.families import SD1, SDXL
 from lib_copier.models.noise import NoiseSchedule
 from lib_copier.models.walks import Walk
 from lib_copier.train.feed import Feed
 from lib_copier.train.prepare import prepare
+from lib_copier.train.step import Batch, Guidance, TrainingStep
 from lib_copier.train.timesteps import TimeSteps
 from lib_copier.train.walk import LearnedWalk, guidance_of, shared_walk
 
@@ -119,10 +122,51 @@ def test_walks_of_one_training_are_of_one_kind():
     schedule = SCHEDULES[0]
     first, shorter = (LearnedWalk.of(*some_walk(schedule, steps), schedule, "a.png") for steps in (8, 6))
     assert shared_walk([first, first]) is first and shared_walk([None, None]) is None
-    for others in ([first, shorter], [first, None], [None, first], [first, replace(first, cfg_scale=7.0)]):
+    unlike = [replace(first, cfg_scale=7.0), replace(first, without="blurry")]
+    for others in ([first, shorter], [first, None], [None, first], *([first, one] for one in unlike)):
         with pytest.raises(InputError, match="differ"):
             shared_walk(others)
-    assert guidance_of(None, schedule, 0, None) is None
+    assert guidance_of(None, schedule, SD1, 0, None) is None
+
+
+def test_guidance_compares_with_the_words_of_the_negative_prompt_or_with_what_stands_for_none():
+    schedule = SCHEDULES[0]
+    walk, latents = some_walk(schedule)
+    bare = LearnedWalk.of(walk, latents, schedule, "a.png")
+    worded = LearnedWalk.of(
+        replace(walk, negative_prompt="(blurry:1.3), <lora:x:1>"), latents, schedule, "a.png"
+    )
+    assert (bare.without, worded.without) == ("", "blurry")
+    found = {
+        (family, one.without): guidance_of(one, schedule, family, 3, None).is_blank
+        for family in (SD1, SDXL)
+        for one in (bare, worded)
+    }
+    # SDXL learned no prompt as zeros, SD1 as the encoding of an empty text.
+    assert [where for where, is_blank in found.items() if is_blank] == [(SDXL, "")]
+
+
+def test_a_blank_row_is_shown_to_the_model_as_zeros():
+    class Asked(torch.nn.Linear):
+        def forward(self, noisy, timesteps, hidden, added_cond_kwargs=None, return_dict=False):
+            self.seen = (hidden, added_cond_kwargs["text_embeds"])
+            return (noisy,)
+
+    def conditioning(rows):
+        return rows.reshape(-1, 1, 1).float() + torch.ones(len(rows), 2, 3), torch.ones(len(rows), 4)
+
+    unet, table = Asked(1, 1), torch.ones(1000)
+    seen = {}
+    for is_blank in (False, True):
+        guidance = Guidance(4.0, 9, table, table, is_blank=is_blank)
+        step = TrainingStep(
+            unet, conditioning, None, SimpleNamespace(), SCHEDULES[0], None, guidance=guidance
+        )
+        noisy, rows = torch.zeros(2, 4, 2, 2), torch.tensor([1, 2])
+        step._predict(noisy, Batch(noisy, noisy, torch.tensor([5, 6]), rows, time_ids=torch.zeros(1, 6)))
+        seen[is_blank] = unet.seen
+    for plain, blank in zip(seen[False], seen[True], strict=True):
+        assert torch.equal(plain[:2], blank[:2]) and plain[2:].any() and not blank[2:].any()
 
 
 def test_a_walk_to_another_size_is_told():

@@ -25,6 +25,9 @@ CLOSE = 0.04
 """A strength this near to 1 needs no further look."""
 _STEP = 2.0
 """A gain goes at most so many times beyond the highest weight looked at: effects do not stay lines."""
+_WORTH = 1 / 3
+"""Of the strength that a weight has brought so far, per weight: where more of it brings less than this, it is
+side effects that grow."""
 _LEAST = 0.05
 """Share of the edit below which weight 1 does nothing that a gain could raise."""
 _SAME = 0.02
@@ -63,6 +66,8 @@ class Search:
             return 1.0
         if len(self.looks) == MOST_LOOKS or self._best_strength_is_close() or not self._follows():
             return None
+        if len(self.looks) > 1 and not self._grows(*sorted(self.looks)[-2:]):
+            return None
         aims = [one for one in (self._full_weight(), self._leak_weight()) if one is not None]
         if not aims:
             return None
@@ -77,16 +82,27 @@ class Search:
         if not allowed:
             gain = min(self.looks, key=lambda weight: abs(self.looks[weight].leak))
             return gain, f"it leaks more than {self.most_leak:g} at every gain that was tried"
-        gain = min(allowed, key=lambda weight: abs(1.0 - allowed[weight].strength))
+        gain = min(allowed)
+        for weight in sorted(allowed)[1:]:
+            is_nearer = abs(1.0 - allowed[weight].strength) < abs(1.0 - allowed[gain].strength)
+            gain = weight if is_nearer and self._grows(gain, weight) else gain
         if abs(1.0 - allowed[gain].strength) <= 2 * CLOSE:
             return gain, ""
-        if any(weight > gain for weight in self.looks if weight not in allowed):
+        beyond = [weight for weight in sorted(self.looks) if weight > gain]
+        if beyond and not self._grows(gain, beyond[0]):
+            return gain, "beyond it the effect no longer grows"
+        if any(weight not in allowed for weight in beyond):
             return gain, f"beyond it more than {self.most_leak:g} leaks"
         if gain >= HIGHEST or gain <= LOWEST:
             return gain, f"gains end at {gain:g}"
         if self._full_weight() is None:
             return gain, "beyond it the effect no longer grows"
         return gain, f"{len(self.looks)} looks came no nearer"
+
+    def _grows(self, low: float, high: float) -> bool:
+        """Whether the effect grows enough from one weight looked at to the other."""
+        before = self.looks[low].strength
+        return (self.looks[high].strength - before) / (high - low) >= _WORTH * before / low
 
     def _follows(self) -> bool:
         return self.looks[1.0].strength >= _LEAST

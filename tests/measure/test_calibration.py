@@ -56,6 +56,14 @@ def test_what_kept_it_from_the_whole_edit_is_said(strength, leak, said):
     assert bound.startswith(said) and gain in search.looks
 
 
+def test_a_gain_ends_where_the_effect_hardly_grows_and_all_else_goes_on():
+    # As measured of flat colours: nothing was gained beyond 1 but what changes beside the edit.
+    strength = lambda w: float(np.interp(w, [0.0, 1.0, 2.0], [0.0, 0.4394, 0.4818]))  # noqa: E731
+    leak = lambda w: float(np.interp(w, [0.0, 1.0, 1.439, 2.0], [0.0, 0.03, 0.0463, 0.1285]))  # noqa: E731
+    gain, bound, search = found(strength, leak)
+    assert (gain, bound) == (1.0, "beyond it the effect no longer grows") and list(search.looks) == [1.0, 2.0]
+
+
 def test_it_gets_near_the_weight_at_which_the_leak_passes_its_bound():
     gain, _bound, search = found(lambda w: 0.6 * w, lambda w: 0.014 * w**4)
     assert 0.7 <= search.looks[gain].leak / 0.05 <= 1.0

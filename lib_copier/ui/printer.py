@@ -33,8 +33,9 @@ WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _KEPT = 400
 _MOMENTS = 4.0
 """Seconds: where a picture takes no longer, all others come in one batch, which is quicker."""
-_PATIENCE_SECONDS = 2.0
-"""A picture that nobody waits for any more may take so long to its end; its worker then stays warm."""
+_PATIENCE_SECONDS = 6.0
+"""A picture that nobody waits for any more may take so long to its end: about what a new worker takes until
+it prints, where the old one was ended."""
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from lib_copier.engines.listening import Watch
 from lib_copier.engines.process import Outcome
 from lib_copier.engines.workers import Workers
 from lib_copier.errors import ChildError
-from lib_copier.ui import trials
+from lib_copier.ui import printer, trials
 from lib_copier.ui.acts import trial as acts
 from lib_copier.ui.panels import trial as panel
 from lib_copier.ui.texts import LANGUAGES, Texts
@@ -42,8 +44,10 @@ class Prints:
         self.failure = ""
         self.seconds = 9.0
         self.batches: list[int] = []
+        self.watches: list[Watch] = []
 
     def run(self, workers: object, command, watch) -> Outcome:
+        self.watches.append(watch)
         self.may.acquire(timeout=20)
         if self.failure:
             raise ChildError(self.failure, "Mend it.")
@@ -179,6 +183,25 @@ def test_stopping_leaves_what_is_there(ask, at, prints, loras, settled) -> None:
     prints.may.release(20)
     settled()
     assert len(prints.weights) <= 1
+
+
+def test_a_picture_that_nobody_waits_for_may_take_what_a_new_worker_would(
+    ask, at, prints, loras, settled, monkeypatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(printer, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    ask("try_prompt", at, values=FORM)
+    end = time.monotonic() + 20
+    while not prints.watches and time.monotonic() < end:
+        time.sleep(0.01)
+    told = []
+    for wish in ("go", "stop_try"):
+        ask(wish, at)
+        for now[0] in (103.0, 107.0):
+            told.append(prints.watches[0].wanted_stop())
+    prints.may.release(20)
+    settled()
+    assert told == ["", "", "", "discard"]
 
 
 @pytest.mark.parametrize(

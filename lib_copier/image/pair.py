@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,10 @@ ALIGNED_WITHIN = 0.25
 """Shifts up to this many pixels are not worth a correction, which softens the picture a little."""
 VISIBLE = 0.02
 """Smallest change of a channel, 0..1, that counts as changed (5 of 255 levels)."""
+_COARSE = 16.0
+"""Smoothing, in pixels of a 512 px picture, at which a softened edge looks as a sharp one does."""
+_TOLD_APART = 0.2
+"""Of that smoothing: shifts nearer to each other than so are the same to coarse edges."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,23 @@ def check_sizes(origin: Image.Image, edited: Image.Image) -> None:
 def measure_shift(origin: Image.Image, edited: Image.Image) -> Shift:
     """Measure the shift between two pictures of one size to about a twentieth of a pixel.
 
-    Works on edges, so that changes of colour and tone do not matter. Raises InputError on sizes.
+    Works on edges, so that changes of colour and tone do not matter. An edit that softens them leaves too few
+    fine ones to go by: where coarse edges say otherwise these are believed. Raises InputError on sizes.
     """
+    check_sizes(origin, edited)
+    fine = _shift_of_edges(origin, edited, 1.0, floor=8.0)
+    smoothing = max(2.0, _COARSE * relative_scale(_pixels(origin)))
+    coarse = _shift_of_edges(origin, edited, smoothing, floor=0.0)
+    reach = _TOLD_APART * smoothing
+    if float(np.hypot(fine.x - coarse.x, fine.y - coarse.y)) <= reach:
+        return fine
+    return replace(coarse, is_certain=coarse.is_certain and coarse.distance > reach)
+
+
+def _shift_of_edges(origin: Image.Image, edited: Image.Image, smoothing: float, *, floor: float) -> Shift:
     from skimage.registration import phase_cross_correlation
 
-    check_sizes(origin, edited)
-    first, second = _edges(origin), _edges(edited)
+    first, second = (_edges(picture, smoothing, floor) for picture in (origin, edited))
     if not first.any() or not second.any():
         return Shift(0.0, 0.0, is_certain=False)
     (down, right), _, _ = phase_cross_correlation(first, second, upsample_factor=50, normalization=None)
@@ -134,14 +149,14 @@ def _pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"), dtype=np.float32) / 255.0
 
 
-def _edges(image: Image.Image) -> np.ndarray:
-    """Smoothed gradient magnitude of the grey picture, faded at the borders, (H, W) float64.
+def _edges(image: Image.Image, smoothing: float, floor: float) -> np.ndarray:
+    """Gradient magnitude above `floor` of the smoothed grey picture, faded at the borders, (H, W) float64.
 
     The square root keeps a few strong edges, which an edit may have drawn, from outvoting all others.
     """
-    grey = cv2.GaussianBlur(np.asarray(image.convert("L"), dtype=np.float32), (0, 0), 1.0)
+    grey = cv2.GaussianBlur(np.asarray(image.convert("L"), dtype=np.float32), (0, 0), smoothing)
     gradient = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-    gradient = np.sqrt(np.maximum(gradient - 8.0, 0.0))
+    gradient = np.sqrt(np.maximum(gradient - floor, 0.0))
     height, width = grey.shape
     return (gradient * cv2.createHanningWindow((width, height), cv2.CV_32F)).astype(np.float64)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from lib_copier.errors import InputError
 from lib_copier.image.effect import EffectUse
@@ -65,6 +65,15 @@ def test_correction_brings_the_pair_together(scene):
     back = np.asarray(correct_shift(off, shift), np.float32)[8:-8, 8:-8]
     same, wrong = (np.asarray(p, np.float32)[8:-8, 8:-8] for p in (picture, off))
     assert np.abs(back - same).mean() < 0.25 * np.abs(wrong - same).mean()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_softened_picture_is_not_taken_for_a_moved_one(scene, seed):
+    picture = scene(seed)
+    soft = picture.filter(ImageFilter.GaussianBlur(3))
+    assert not measure_shift(picture, soft).needs_correction
+    shift = measure_shift(picture, moved(soft, 5.0, -4.0))
+    assert shift.needs_correction and abs(shift.x - 5.0) < 1.0 and abs(shift.y + 4.0) < 1.0
 
 
 def test_plain_pictures_have_no_certain_shift():

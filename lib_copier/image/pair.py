@@ -59,19 +59,26 @@ def measure_shift(origin: Image.Image, edited: Image.Image) -> Shift:
     """Measure the shift between two pictures of one size to about a twentieth of a pixel.
 
     Works on edges, so that changes of colour and tone do not matter. An edit that softens them leaves too few
-    fine ones to go by: where coarse edges say otherwise these are believed. Raises InputError on sizes.
+    fine ones to go by: a shift that coarse edges do not show is none, or what these show clearly. Raises
+    InputError on sizes.
     """
     check_sizes(origin, edited)
-    fine = _shift_of_edges(origin, edited, 1.0, floor=8.0)
+    fine = _shift_of_edges(origin, edited, 1.0, floor=8.0, gain=0.02)
+    if not fine.needs_correction:
+        return fine
     smoothing = max(2.0, _COARSE * relative_scale(_pixels(origin)))
-    coarse = _shift_of_edges(origin, edited, smoothing, floor=0.0)
+    coarse = _shift_of_edges(origin, edited, smoothing, floor=0.0, gain=0.4)
     reach = _TOLD_APART * smoothing
     if float(np.hypot(fine.x - coarse.x, fine.y - coarse.y)) <= reach:
         return fine
     return replace(coarse, is_certain=coarse.is_certain and coarse.distance > reach)
 
 
-def _shift_of_edges(origin: Image.Image, edited: Image.Image, smoothing: float, *, floor: float) -> Shift:
+def _shift_of_edges(
+    origin: Image.Image, edited: Image.Image, smoothing: float, *, floor: float, gain: float
+) -> Shift:
+    """The shift between edges; certain where the picture moved back differs from the origin's by less, by a
+    share of `gain` or more."""
     from skimage.registration import phase_cross_correlation
 
     first, second = (_edges(picture, smoothing, floor) for picture in (origin, edited))
@@ -84,7 +91,8 @@ def _shift_of_edges(origin: Image.Image, edited: Image.Image, smoothing: float, 
         return Shift(0.0, 0.0, is_certain=False)
     moved = _moved(second.astype(np.float32), -x, -y)
     before, after = float(np.square(first - second).mean()), float(np.square(first - moved).mean())
-    return Shift(round(x, 3) + 0.0, round(y, 3) + 0.0, is_certain=after <= 0.98 * before or before == 0.0)
+    is_certain = after <= (1.0 - gain) * before or before == 0.0
+    return Shift(round(x, 3) + 0.0, round(y, 3) + 0.0, is_certain)
 
 
 def correct_shift(edited: Image.Image, shift: Shift) -> Image.Image:

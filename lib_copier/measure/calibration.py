@@ -66,12 +66,13 @@ class Search:
             return 1.0
         if len(self.looks) == MOST_LOOKS or self._best_strength_is_close() or not self._follows():
             return None
-        if len(self.looks) > 1 and not self._grows(*sorted(self.looks)[-2:]):
-            return None
         aims = [one for one in (self._full_weight(), self._leak_weight()) if one is not None]
         if not aims:
             return None
         aim = round(min(HIGHEST, max(LOWEST, min(aims))), 3)
+        low, high = sorted([0.0, *self.looks])[-2:]
+        if 0.0 < low < aim and not self._grows(low, high):
+            return None
         return None if any(abs(aim - tried) <= _SAME * tried for tried in self.looks) else aim
 
     def result(self) -> tuple[float, str]:
@@ -89,7 +90,7 @@ class Search:
         if abs(1.0 - allowed[gain].strength) <= 2 * CLOSE:
             return gain, ""
         beyond = [weight for weight in sorted(self.looks) if weight > gain]
-        if beyond and not self._grows(gain, beyond[0]):
+        if beyond and allowed[gain].strength < 1.0 and not self._grows(gain, beyond[0]):
             return gain, "beyond it the effect no longer grows"
         if any(weight not in allowed for weight in beyond):
             return gain, f"beyond it more than {self.most_leak:g} leaks"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from lib_copier.errors import InputError
 from lib_copier.image.effect import EffectUse
@@ -74,6 +74,19 @@ def test_a_softened_picture_is_not_taken_for_a_moved_one(scene, seed):
     assert not measure_shift(picture, soft).needs_correction
     shift = measure_shift(picture, moved(soft, 5.0, -4.0))
     assert shift.needs_correction and abs(shift.x - 5.0) < 1.0 and abs(shift.y + 4.0) < 1.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("size", [128, 512])
+def test_what_is_drawn_over_a_picture_or_falls_on_it_moves_nothing(scene, seed, size):
+    picture = scene(seed, size)
+    drawn, painted = picture.copy(), picture.copy()
+    ImageDraw.Draw(drawn).ellipse([size // 8, size // 4, size // 2, size // 2], fill=(250, 240, 60))
+    ImageDraw.Draw(painted).rectangle([0, 0, size, size // 3], fill=(255, 255, 255))
+    levels = np.asarray(picture, np.float32)
+    lit = levels * np.linspace(1.0, 0.3, size)[None, :, None]
+    for edited in (drawn, painted, Image.fromarray(lit.astype(np.uint8))):
+        assert not measure_shift(picture, edited).needs_correction
 
 
 def test_plain_pictures_have_no_certain_shift():

@@ -64,6 +64,16 @@ def test_a_gain_ends_where_the_effect_hardly_grows_and_all_else_goes_on():
     assert (gain, bound) == (1.0, "beyond it the effect no longer grows") and list(search.looks) == [1.0, 2.0]
 
 
+def test_an_effect_that_hardly_grows_is_no_end_where_less_of_it_is_wanted():
+    strength = lambda w: float(np.interp(w, [0.0, 0.3, 0.6, 0.77, 1.0], [0.0, 0.7, 1.1, 1.25, 1.3]))  # noqa: E731
+    gain, bound, _search = found(strength)
+    assert bound == "" and strength(gain) == pytest.approx(1.0, abs=0.08)
+    leak = lambda w: 0.1 * w  # noqa: E731
+    strength = lambda w: float(np.interp(w, [0.0, 0.4, 0.7, 1.0], [0.0, 0.45, 0.55, 0.6]))  # noqa: E731
+    gain, _bound, search = found(strength, leak)
+    assert search.looks[gain].leak <= 0.05 and gain > 0.35
+
+
 def test_it_gets_near_the_weight_at_which_the_leak_passes_its_bound():
     gain, _bound, search = found(lambda w: 0.6 * w, lambda w: 0.014 * w**4)
     assert 0.7 <= search.looks[gain].leak / 0.05 <= 1.0

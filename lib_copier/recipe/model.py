@@ -141,7 +141,7 @@ class Recipe:
     @property
     def draws_alike(self) -> bool:
         """Whether every origin is drawn here, and all in the same way: one training has walks of one kind."""
-        alike = ("steps", "cfg_scale", "sampler", "negative_prompt")
+        alike = ("steps", "cfg_scale", "sampler", "negative_prompt", "clip_skip")
         ways = {tuple(one.get(name) for name in alike) for one in self.origins}
         return len(ways) == 1 and not any(one.is_given for one in self.origins)
 

@@ -25,10 +25,12 @@ def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Ste
 
 def of_pairs(recipe: Recipe, edit: Edit, model: Model) -> Step:
     """``edit_lora/EDIT``: method C's, one LoRA of all pairs on the model itself, each against its origin."""
-    prompts = [caption_of(prompt) for prompt, _ in pictures.drawn_pairs(recipe)]
+    prompts = [prompt for prompt, _ in pictures.drawn_pairs(recipe)]
+    if not edit.effects:
+        prompts = [str(one.get("prompt")) for one in recipe.origins] if recipe.draws_alike else []
     changes = {
         "names": pairs.pair_names(recipe, edit),
-        "captions": prompts if edit.effects else [],
+        "captions": [caption_of(prompt) for prompt in prompts],
         # Guidance compares with the empty prompt: what is learned with both holds at every scale of it.
         "other_prompts": ("",),
         "opposite": True,

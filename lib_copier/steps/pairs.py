@@ -75,7 +75,9 @@ def training_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
         found.append(StepInput("origin", step=pictures.STEP, output=name))
         found.append(StepInput("walk", step=pictures.STEP, output=pictures.walk_of(name)))
     for one in () if drawn else recipe.origins:
-        found += training.picture_inputs(f"edit/{one.name}/{edit.name}", one)
+        picture, caption = training.picture_inputs(f"edit/{one.name}/{edit.name}", one)
+        # A walk is learned with the prompt that it was drawn with.
+        found += [picture] if recipe.draws_alike else [picture, caption]
         found.append(StepInput("origin", step=f"origin/{one.name}", output=PICTURE))
         if recipe.draws_alike:
             found.append(StepInput("walk", step=f"walk/{one.name}", output=walk.WALK))

@@ -104,7 +104,7 @@ def _prepare(
     walk = shared_walk([one.walk for one in pictures])
     captions, prompt_rows = _captions(config, is_guided=walk is not None)
     # What guidance compares with stands behind all others.
-    texts = (*captions.texts, *prompt_rows, *([walk.without] if walk else []))
+    texts = (*captions.texts, *prompt_rows, *([walk.without or ""] if walk else []))
     conditioning: CachedConditioning | LiveConditioning
     if config.train_text_encoder:
         conditioning = LiveConditioning(encoders, texts, clip_skip=config.clip_skip)

@@ -23,7 +23,7 @@ class LearnedWalk:
     `noise` (steps, C, h, w), on the device, makes of the picture's latents the states of its walk;
     `timesteps` (steps,) are those of the schedule that are nearest to its `sigmas` (steps,); `answers`, as
     `noise`, is what the model without the LoRA predicts there, None where it has not been asked ahead.
-    Guidance compares with `without`, the words of the negative prompt.
+    Guidance compares with `without`, the words of the negative prompt; None where there was none.
 
     Noise that is drawn afresh leads to states through which no picture goes, and guidance least of all.
     """
@@ -32,7 +32,7 @@ class LearnedWalk:
     timesteps: np.ndarray
     sigmas: np.ndarray
     cfg_scale: float
-    without: str = ""
+    without: str | None = None
     answers: torch.Tensor | None = None
 
     @classmethod
@@ -54,7 +54,8 @@ class LearnedWalk:
         noise = (walk.states.to(latents) - latents) / sigmas.reshape(-1, 1, 1, 1)
         levels = schedule.snr(torch.arange(len(schedule.alphas_cumprod))).cpu().double().rsqrt().numpy()
         found = np.abs(np.log(levels)[None] - np.log(walk.sigmas.numpy())[:, None]).argmin(axis=1)
-        levels_met, without = walk.sigmas.double().numpy(), caption_of(walk.negative_prompt)
+        levels_met = walk.sigmas.double().numpy()
+        without = caption_of(walk.negative_prompt) if walk.negative_prompt else None
         return cls(noise, found.astype(np.int64), levels_met, float(walk.cfg_scale), without)
 
     def asked_ahead(
@@ -138,7 +139,7 @@ def guidance_of(
         without,
         shares=_by_timestep(walk, shares, schedule),
         leads=_by_timestep(walk, walk.leads(shares), schedule),
-        is_blank=family is SDXL and not walk.without,
+        is_blank=family is SDXL and walk.without is None,
     )
 
 

@@ -59,8 +59,6 @@ def test_retouching_by_hand_is_learned_from_the_origins_alone(recipe, tmp_path):
     assert "pictures" not in steps and "walk/one" in steps and "walk/two" in steps
     job = job_of(steps.step("pairs/mine"), tmp_path)
     assert job["pictures"] == [] and job["names"] == ["one", "two"]
-    for number, caption in enumerate(("a house, one", "a house, two")):
-        (tmp_path / f"caption.{number}").write_text(caption)
     results = {"pairs/mine": {"kept": ["one", "two"]}}
     ((_, text),) = command_of(steps.step("edit_lora/mine"), tmp_path, results).files
     learned = json.loads(text)["pictures"]

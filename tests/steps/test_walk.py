@@ -44,12 +44,23 @@ def test_it_is_drawn_as_its_picture_was(retouched, tmp_path):
     assert path.name == "requests.json" and told["paths"] == [str(tmp_path / "scratch" / "again.png")]
 
 
-@pytest.mark.parametrize("second", [{"source": "given", "file": "b.png"}, {"steps": 5}, {"cfg_scale": 2.0}])
+@pytest.mark.parametrize(
+    "second", [{"source": "given", "file": "b.png"}, {"steps": 5}, {"cfg_scale": 2.0}, {"clip_skip": 2}]
+)
 def test_without_one_way_for_all_none_is_learned_along(retouched, second, tmp_path):
     assert plan(retouched()).step("edit_lora/mine").follows.count("walk/one") == 1
     steps = plan(retouched(**second))
     assert not [step for step in steps if step.kind == "walk"]
     assert not [given for given in steps.step("edit_lora/mine").inputs if given.role == "walk"]
+
+
+def test_a_way_is_learned_with_its_own_prompt_whatever_the_caption_is(retouched):
+    step = plan(retouched(caption_source="none")).step("edit_lora/mine")
+    assert dict(step.params)["captions"] == ["a house, one", "a house, two"]
+    assert not [given for given in step.inputs if given.role == "caption"]
+    elsewhere = plan(retouched(source="given", file="b.png")).step("edit_lora/mine")
+    assert dict(elsewhere.params)["captions"] == []
+    assert len([given for given in elsewhere.inputs if given.role == "caption"]) == 2
 
 
 def test_without_ways_the_preset_takes_a_higher_rate(retouched):

@@ -136,14 +136,14 @@ def test_guidance_compares_with_the_words_of_the_negative_prompt_or_with_what_st
     worded = LearnedWalk.of(
         replace(walk, negative_prompt="(blurry:1.3), <lora:x:1>"), latents, schedule, "a.png"
     )
-    assert (bare.without, worded.without) == ("", "blurry")
+    assert (bare.without, worded.without) == (None, "blurry")
     found = {
         (family, one.without): guidance_of(one, schedule, family, 3, None).is_blank
         for family in (SD1, SDXL)
         for one in (bare, worded)
     }
     # SDXL learned no prompt as zeros, SD1 as the encoding of an empty text.
-    assert [where for where, is_blank in found.items() if is_blank] == [(SDXL, "")]
+    assert [where for where, is_blank in found.items() if is_blank] == [(SDXL, None)]
 
 
 def test_a_blank_row_is_shown_to_the_model_as_zeros():

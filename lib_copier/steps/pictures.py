@@ -17,8 +17,9 @@ from lib_copier.steps.prompts import OTHER_PROMPTS, USUAL, crossed, pairs
 from lib_copier.txt2img.pictures import SETTINGS
 
 STEP = "pictures"
-_WALKS = 2
-"""Part of the key: raised when a walk's file begins to tell more. Those of 1 tell no negative prompt."""
+WALKS = 2
+"""Part of the keys of steps that write walks: raised when a walk's file begins to tell more. Those of 1 tell
+no negative prompt."""
 
 
 def step(recipe: Recipe, model: Model) -> Step:
@@ -33,7 +34,7 @@ def step(recipe: Recipe, model: Model) -> Step:
         STEP,
         _draw,
         inputs=(*model.inputs, *size, *prompt_loras(recipe, [prompt for prompt, _ in drawn])),
-        params=fixed({**values, "pairs": drawn, "walks": _WALKS, "prediction": model.prediction}),
+        params=fixed({**values, "pairs": drawn, "walks": WALKS, "prediction": model.prediction}),
         outputs=(
             *(Output(name, "picture") for name in names(recipe)),
             *(Output(walk_of(name), "walk") for name in names(recipe)),

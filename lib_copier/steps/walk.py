@@ -27,7 +27,13 @@ def step(recipe: Recipe, origin: Origin, model: Model) -> Step:
         "walk",
         _draw,
         inputs=(*model.inputs, drawn, *prompt_loras(recipe, [str(origin.get("prompt"))])),
-        params=fixed({**{name: origin.get(name) for name in SETTINGS}, "prediction": model.prediction}),
+        params=fixed(
+            {
+                **{name: origin.get(name) for name in SETTINGS},
+                "walks": pictures.WALKS,
+                "prediction": model.prediction,
+            }
+        ),
         outputs=(Output(WALK, "walk"),),
         cosmetic=device_of(recipe),
         finish=_compare,

@@ -161,24 +161,6 @@ def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> di
     return {key: OPTIONS[key].accept(value) for key, value in wanted.items()}
 
 
-def edit_values(
-    name: str,
-    effects: tuple[str, ...],
-    method: str = "copier",
-    checkpoint: str = "",
-    *,
-    has_walks: bool = True,
-) -> dict[str, Value]:
-    """What the preset changes for an edit of these effects alone; of none: one made by hand.
-
-    `has_walks`: the origins can be drawn again, so that method C sees the way to each.
-    """
-    if method == "pairs":
-        return {} if effects or has_walks else _for(checkpoint, _METHOD_C_WITHOUT_WALKS)
-    wanted = [_BY_EFFECT.get(name, {}).get(effect, {}) for effect in effects]
-    return _for(checkpoint, wanted[0]) if wanted and all(one == wanted[0] for one in wanted) else {}
-
-
 def apply_preset(recipe: Recipe, name: str) -> Recipe:
     """The recipe with the preset's settings, for every edit too."""
     checkpoint = str(recipe.get("project.checkpoint"))
@@ -193,9 +175,16 @@ def _edit_with_preset(edit: Edit, name: str, recipe: Recipe) -> Edit:
     """The edit with its own settings of the presets' kind replaced by the preset's."""
     theirs = {key for table in (PRESETS, *_BY_EFFECT.values()) for values in table.values() for key in values}
     kept = {key: value for key, value in edit.settings if key not in theirs}
-    effects, checkpoint = tuple(effect.name for effect in edit.effects), str(recipe.get("project.checkpoint"))
-    own = edit_values(name, effects, recipe.method, checkpoint, has_walks=recipe.draws_alike)
+    own = _for(recipe.checkpoint, _own_values(edit, name, recipe))
     return Edit(edit.name, edit.effects, edit.files, settings_of({**kept, **own}))
+
+
+def _own_values(edit: Edit, name: str, recipe: Recipe) -> Mapping[str, Value]:
+    """What the preset changes for this edit alone, by its effects or for want of any."""
+    if recipe.method == "pairs":
+        return {} if edit.effects or recipe.draws_alike else _METHOD_C_WITHOUT_WALKS
+    wanted = [_BY_EFFECT.get(name, {}).get(effect.name, {}) for effect in edit.effects]
+    return wanted[0] if wanted and all(one == wanted[0] for one in wanted) else {}
 
 
 def suggested_preset(checkpoint: str) -> str:

@@ -42,8 +42,10 @@ def queue_key(folder: Path) -> str:
 class Desk:
     """Reads a project for the page; everything that changes goes through `Project` itself."""
 
-    def __init__(self, project: Project, queue: Queue) -> None:
+    def __init__(self, project: Project, queue: Queue, is_host_at_work: bool = False) -> None:
         self.project = project
+        self.is_host_at_work = is_host_at_work
+        """Whether the host makes a picture, or words, for the project: one answer for the whole request."""
         self._queue = queue
         self._folders = Folders(project.folder)
 

@@ -88,7 +88,7 @@ class Page:
     @property
     def is_host_at_work(self) -> bool:
         """Whether the host makes a picture, or words, for the opened project."""
-        return self.desk is not None and self.workshop.tasks.is_open(self.desk.queue_key)
+        return self.desk is not None and self.desk.is_host_at_work
 
     def state(self, step_ids: Sequence[str]) -> str:
         """One word for several steps; ``accepted`` where all are done, one of them below its goal."""

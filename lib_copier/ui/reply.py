@@ -136,14 +136,13 @@ class Wizard:
             found["active"] = any(job.is_open for job in self.workshop.queue.jobs())
             found["active"] |= bool(self.workshop.readings.under_way())
             if (desk := page.desk) is not None:
-                tasks, key = self.workshop.tasks, desk.queue_key
-                found["active"] |= desk.is_busy or tasks.is_open(key)
+                found["active"] |= desk.is_busy or desk.is_host_at_work
                 # Pictures that somebody waits for, each of them a second or two away.
                 found["hurried"] = self.workshop.printer.is_open(desk.folder_name)
                 found["active"] |= found["hurried"]
                 found |= {
                     "causes": dict(run_acts.causes(page)),
-                    "failure": self.texts.said(tasks.failure(key)),
+                    "failure": self.texts.said(self.workshop.tasks.failure(desk.queue_key)),
                 }
         except Exception as error:
             told(self.texts, error)

@@ -13,7 +13,7 @@ from lib_copier.files.names import checked_name, name_fault
 from lib_copier.graph.queue import GpuOwner, Queue
 from lib_copier.graph.readings import Readings
 from lib_copier.steps.project import PROJECT_FILE, Project
-from lib_copier.ui.desk import Desk
+from lib_copier.ui.desk import Desk, queue_key
 from lib_copier.ui.printer import Printer
 from lib_copier.ui.tasks import Tasks
 
@@ -95,7 +95,10 @@ class Workshop:
         """The opened project; None where there is none of that name."""
         if not name or name_fault(name) or not (self.projects_folder / name / PROJECT_FILE).is_file():
             return None
-        return self._desk(Project.open(self.projects_folder / name))
+        folder = self.projects_folder / name
+        # Asked before the project is read: what ends in between is drawn by the next look, not by none.
+        is_host_at_work = self.tasks.is_open(queue_key(folder))
+        return self._desk(Project.open(folder), is_host_at_work)
 
     def free_name(self, wanted: str) -> str:
         """`wanted`, or with a number, such that no project has it."""
@@ -120,10 +123,10 @@ class Workshop:
             raise
         return desk
 
-    def _desk(self, project: Project) -> Desk:
+    def _desk(self, project: Project, is_host_at_work: bool = False) -> Desk:
         project.lora_dirs = tuple(self._lora_dirs())
         project.readings = self.readings
-        return Desk(project, self.queue)
+        return Desk(project, self.queue, is_host_at_work)
 
     def run(self, desk: Desk, *, until: tuple[str, ...] = (), force: tuple[str, ...] = ()) -> None:
         """Queue the project's work; what runs already is left alone."""

@@ -104,6 +104,21 @@ def test_how_far_the_webui_has_come_is_shown(ask, place, desk, webui, host, monk
         goes_on.set()
 
 
+def test_a_picture_that_comes_while_the_page_is_drawn_is_drawn_by_the_next_look(
+    ask, place, door, desk, webui, monkeypatch
+):
+    ask("set", place, key="origin.source", target="origin", value="webui")
+    made(ask, place, desk)
+    # The act and the page after it open the project once each.
+    asked = iter([True, True])
+    monkeypatch.setattr(door.wizard().workshop.tasks, "is_open", lambda key: next(asked, False))
+    answer = ask("poll", place)
+    panel = answer["html"]["panel"]
+    assert answer["active"], "the browser looks again"
+    assert "cl-progress" in panel and "cl-is-running" in panel
+    assert "Make another one" not in panel and "cl-is-done" not in panel
+
+
 def states(desk) -> dict[str, str]:
     kinds = ("origin/", "caption/")
     return {step: status.state for step, status in desk().states.items() if step.startswith(kinds)}

@@ -10,14 +10,18 @@ names of `PictureRequest`; width and height default to the origin's – and ``ba
 ``copier-check``  ``origin`` PATH, ``base_loras`` (the copier): see `copier_check.check_copier`
 ``sweep``         ``lora`` PATH, ``weights``, ``chain`` (the edits; [] for the user's own),
                   ``pairs`` ([{"origin", "edited"}, …]: what it was learned from), optional ``plain``
-                  (the files of the pictures at weight 0): see `sweep.sweep`
-``calibrate``     ``lora``, ``chain``, ``pairs`` as a sweep's, ``sign`` (−1 where plus takes the edit away),
+                  (the files of the pictures at weight 0) and ``analogy`` (the file of the pairs' rule, which
+                  counts where it is true): see `sweep.sweep`
+``calibrate``     ``lora``, ``chain``, ``pairs``, ``analogy`` as a sweep's, ``sign`` (−1 where plus takes the
+                  edit away),
                   ``most_leak``; writes the LoRA at its gain as ``lora.safetensors``: see
                   `calibration.calibrate`
 ``vae-survival``  ``origin``, ``edited``: see `vae.survival`
-``pairs``         ``pictures`` (drawn ones), ``chain`` (applied to them), ``origins`` and ``edited`` (those
-                  that have a copy already), ``names`` (of all); writes the edited copies of the drawn ones as
-                  NAME.png, and ``sheet.png``: see `pairs.judge`; loads no model
+``analogy``       ``pairs`` ([{"origin", "edited"}, …]: retouched by hand), ``names`` (of them); writes the
+                  rule behind them as ``analogy.safetensors``, and ``sheet.png``: see `understand.understand`
+``pairs``         ``pictures`` (drawn ones), ``chain`` or ``analogy`` (applied to them), ``origins`` and
+                  ``edited`` (those that have a copy already), ``names`` (of all); writes the edited copies of
+                  the drawn ones as NAME.png, and ``sheet.png``: see `pairs.judge`; loads no model
 ``report``        see `report.read_report`; makes no pictures and loads no model
 """
 
@@ -38,10 +42,11 @@ from lib_copier.border import events
 from lib_copier.border.job import Entries, Job, read_job
 from lib_copier.errors import FaultsError, InputError
 from lib_copier.files.disk import is_there, write_json
-from lib_copier.image.effects import apply_chain, read_chain
+from lib_copier.image.effects import read_chain
 from lib_copier.image.files import crop_to_multiple, read_picture, write_png
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.gain import scale, stored_precision
+from lib_copier.measure.analogy import Analogy
 from lib_copier.measure.calibration import calibrate
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.direction import Edit
@@ -49,7 +54,9 @@ from lib_copier.measure.floor import write_random_like
 from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
 from lib_copier.measure.pairs import Pair, judge, pairs_sheet
 from lib_copier.measure.report_page import write_report
+from lib_copier.measure.sheet import contact_sheet
 from lib_copier.measure.sweep import sweep
+from lib_copier.measure.understand import understand
 from lib_copier.measure.vae import round_trip, survival
 from lib_copier.models.threads import prepare_environment
 
@@ -59,16 +66,24 @@ KINDS: dict[str, Entries] = {
     "sweep": {
         **_GENERATES,
         **{"lora": str, "weights": list, "chain": list, "pairs": list, "plain?": list, "base_loras?": list},
+        "analogy?": str,
     },
     "calibrate": {
         **_GENERATES,
         **{"lora": str, "chain": list, "pairs": list, "base_loras?": list, "sign": int, "most_leak": float},
+        "analogy?": str,
     },
-    "pairs": {"pictures": list, "chain": list, "origins": list, "edited": list, "names": list, "output": str},
+    "analogy": {"pairs": list, "names": list, "output": str},
+    "pairs": {
+        **{"pictures": list, "chain": list, "origins": list, "edited": list, "names": list, "output": str},
+        "analogy?": str,
+    },
     "vae-survival": {"checkpoint": str, "vae?": str, "origin": str, "edited": str, "output": str},
     "report": {"output": str, "edits": list},
 }
 """What each job's entries are."""
+_ROWS = ("origin", "retouched", "by the rule")
+_SHEET = "sheet.png"
 
 
 def run_copier_check(job: Job) -> dict[str, Any]:
@@ -88,15 +103,14 @@ def run_copier_check(job: Job) -> dict[str, Any]:
 
 def run_sweep(job: Job) -> dict[str, Any]:
     """Generate and measure one LoRA over weights."""
-    pairs = _pairs(job)
+    edit = _edit(job)
     plain = [_picture(path) for path in job.get("plain") or ()]
     if plain and len(plain) != len(job["prompts"]):
         raise InputError(
             f"There are {len(plain)} plain pictures for {len(job['prompts'])} prompts.", "Give one a prompt."
         )
-    requests = job_pictures(job, pairs[0][0])
+    requests = job_pictures(job, edit.pairs[0][0])
     checkpoint = open_checkpoint(job)
-    edit = Edit(read_chain(job["chain"]), pairs)
     with TemporaryDirectory() as scratch:
         return sweep(
             open_generator(checkpoint),
@@ -108,19 +122,19 @@ def run_sweep(job: Job) -> dict[str, Any]:
             progress=_tell,
             through_vae=partial(round_trip, checkpoint.vae),
             plain=plain,
-            random_lora=write_random_like(Path(job["lora"]), Path(scratch)) if edit.chain else None,
+            random_lora=write_random_like(Path(job["lora"]), Path(scratch)) if edit.can_be_applied else None,
         )
 
 
 def run_calibrate(job: Job) -> dict[str, Any]:
     """Find the gain at which weight 1 is the edit, and write the LoRA so."""
-    pairs, output, lora = _pairs(job), Path(job["output"]), read_lora(job["lora"])
-    requests = job_pictures(job, pairs[0][0])
+    edit, output, lora = _edit(job), Path(job["output"]), read_lora(job["lora"])
+    requests = job_pictures(job, edit.pairs[0][0])
     found = calibrate(
         open_generator(open_checkpoint(job)),
         lora=Path(job["lora"]),
         requests=requests,
-        edit=Edit(read_chain(job["chain"]), pairs),
+        edit=edit,
         sign=job["sign"],
         most_leak=float(job["most_leak"]),
         output=output,
@@ -130,8 +144,18 @@ def run_calibrate(job: Job) -> dict[str, Any]:
     return found
 
 
+def _edit(job: Job) -> Edit:
+    return Edit(read_chain(job["chain"]), _pairs(job), _analogy(job))
+
+
 def _pairs(job: Job) -> tuple[tuple[Image.Image, Image.Image], ...]:
     return tuple((_picture(pair["origin"]), _picture(pair["edited"])) for pair in job["pairs"])
+
+
+def _analogy(job: Job) -> Analogy | None:
+    """The rule that the job names, where it is one to go by."""
+    found = Analogy.read(Path(job["analogy"])) if job.get("analogy") else None
+    return found if found is not None and found.is_true else None
 
 
 def run_vae_survival(job: Job) -> dict[str, Any]:
@@ -143,28 +167,36 @@ def run_vae_survival(job: Job) -> dict[str, Any]:
     return survival(origin, edited, round_trip(vae, origin), round_trip(vae, edited))
 
 
+def run_analogy(job: Job) -> dict[str, Any]:
+    """Find the rule behind retouched pairs, and show what it makes of their origins."""
+    pairs, output = _pairs(job), Path(job["output"])
+    found = understand(pairs, _tell)
+    found.write(output / "analogy.safetensors")
+    rows = [*zip(*pairs, strict=True), [found.apply(origin) for origin, _ in pairs]]
+    write_png(contact_sheet(rows, columns=job["names"], captions=_ROWS), output / _SHEET)
+    return {**found.told(), "sheet": _SHEET}
+
+
 def run_pairs(job: Job) -> dict[str, Any]:
     """Edit the drawn pictures, and tell which pairs are worth learning from."""
-    chain, output = read_chain(job["chain"]), Path(job["output"])
-    origins = [_picture(path) for path in (*job["pictures"], *job["origins"])]
-    drawn = len(job["pictures"])
-    edited = [apply_chain(picture, chain) for picture in origins[:drawn]] + [*map(_picture, job["edited"])]
-    made = [
-        Pair(name, *both, is_by_hand=not chain)
-        for place, (name, both) in enumerate(
-            zip(job["names"], zip(origins, edited, strict=True), strict=True)
-        )
-    ]
-    for pair in made[:drawn]:
+    output, edit = Path(job["output"]), Edit(read_chain(job["chain"]), pairs=(), analogy=_analogy(job))
+    drawn, origins, edited = (list(map(_picture, job[name])) for name in ("pictures", "origins", "edited"))
+    names = job["names"]
+    made = [Pair(name, one, edit.applied(one)) for name, one in zip(names, drawn, strict=False)]
+    by_hand = zip(names[len(drawn) :], origins, edited, strict=True)
+    given = [Pair(*one, is_by_hand=True) for one in by_hand]
+    for pair in made:
         write_png(pair.edited, output / f"{pair.name}.png")
-    write_png(pairs_sheet(made), output / "sheet.png")
-    return {**judge(made), "count": len(made), "sheet": "sheet.png"}
+    pairs = [*(made if edit.can_be_applied else ()), *given]
+    write_png(pairs_sheet(pairs), output / _SHEET)
+    return {**judge(pairs), "count": len(pairs), "sheet": _SHEET}
 
 
 JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "copier-check": run_copier_check,
     "sweep": run_sweep,
     "calibrate": run_calibrate,
+    "analogy": run_analogy,
     "pairs": run_pairs,
     "vae-survival": run_vae_survival,
     "report": write_report,
@@ -176,7 +208,8 @@ def checked_job(path: Path) -> Job:
     job = read_job(path, KINDS)
     faults = [f"{name!r} is empty" for name in ("prompts", "pairs", "weights") if job.get(name) == []]
     # A report describes its checkpoint and its origin; every other job names them as files.
-    names = () if job["job"] in ("report", "pairs") else ("checkpoint", "vae", "lora", "origin", "edited")
+    is_described = job["job"] in ("report", "pairs")
+    names = () if is_described else ("checkpoint", "vae", "lora", "origin", "edited", "analogy")
     files = [job[name] for name in names if job.get(name)]
     faults += [f"{file} is not there" for file in files if not is_there(Path(file))]
     try:

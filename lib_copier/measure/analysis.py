@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lib_copier.image.effect import Chain
-from lib_copier.image.effects import apply_chain
 from lib_copier.measure.direction import Edit, Gauge, gauge_for
 from lib_copier.measure.leak import fitted_teacher, leak, mean_picture, small
 from lib_copier.measure.side_effects import side_effects
@@ -42,10 +40,9 @@ def analyse(
     """
     at_zero, at_one = weights.index(0.0), weights.index(1.0)
     plain = [row[at_zero] for row in pictures]
-    gauge = gauge_for(edit.chain, plain, edit.pairs)
-    values = np.array([[gauge.measure(picture) for picture in row] for row in pictures])
-    effects = values - values[:, at_zero : at_zero + 1]
-    direct = _direct_effects(gauge, plain, values[:, at_zero], edit.chain)
+    gauge = gauge_for(edit, plain)
+    effects = np.array([[gauge.effect(row[at_zero], picture) for picture in row] for row in pictures])
+    direct = _direct_effects(gauge, plain, edit)
     leaks = _leaks(pictures, at_zero, edit)
     effect, leak_by_weight = effects.mean(axis=0), leaks.mean(axis=0)
     within = [index for index, weight in enumerate(weights) if -1.0 <= weight <= 1.0]
@@ -53,8 +50,8 @@ def analyse(
     low, high, reason = recommended_range(weights, effect, leak_by_weight)
     # The slope, not the value at 1 alone: an effect may be symmetric by accident at one weight.
     sign = int(np.sign(np.polyfit([weights[i] for i in within], effect[within], 1)[0]))
-    kept = _kept_by_vae(plain, edit.chain, through_vae)
-    shown = [gauge.measure(after) - gauge.measure(before) for before, after in kept]
+    kept = _kept_by_vae(plain, edit, through_vae)
+    shown = [gauge.effect(before, after) for before, after in kept]
     strength_vae = round(_ratio(float(effect[at_one]), float(np.mean(shown))), 4) if shown else None
     beside, by_picture = side_effects(pictures, weights, edit, sign=sign or 1, kept=kept, random=random)
     return {
@@ -109,29 +106,27 @@ def _reach(
     return weights[reached], ""
 
 
-def _direct_effects(
-    gauge: Gauge, plain: Sequence[Image.Image], values: np.ndarray, chain: Chain
-) -> np.ndarray:
-    """What the edit itself does to each weight-0 picture; 1 by definition along the user's own direction."""
-    if not chain:
+def _direct_effects(gauge: Gauge, plain: Sequence[Image.Image], edit: Edit) -> np.ndarray:
+    """What the edit itself does to each weight-0 picture; 1 by definition along a direction of style."""
+    if not edit.can_be_applied:
         return np.ones(len(plain))
-    return np.array([gauge.measure(apply_chain(picture, chain)) for picture in plain]) - values
+    return np.array([gauge.effect(picture, edit.applied(picture)) for picture in plain])
 
 
 def _kept_by_vae(
-    plain: Sequence[Image.Image], chain: Chain, through_vae: Callable[[Image.Image], Image.Image] | None
+    plain: Sequence[Image.Image], edit: Edit, through_vae: Callable[[Image.Image], Image.Image] | None
 ) -> list[tuple[Image.Image, Image.Image]]:
-    """Each picture and its edited copy after the VAE; nothing where there is no VAE or no chain."""
-    if through_vae is None or not chain:
+    """Each picture and its edited copy after the VAE; nothing without a VAE, or an edit to apply."""
+    if through_vae is None or not edit.can_be_applied:
         return []
-    return [(through_vae(picture), through_vae(apply_chain(picture, chain))) for picture in plain]
+    return [(through_vae(picture), through_vae(edit.applied(picture))) for picture in plain]
 
 
 def _leaks(pictures: Grid, at_zero: int, edit: Edit) -> np.ndarray:
     """Leak of every picture, (pairs, weights), toward the teacher that shows through most."""
     copies = [[small(picture) for picture in row] for row in pictures]
     mean = mean_picture([row[at_zero] for row in copies])
-    edited = [small(apply_chain(row[at_zero], edit.chain)) if edit.chain else None for row in pictures]
+    edited = [small(edit.applied(row[at_zero])) if edit.can_be_applied else None for row in pictures]
     by_teacher = []
     for _, teacher_picture in edit.pairs:
         teacher = fitted_teacher(small(teacher_picture), mean)

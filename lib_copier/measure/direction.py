@@ -1,9 +1,10 @@
-"""The size of an edit's effect on a picture: by its own attribute, or along a measured direction of style."""
+"""The size of an edit's effect on a picture: by an attribute, its own change, or a direction of style."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from lib_copier.image.effect import Chain
 from lib_copier.image.effects import apply_chain
 from lib_copier.measure import attributes
+from lib_copier.measure.analogy import Analogy
 from lib_copier.measure.attributes import ATTRIBUTES, levels
 
 
@@ -22,16 +24,27 @@ class Edit:
     chain: Chain
     pairs: tuple[tuple[Image.Image, Image.Image], ...]
     """(origin, edited) of every pair that went into the LoRA; the edited ones are the teachers."""
+    analogy: Analogy | None = None
+    """The rule of the user's own pairs, where one was found."""
+
+    @property
+    def can_be_applied(self) -> bool:
+        """Whether any picture can be edited so: by the chain, or by the rule."""
+        return bool(self.chain) or self.analogy is not None
+
+    def applied(self, picture: Image.Image) -> Image.Image:
+        """The edited copy of any picture; the picture itself where `can_be_applied` is False."""
+        return apply_chain(picture, self.chain) if self.analogy is None else self.analogy.apply(picture)
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """Measures an edit on a picture alone; `measure` rises where the picture gets more of the edit."""
+    """Measures how much of an edit one picture has more than another, (before, after) → in `unit`."""
 
     name: str
     label: str
     unit: str
-    measure: Callable[[Image.Image], float]
+    effect: Callable[[Image.Image, Image.Image], float]
 
 
 def style(picture: Image.Image) -> np.ndarray:
@@ -57,29 +70,50 @@ def style(picture: Image.Image) -> np.ndarray:
     )
 
 
-def gauge_for(
-    chain: Chain, plain: Sequence[Image.Image], pairs: Sequence[tuple[Image.Image, Image.Image]]
-) -> Gauge:
+def gauge_for(edit: Edit, plain: Sequence[Image.Image]) -> Gauge:
     """The gauge for an edit.
 
     A chain with a single acting link is measured by that link's attribute, turned so that the edit raises
     it on the `plain` pictures. Any other chain is measured along the direction in which it moves the style
-    of the `plain` pictures; the user's own edit (an empty chain) along the direction from origin to edited
-    picture of `pairs`. On a direction the full edit measures 1.
+    of the `plain` pictures. The user's own edit is measured along its own change of the very picture where a
+    rule of it is known, else along the direction from origin to edited picture of its pairs. On a direction
+    the full edit measures 1.
     """
-    acting = tuple(use for use in chain if use.strength > 0.0)
+    if edit.analogy is not None:
+        return Gauge("own_change", "Share of the edit's own change", "edits", partial(_share_of, edit))
+    acting = tuple(use for use in edit.chain if use.strength > 0.0)
     if len(acting) == 1:
         attribute = ATTRIBUTES[acting[0].name]
         turned = _mean_change(lambda p: np.array([attribute.measure(levels(p))]), _edited(plain, acting))
         sign = -1.0 if float(turned[0]) < 0.0 else 1.0
-        return Gauge(
-            attribute.name, attribute.label, attribute.unit, lambda p: sign * attribute.measure(levels(p))
-        )
-    moved = _mean_change(style, _edited(plain, acting) if acting else pairs)
+        measure = _once_each(lambda picture: sign * attribute.measure(levels(picture)))
+        return Gauge(attribute.name, attribute.label, attribute.unit, lambda a, b: measure(b) - measure(a))
+    moved = _mean_change(style, _edited(plain, acting) if acting else edit.pairs)
     length = max(float(moved @ moved), 1e-12)
+    measure = _once_each(lambda picture: float(style(picture) @ moved) / length)
     return Gauge(
-        "style_direction", "Along the edit's direction", "edits", lambda p: float(style(p) @ moved) / length
+        "style_direction", "Along the edit's direction", "edits", lambda a, b: measure(b) - measure(a)
     )
+
+
+def _share_of(edit: Edit, before: Image.Image, after: Image.Image) -> float:
+    """⟨after − before, edited − before⟩ / ‖edited − before‖²: 0 where there is nothing to edit."""
+    wanted = levels(edit.applied(before)) - levels(before)
+    full = float(np.vdot(wanted, wanted))
+    return float(np.vdot(levels(after) - levels(before), wanted)) / full if full else 0.0
+
+
+def _once_each(measure: Callable[[Image.Image], float]) -> Callable[[Image.Image], float]:
+    """The same measure, taken of each picture once: every row of a sweep is compared with its first."""
+    known: dict[int, tuple[Image.Image, float]] = {}
+
+    def measured(picture: Image.Image) -> float:
+        # The picture is kept with its value, so that no other one can get its number.
+        if id(picture) not in known:
+            known[id(picture)] = (picture, measure(picture))
+        return known[id(picture)][1]
+
+    return measured
 
 
 def _edited(plain: Sequence[Image.Image], chain: Chain) -> list[tuple[Image.Image, Image.Image]]:

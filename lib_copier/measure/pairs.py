@@ -33,7 +33,7 @@ class Pair:
     name: str
     origin: Image.Image
     edited: Image.Image
-    is_by_hand: bool
+    is_by_hand: bool = False
 
 
 def judge(pairs: Sequence[Pair]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ Both are taken in RGB (levels of 255) and, at weight 1, in CIE Lab, where the re
 colour that changes looks like. Two floors stand beside them: the edit as the VAE can show it, which no
 slider passes, and a LoRA of random weights and the same norms, which knows nothing of the edit.
 
-The user's own retouching cannot be applied to other pictures. Its rest is what changes outside the pair's
-mask, rms in levels; where the mask is the whole picture, there is none.
+The user's own retouching can be applied to other pictures where a rule of it is known (`analogy`). Else its
+rest is what changes outside the pairs' mask, rms in levels; where that is the whole picture, there is none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from lib_copier.image.effects import apply_chain
 from lib_copier.image.pair import VISIBLE, change
 from lib_copier.image.similarity import similarity
 from lib_copier.measure.attributes import levels
@@ -80,9 +79,9 @@ def side_effects(
     """
     zero, one = list(weights).index(0.0), list(weights).index(1.0)
     plain = [row[zero] for row in pictures]
-    if not edit.chain:
+    if not edit.can_be_applied:
         return _outside(pictures, plain, edit, one)
-    edited = [apply_chain(picture, edit.chain) for picture in plain]
+    edited = [edit.applied(picture) for picture in plain]
     found = [
         [
             _compared(shown, before, before, after, sign * weight)
@@ -125,7 +124,7 @@ def outside_mask(pairs: Sequence[tuple[Image.Image, Image.Image]], size: tuple[i
 def _outside(
     pictures: Sequence[Pictures], plain: Pictures, edit: Edit, one: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The same for the user's own retouching: a rest and no fidelity."""
+    """The same for retouching of no known rule: a rest and no fidelity."""
     outside = outside_mask(edit.pairs, plain[0].size)
     if outside.mean() < _LEAST_OUTSIDE:
         return {"fidelity": None, "rest": None}, {}

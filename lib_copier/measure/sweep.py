@@ -8,7 +8,6 @@ from typing import Any
 
 from PIL import Image
 
-from lib_copier.image.effects import apply_chain
 from lib_copier.image.files import write_png
 from lib_copier.measure.analysis import analyse
 from lib_copier.measure.direction import Edit
@@ -39,7 +38,7 @@ def sweep(
     """Generate the pictures of `requests` with the LoRA at every weight, write them and measure them.
 
     Files in `output`: ``PP_W.png`` (``00_+0.50.png`` …), ``PP_edit.png`` (the edit applied to the weight-0
-    picture, for chains), ``sheet.png``. The result holds what `analysis.analyse` gives, and ``pictures``
+    picture, where it can be), ``sheet.png``. The result holds what `analysis.analyse` gives, and ``pictures``
     (rows of file names by prompt, then weight), ``direct`` (file names), ``prompts``, ``sheet``.
     `plain` are the pictures at weight 0, by prompt, where another sweep of the same prompts has made them.
     With `random_lora` the first few are made with it too, as a floor (`measure.floor`); they are not kept.
@@ -63,11 +62,11 @@ def sweep(
         for name, picture in zip(row_names, row_pictures, strict=True):
             write_png(picture, output / name)
     direct = []
-    if edit.chain:
+    if edit.can_be_applied:
         at_zero = steps.index(0.0)
         for row, pictures in enumerate(grid):
             direct.append(f"{row:02d}_edit.png")
-            write_png(apply_chain(pictures[at_zero], edit.chain), output / direct[-1])
+            write_png(edit.applied(pictures[at_zero]), output / direct[-1])
     write_png(weights_sheet(grid, steps, requests), output / "sheet.png")
     return {
         **analyse(grid, steps, edit, through_vae, list(made)),

@@ -141,6 +141,9 @@ _CHECK = (
 _EDIT = (
     Option("edit.align", "bool", False, "Align your own picture", "Move it back onto the origin where it "
            "was found to be shifted.", scope="edit"),
+    Option("edit.find_rule", "bool", True, "Find the rule", "What your retouched pictures have in common, as "
+           "a rule that makes the same of any picture: sliders are then measured by it, and method C learns "
+           "it on further pictures. Two retouched pictures or more.", scope="edit", advanced=True),
     Option("edit.check_vae", "bool", True, "Check against the VAE", "How much of the edit it lets through.",
            advanced=True),
     Option("edit.least_kept", "float", SurvivalGoal.share, "Least share that the VAE keeps", "Of an edit of "

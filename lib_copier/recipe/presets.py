@@ -141,8 +141,6 @@ _METHOD_C: Mapping[str, Value] = MappingProxyType(
     }
 )
 """Of every preset: the memo knows no such method."""
-_METHOD_C_WITHOUT_WALKS: Mapping[str, Value] = MappingProxyType({"edit_lora.learning_rate": 4e-4})
-"""There is no walk to pictures from elsewhere: the plain answer is learned, which takes a higher rate."""
 
 
 def preset_values(name: str, method: str = "copier", checkpoint: str = "") -> dict[str, Value]:
@@ -180,9 +178,9 @@ def _edit_with_preset(edit: Edit, name: str, recipe: Recipe) -> Edit:
 
 
 def _own_values(edit: Edit, name: str, recipe: Recipe) -> Mapping[str, Value]:
-    """What the preset changes for this edit alone, by its effects or for want of any."""
+    """What the preset changes for this edit alone, by its effects."""
     if recipe.method == "pairs":
-        return {} if edit.effects or recipe.draws_alike else _METHOD_C_WITHOUT_WALKS
+        return {}
     wanted = [_BY_EFFECT.get(name, {}).get(effect.name, {}) for effect in edit.effects]
     return wanted[0] if wanted and all(one == wanted[0] for one in wanted) else {}
 

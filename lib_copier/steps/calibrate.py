@@ -8,6 +8,8 @@ from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command, MergeTask
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.steps import analogy
+from lib_copier.steps.edit import pair_inputs, pair_paths
 from lib_copier.steps.judging import judged_pictures, judging_params
 from lib_copier.steps.parts import (
     LORA,
@@ -24,7 +26,7 @@ from lib_copier.steps.parts import (
     weighted_loras,
 )
 from lib_copier.steps.records import settle
-from lib_copier.steps.sweep import looked_at, pair_inputs, pair_paths, sign_of
+from lib_copier.steps.sweep import looked_at, sign_of
 
 
 def step(recipe: Recipe, edit: Edit, model: Model, finished: Step) -> Step:
@@ -64,6 +66,7 @@ def _measured(recipe: Recipe, edit: Edit, model: Model, lora: StepInput) -> Step
             *model.inputs,
             lora,
             *pair_inputs(recipe, edit),
+            *analogy.inputs(recipe, edit),
             *prompt_loras(recipe, recipe.texts("calibrate.prompts", edit)),
         ),
         params=fixed(params),
@@ -81,6 +84,7 @@ def _calibrate(place: Workplace) -> Command:
         "lora": str(place.path("lora")),
         **{name: place.params[name] for name in ("chain", "sign", "most_leak")},
         "pairs": pair_paths(place),
+        **analogy.named(place),
         "output": str(place.out),
     }
     return job_command("measure", job, place.scratch / "job.json")

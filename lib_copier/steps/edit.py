@@ -22,6 +22,23 @@ def chain_of(edit: Edit) -> list[dict[str, Any]]:
     return [{"name": e.name, "strength": e.strength, "params": dict(e.params)} for e in edit.effects]
 
 
+def pair_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
+    """The pairs that a slider is learned from."""
+    return [
+        StepInput(role, step=f"{kind}/{origin.name}{tail}", output=PICTURE)
+        for origin in recipe.origins
+        for role, kind, tail in (("origin", "origin", ""), ("edited", "edit", f"/{edit.name}"))
+    ]
+
+
+def pair_paths(place: Workplace) -> list[dict[str, str]]:
+    """The same in the words of `lib_copier.measure`'s jobs."""
+    return [
+        {"origin": str(origin), "edited": str(edited)}
+        for origin, edited in zip(place.paths("origin"), place.paths("edited"), strict=True)
+    ]
+
+
 def step(recipe: Recipe, edit: Edit, origin: Origin) -> Step:
     """``edit/ORIGIN/EDIT``: picture.png, and where it differs from the origin: mask.png and heat.png."""
     step_id = f"edit/{origin.name}/{edit.name}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Origin, Recipe
-from lib_copier.steps import pairs, pictures, training
+from lib_copier.steps import pairs, training
 from lib_copier.steps.edit import MASK
 from lib_copier.steps.parts import PICTURE, Model
-from lib_copier.txt2img.prompt import caption_of
+
+_PLAIN_RATE = 5.0
+"""Times the rate along walks: the plain answer, learned where no walk is known to any picture, takes more."""
 
 
 def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Step:
@@ -25,12 +27,9 @@ def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Ste
 
 def of_pairs(recipe: Recipe, edit: Edit, model: Model) -> Step:
     """``edit_lora/EDIT``: method C's, one LoRA of all pairs on the model itself, each against its origin."""
-    prompts = [prompt for prompt, _ in pictures.drawn_pairs(recipe)]
-    if not edit.effects:
-        prompts = [str(one.get("prompt")) for one in recipe.origins] if recipe.draws_alike else []
     changes = {
         "names": pairs.pair_names(recipe, edit),
-        "captions": [caption_of(prompt) for prompt in prompts],
+        "captions": pairs.captions(recipe, edit),
         # Guidance compares with the empty prompt: what is learned with both holds at every scale of it.
         "other_prompts": ("",),
         "opposite": True,
@@ -43,4 +42,8 @@ def of_pairs(recipe: Recipe, edit: Edit, model: Model) -> Step:
 
 
 def _train_on_pairs(place: Workplace) -> Command:
-    return training.training_command(place, pairs.learned(place))
+    learned = pairs.learned(place)
+    if any(picture.walk for picture in learned):
+        return training.training_command(place, learned)
+    rate = place.params["learning_rate"] * _PLAIN_RATE
+    return training.training_command(place, learned, learning_rate=rate)

@@ -9,11 +9,11 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.settings.training import Picture
-from lib_copier.steps import pictures, training, walk
-from lib_copier.steps.edit import chain_of
+from lib_copier.steps import analogy, pictures, training, walk
+from lib_copier.steps.edit import chain_of, pair_inputs
 from lib_copier.steps.folder import read_caption
 from lib_copier.steps.parts import PICTURE, RESULT, fixed
-from lib_copier.steps.sweep import pair_inputs
+from lib_copier.txt2img.prompt import caption_of
 
 
 def step(recipe: Recipe, edit: Edit) -> Step:
@@ -25,7 +25,8 @@ def step(recipe: Recipe, edit: Edit) -> Step:
         _judge,
         inputs=(
             *(StepInput("picture", step=pictures.STEP, output=name) for name in drawn),
-            *(() if drawn else pair_inputs(recipe, edit)),
+            *(() if edit.effects else pair_inputs(recipe, edit)),
+            *analogy.inputs(recipe, edit),
         ),
         params=fixed({"names": pair_names(recipe, edit), "chain": chain_of(edit)}),
         outputs=(Output(RESULT, "json"), *(Output(name, "picture") for name in drawn)),
@@ -34,36 +35,48 @@ def step(recipe: Recipe, edit: Edit) -> Step:
 
 
 def drawn_names(recipe: Recipe, edit: Edit) -> list[str]:
-    """The files of the drawn pictures that the edit can be applied to: all, or none of one made by hand."""
-    return pictures.names(recipe) if edit.effects else []
+    """The files of the drawn pictures that the edit may be applied to: all, or none without a rule."""
+    return pictures.names(recipe) if edit.effects or analogy.is_sought(recipe, edit) else []
 
 
 def pair_names(recipe: Recipe, edit: Edit) -> list[str]:
-    """What the pairs are called: the drawn ones by their files; of an edit made by hand, the origins.
+    """What the pairs are called: the drawn ones by their files, those made by hand by their origins.
 
-    Where pictures can be drawn the origins are left out: nobody has seen the walk to them.
+    Of effects the origins are left out: nobody has seen the walk to them.
     """
     drawn = [Path(name).stem for name in drawn_names(recipe, edit)]
-    return drawn or [one.name for one in recipe.origins]
+    by_hand = [] if edit.effects else [one.name for one in recipe.origins]
+    return [*drawn, *(f"{name} by hand" if name in drawn else name for name in by_hand)]
+
+
+def captions(recipe: Recipe, edit: Edit) -> list[str]:
+    """The prompts of all pairs that have a walk, in the order of `pair_names`: a walk is learned with the one
+    that it was drawn with. The others have captions of their own."""
+    prompts = [prompt for prompt, _ in pictures.drawn_pairs(recipe)] if drawn_names(recipe, edit) else []
+    if not edit.effects and recipe.draws_alike:
+        prompts += [str(one.get("prompt")) for one in recipe.origins]
+    return [caption_of(prompt) for prompt in prompts]
 
 
 def learned(place: Workplace) -> tuple[Picture, ...]:
     """The pairs to learn from, out of the inputs that `training_inputs` gives."""
     (judged,) = (given.step for given, _ in place.inputs if given.role == "pairs")
     kept = set(place.results[judged]["kept"])
-    captions = [*place.params["captions"], *(read_caption(path) for path in place.paths("caption"))]
-    names = place.params["names"]
-    ways: list[Path | None] = [*place.paths("walk")] or [None] * len(names)
+    texts = [*place.params["captions"], *(read_caption(path) for path in place.paths("caption"))]
+    names, walks = place.params["names"], place.paths("walk")
+    ways = [*walks, *[None] * (len(names) - len(walks))]
     found = zip(
-        *(names, place.paths("picture"), captions, place.paths("origin")),
+        *(names, place.paths("picture"), texts, place.paths("origin")),
         ways,
         strict=True,
     )
-    return tuple(
+    pairs = [
         Picture(picture, caption, origin=origin, walk=way)
         for name, picture, caption, origin, way in found
         if name in kept
-    )
+    ]
+    # The ways to some cannot be learned together with the plain answers of others.
+    return tuple(one for one in pairs if one.walk) or tuple(pairs)
 
 
 def training_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
@@ -74,9 +87,8 @@ def training_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
         found.append(StepInput("picture", step=judged, output=name))
         found.append(StepInput("origin", step=pictures.STEP, output=name))
         found.append(StepInput("walk", step=pictures.STEP, output=pictures.walk_of(name)))
-    for one in () if drawn else recipe.origins:
+    for one in () if edit.effects else recipe.origins:
         picture, caption = training.picture_inputs(f"edit/{one.name}/{edit.name}", one)
-        # A walk is learned with the prompt that it was drawn with.
         found += [picture] if recipe.draws_alike else [picture, caption]
         found.append(StepInput("origin", step=f"origin/{one.name}", output=PICTURE))
         if recipe.draws_alike:
@@ -91,6 +103,7 @@ def _judge(place: Workplace) -> Command:
         "origins": [str(path) for path in place.paths("origin")],
         "edited": [str(path) for path in place.paths("edited")],
         **{name: place.params[name] for name in ("names", "chain")},
+        **analogy.named(place),
         "output": str(place.out),
     }
     return job_command("measure", job, place.scratch / "job.json")

@@ -15,6 +15,7 @@ from dataclasses import replace
 from lib_copier.graph.step import Plan, Step, StepInput
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps import (
+    analogy,
     base,
     calibrate,
     caption,
@@ -60,9 +61,10 @@ def plan(recipe: Recipe, *, is_published: bool = True) -> Plan:
             steps.append(
                 check.step(recipe, one, copier_models.get(one.name) or copier.on(recipe, one, model))
             )
-    if recipe.method == "pairs" and recipe.origins and any(each.effects for each in recipe.edits):
+    is_of_pairs = recipe.method == "pairs" and bool(recipe.origins)
+    if is_of_pairs and any(pairs.drawn_names(recipe, each) for each in recipe.edits):
         steps.append(pictures.step(recipe, model))
-    if recipe.method == "pairs" and not all(each.effects for each in recipe.edits) and recipe.draws_alike:
+    if is_of_pairs and not all(each.effects for each in recipe.edits) and recipe.draws_alike:
         steps += [walk.step(recipe, one, model) for one in recipe.origins]
     for each in recipe.edits if recipe.origins else ():
         if recipe.method == "copier":
@@ -122,11 +124,13 @@ def _learned_from_pairs(recipe: Recipe, one: Edit, model: Model) -> Iterator[Ste
 
 
 def _edited(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
-    """The edited pictures, and whether the VAE keeps the edit."""
+    """The edited pictures, whether the VAE keeps the edit, and the rule of what was retouched by hand."""
     for picture in recipe.origins:
         yield _remarked(recipe, "edit.check_vae", edit.step(recipe, one, picture))
         if recipe.get("edit.check_vae"):
             yield survival.step(recipe, one, picture, model)
+    if analogy.is_sought(recipe, one):
+        yield analogy.step(recipe, one)
 
 
 def _proven(recipe: Recipe, one: Edit) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.settings.goals import SliderGoal
-from lib_copier.steps.edit import chain_of
+from lib_copier.steps import analogy
+from lib_copier.steps.edit import chain_of, pair_inputs, pair_paths
 from lib_copier.steps.judging import judged_pictures, judging_params
 from lib_copier.steps.parts import (
-    PICTURE,
     RESULT,
     Model,
     checkpoint_model,
@@ -60,6 +60,7 @@ def step(
             *tried_on.inputs,
             lora,
             *pair_inputs(recipe, edit),
+            *analogy.inputs(recipe, edit),
             *plain,
             *prompt_loras(recipe, recipe.texts("sweep.prompts", edit)),
         ),
@@ -90,23 +91,6 @@ def sign_of(recipe: Recipe) -> int:
     return -1 if recipe.method == "difference" and recipe.get("difference.sign") == "memo" else 1
 
 
-def pair_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
-    """The pairs that the slider was learned from."""
-    return [
-        StepInput(role, step=f"{kind}/{origin.name}{tail}", output=PICTURE)
-        for origin in recipe.origins
-        for role, kind, tail in (("origin", "origin", ""), ("edited", "edit", f"/{edit.name}"))
-    ]
-
-
-def pair_paths(place: Workplace) -> list[dict[str, str]]:
-    """The same in the words of `lib_copier.measure`'s jobs."""
-    return [
-        {"origin": str(origin), "edited": str(edited)}
-        for origin, edited in zip(place.paths("origin"), place.paths("edited"), strict=True)
-    ]
-
-
 def weights(recipe: Recipe, edit: Edit) -> list[float]:
     """The weights to try, lowest first; 0 is always among them, as what the others are compared with."""
     low, high, step_size = (recipe.number(f"sweep.weight_{name}", edit) for name in ("min", "max", "step"))
@@ -124,6 +108,7 @@ def _sweep(place: Workplace) -> Command:
         "weights": place.params["weights"],
         "chain": place.params["chain"],
         "pairs": pair_paths(place),
+        **analogy.named(place),
         "plain": [str(path) for path in place.paths("plain")],
         "output": str(place.out),
     }

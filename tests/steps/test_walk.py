@@ -11,7 +11,6 @@ from PIL import Image
 from lib_copier.errors import InputError
 from lib_copier.graph.step import Workplace
 from lib_copier.recipe.model import Edit
-from lib_copier.recipe.presets import apply_preset
 from lib_copier.steps.plan import plan
 from tests.steps.looks import command_of
 
@@ -51,24 +50,18 @@ def test_without_one_way_for_all_none_is_learned_along(retouched, second, tmp_pa
     assert plan(retouched()).step("edit_lora/mine").follows.count("walk/one") == 1
     steps = plan(retouched(**second))
     assert not [step for step in steps if step.kind == "walk"]
-    assert not [given for given in steps.step("edit_lora/mine").inputs if given.role == "walk"]
+    walks = [given.step for given in steps.step("edit_lora/mine").inputs if given.role == "walk"]
+    assert set(walks) == {"pictures"}
 
 
 def test_a_way_is_learned_with_its_own_prompt_whatever_the_caption_is(retouched):
     step = plan(retouched(caption_source="none")).step("edit_lora/mine")
-    assert dict(step.params)["captions"] == ["a house, one", "a house, two"]
+    drawn = dict(step.params)["captions"]
+    assert drawn[-2:] == ["a house, one", "a house, two"]
     assert not [given for given in step.inputs if given.role == "caption"]
     elsewhere = plan(retouched(source="given", file="b.png")).step("edit_lora/mine")
-    assert dict(elsewhere.params)["captions"] == []
+    assert len(dict(elsewhere.params)["captions"]) == len(drawn) - 2
     assert len([given for given in elsewhere.inputs if given.role == "caption"]) == 2
-
-
-def test_without_ways_the_preset_takes_a_higher_rate(retouched):
-    found = [
-        apply_preset(retouched(**second), "auto") for second in ({}, {"source": "given", "file": "b.png"})
-    ]
-    rates = [one.number("edit_lora.learning_rate", one.edit("mine")) for one in found]
-    assert rates[1] == pytest.approx(5 * rates[0])
 
 
 def test_a_whole_run_learns_retouching_along_the_ways(project, tmp_path):

@@ -30,6 +30,7 @@ def render(page: Page) -> Html:
         parts.running(page, steps),
         ways_on(page, steps),
         tag("div", _seeing(page, edit, steps), _setting(page, edit), class_="cl-two"),
+        _rule(page, edit),
         _pairs(page, edit),
         parts.details(page, steps),
         parts.run_buttons(page, steps, label=page.texts("edit.run")),
@@ -110,6 +111,22 @@ def _differs(page: Page, steps: list[str]) -> Html:
     return page.block("edit.differs", page.facts(rows), notes, gallery(maps) if maps else None)
 
 
+def _rule(page: Page, edit: Edit) -> Html | None:
+    """What the retouched pictures have in common, and what it makes of them."""
+    step = f"analogy/{edit.name}"
+    found = page.opened.result(step)
+    if not found:
+        return None
+    sheet = page.opened.file(step, "sheet.png")
+    cues = ", ".join(page.texts.named("cue", str(cue)) for cue in found.get("cues") or ())
+    return page.block(
+        "edit.rule",
+        tag("p", page.texts.said(str(found.get("sentence", "")))),
+        page.facts([("edit.rule.cues", cues, "")]) if cues and found.get("is_true") else None,
+        figure(page.url(sheet), page.texts("edit.rule"), is_large=True) if sheet else None,
+    )
+
+
 def _pairs(page: Page, edit: Edit) -> Html | None:
     """Method C's further pictures: how many, of what, and the pairs that were made of them."""
     if page.opened.recipe.method != "pairs":
@@ -122,7 +139,7 @@ def _pairs(page: Page, edit: Edit) -> Html | None:
         tag("p", page.texts("edit.pairs.says" if edit.effects else "edit.pairs.own"), class_="cl-quiet"),
         figure(page.url(sheet), page.texts("edit.pairs"), is_large=True) if sheet else None,
         tag("ul", notes, class_="cl-list") if notes else None,
-        join(page.fields("pictures"), page.folded_fields("pictures")) if edit.effects else None,
+        join(page.fields("pictures"), page.folded_fields("pictures")),
     )
 
 

@@ -1,0 +1,55 @@
+"""What several pictures retouched by hand have in common: a rule that makes the same of any picture."""
+
+from __future__ import annotations
+
+from lib_copier.engines.embedded import job_command
+from lib_copier.engines.task import Command
+from lib_copier.graph.step import Output, Step, StepInput, Workplace
+from lib_copier.recipe.model import Edit, Recipe
+from lib_copier.steps.edit import pair_inputs, pair_paths
+from lib_copier.steps.parts import RESULT, fixed
+
+ANALOGY = "analogy.safetensors"
+_FEWEST = 2
+"""One picture does not tell a rule from what else is alike in it."""
+
+
+def is_sought(recipe: Recipe, edit: Edit) -> bool:
+    """Whether an edit is made by hand, and shown often enough to have a rule; effects are one."""
+    is_shown = len(recipe.origins) >= _FEWEST and all(edit.file_for(one.name) for one in recipe.origins)
+    return not edit.effects and is_shown and bool(recipe.get("edit.find_rule", edit))
+
+
+def step(recipe: Recipe, edit: Edit) -> Step:
+    """``analogy/EDIT``: analogy.safetensors, and result.json with how much it tells."""
+    return Step(
+        f"analogy/{edit.name}",
+        "analogy",
+        _find,
+        inputs=tuple(pair_inputs(recipe, edit)),
+        params=fixed({"names": [one.name for one in recipe.origins]}),
+        outputs=(Output(ANALOGY, "analogy"), Output(RESULT, "json")),
+        beside=(),
+    )
+
+
+def inputs(recipe: Recipe, edit: Edit) -> tuple[StepInput, ...]:
+    """The rule, for a step that applies it; nothing where none is sought."""
+    if not is_sought(recipe, edit):
+        return ()
+    return (StepInput("analogy", step=f"analogy/{edit.name}", output=ANALOGY),)
+
+
+def named(place: Workplace) -> dict[str, str]:
+    """The same in the words of `lib_copier.measure`'s jobs."""
+    return {role: str(path) for role in ("analogy",) for path in place.paths(role)}
+
+
+def _find(place: Workplace) -> Command:
+    job = {
+        "job": "analogy",
+        "pairs": pair_paths(place),
+        "names": place.params["names"],
+        "output": str(place.out),
+    }
+    return job_command("measure", job, place.scratch / "job.json")

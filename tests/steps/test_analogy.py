@@ -1,0 +1,47 @@
+"""The rule of retouching: sought where there are pairs enough to tell one, and given to all that measure."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib_copier.recipe.model import Edit, Effect
+from lib_copier.steps.plan import plan
+from tests.steps.looks import job_of
+
+METHODS = ("copier", "difference", "pairs")
+
+
+@pytest.fixture
+def retouched(recipe):
+    def make(*origins: str, files=None, effects=(), **settings):
+        made = recipe(origins=origins, edits=(), **settings)
+        named = tuple((name, f"{name}.png") for name in (origins if files is None else files))
+        return made.with_edit(Edit("mine", effects=effects, files=named))
+
+    return make
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_measures_a_slider_is_given_the_rule(retouched, method, tmp_path):
+    steps = plan(retouched("one", "two", project__method=method, calibrate__gain=None))
+    job = job_of(steps.step("analogy/mine"), tmp_path)
+    assert job["names"] == ["one", "two"] and len(job["pairs"]) == 2
+    for judged in ("calibrate/mine", "sweep/mine"):
+        assert "analogy/mine" in steps.step(judged).follows
+        assert job_of(steps.step(judged), tmp_path)["analogy"] == "analogy.0"
+
+
+def test_it_is_sought_in_two_pairs_or_more_made_by_hand(retouched, tmp_path):
+    outline = (Effect("outline"),)
+    none = [
+        retouched("one"),
+        retouched("one", "two", edit__find_rule=False),
+        retouched("one", "two", files=["one"]),
+        retouched("one", "two", files=[], effects=outline),
+        retouched("one", "two", effects=outline),
+    ]
+    for made in none:
+        steps = plan(made)
+        assert "analogy/mine" not in steps
+        assert "analogy" not in job_of(steps.step("sweep/mine"), tmp_path)
+

@@ -11,10 +11,12 @@ from lib_copier.image.effect import luminance
 
 COLOUR, SURROUNDINGS, PLACE, PICTURE = "colour", "surroundings", "place", "picture"
 CUES = (COLOUR, SURROUNDINGS, PLACE, PICTURE)
-"""All that can be asked of `cues_at`; the first is always among them."""
+"""All that there are."""
 
 _BLURRED_UP_TO, _SPREAD_UP_TO = 1 / 16, 1 / 32
 """Of the shorter side: how far from a pixel a retouch may look, for means and for extremes."""
+_FINE = 4.0
+"""Pixels: a mean of this width can be told from no finer one."""
 _MOVED = (1.0, 2.0, 4.0)
 """Distances of the neighbours that are looked at one by one, in pixels of a picture learned from."""
 _ASIDE = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
@@ -26,21 +28,24 @@ def cues_at(pixels: np.ndarray, cues: Sequence[str], side: int) -> np.ndarray:
     `pixels` are (H, W, 3) float32 in 0 … 1. Distances are those of a picture whose shorter side is `side`
     pixels long, and scale with this one's, so N does not depend on its size.
     """
-    scale = min(pixels.shape[:2]) / side
-    found = [pixels]
-    if SURROUNDINGS in cues:
-        found += _surroundings(pixels, side, scale)
-    if PLACE in cues:
-        found.append(_place(*pixels.shape[:2]))
-    if PICTURE in cues:
+    return np.concatenate([cue_at(pixels, one, side) for one in cues], axis=2, dtype=np.float32)
+
+
+def cue_at(pixels: np.ndarray, cue: str, side: int) -> np.ndarray:
+    """The numbers of one cue, (H, W, N); see `cues_at`."""
+    if cue == SURROUNDINGS:
+        return np.concatenate(list(_surroundings(pixels, side)), axis=2)
+    if cue == PLACE:
+        return _place(*pixels.shape[:2])
+    if cue == PICTURE:
         told = np.concatenate([pixels.mean(axis=(0, 1)), pixels.std(axis=(0, 1))])
-        found.append(np.broadcast_to(told, (*pixels.shape[:2], told.size)))
-    return np.concatenate(found, axis=2, dtype=np.float32)
+        return np.broadcast_to(told, (*pixels.shape[:2], told.size))
+    return pixels
 
 
-def _surroundings(pixels: np.ndarray, side: int, scale: float) -> Iterator[np.ndarray]:
+def _surroundings(pixels: np.ndarray, side: int) -> Iterator[np.ndarray]:
     """Means, extremes and unrest around a pixel at doubling distances, and its neighbours, less itself."""
-    grey = luminance(pixels)
+    grey, scale = luminance(pixels), min(pixels.shape[:2]) / side
     for distance in _doubling(side * _BLURRED_UP_TO):
         yield _blurred(pixels, distance * scale) - pixels
     darkest = brightest = pixels
@@ -67,7 +72,14 @@ def _doubling(end: float) -> Iterator[float]:
 
 
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), max(sigma, 0.3)))
+    """A Gaussian mean; a wide one of the picture made smaller, which looks the same and takes no seconds."""
+    height, width = values.shape[:2]
+    smaller = min(int(sigma / _FINE), height, width)
+    if smaller <= 1:
+        return np.asarray(cv2.GaussianBlur(values, (0, 0), max(sigma, 0.3)))
+    size = (-(-width // smaller), -(-height // smaller))
+    small = cv2.GaussianBlur(cv2.resize(values, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / smaller)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _moved(pixels: np.ndarray, x: float, y: float) -> np.ndarray:

@@ -6,7 +6,7 @@ contrast was "told" to 0.86 by its other quarters, and to −2.6 on other pictur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from PIL import Image
 from lib_copier.errors import InputError
 from lib_copier.image.pair import check_sizes
 from lib_copier.measure.analogy import Analogy, centred
-from lib_copier.measure.cues import COLOUR, PICTURE, PLACE, SURROUNDINGS, cues_at
+from lib_copier.measure.cues import COLOUR, CUES, PICTURE, PLACE, SURROUNDINGS, cue_at
 
 if TYPE_CHECKING:
     import torch
@@ -52,10 +52,14 @@ _MARGIN = 0.03
 
 @dataclass(frozen=True)
 class _Seen:
-    """Pixels of a pair: cues (P, N) and changes (P, 3)."""
+    """Pixels of a pair: every cue (P, N) by its name, and the changes (P, 3)."""
 
-    seen: np.ndarray
+    by_cue: Mapping[str, np.ndarray]
     changes: np.ndarray
+
+    def cues(self, names: Sequence[str]) -> np.ndarray:
+        """These cues beside each other, as `cues_at` gives them."""
+        return np.concatenate([self.by_cue[name] for name in names], axis=1, dtype=np.float32)
 
 
 def understand(
@@ -78,42 +82,44 @@ def understand(
         check_sizes(origin, edited)
     side = min(min(origin.size) for origin, _ in pairs)
     tried = [cues for cues in _TRIED if PICTURE not in cues or len(pairs) >= _FEWEST_PICTURES]
+    seen = _seen(pairs, side)
     best, best_share = tried[0], -np.inf
     for number, cues in enumerate(tried):
-        share = _told_of_pairs_left_out(_seen(pairs, cues, side))
+        share = _told_of_pairs_left_out(seen, cues)
         if share > best_share + _AS_GOOD:
             best, best_share = cues, share
         progress(number + 1, len(tried) + 1)
-    found = _fitted(_seen(pairs, best, side), _STEPS)
+    found = _fitted(seen, best, _STEPS)
     progress(len(tried) + 1, len(tried) + 1)
     return Analogy(best, side, round(float(best_share), 4), found)
 
 
-def _seen(pairs: Sequence[tuple[Image.Image, Image.Image]], cues: Sequence[str], side: int) -> list[_Seen]:
+def _seen(pairs: Sequence[tuple[Image.Image, Image.Image]], side: int) -> list[_Seen]:
     """Every pair's pixels, thinned to `_MOST_PIXELS`."""
     drawn, found = np.random.default_rng(0), []
     for pair in pairs:
         before, after = (np.asarray(one.convert("RGB"), dtype=np.float32) / 255.0 for one in pair)
         kept = np.sort(drawn.permutation(before.size // 3)[:_MOST_PIXELS])
-        seen, changes = cues_at(before, cues, side), after - before
-        found.append(_Seen(seen.reshape(-1, seen.shape[2])[kept], changes.reshape(-1, 3)[kept]))
+        cues = {name: cue_at(before, name, side) for name in CUES}
+        thinned = {name: cue.reshape(-1, cue.shape[2])[kept] for name, cue in cues.items()}
+        found.append(_Seen(thinned, (after - before).reshape(-1, 3)[kept]))
     return found
 
 
-def _told_of_pairs_left_out(pairs: Sequence[_Seen]) -> float:
+def _told_of_pairs_left_out(pairs: Sequence[_Seen], cues: Sequence[str]) -> float:
     """1 − Σ‖change − told‖² / Σ‖change‖² over pairs that were left out of the fit in turn."""
     missed = whole = 0.0
     for place, left_out in enumerate(pairs[:_MOST_FOLDS]):
         others = [*pairs[:place], *pairs[place + 1 :]]
-        found = Analogy((), 0, 0.0, _fitted(others, _STEPS_TO_COMPARE))
-        missed += float(np.square(left_out.changes - found.change(left_out.seen)).sum())
+        found = Analogy((), 0, 0.0, _fitted(others, cues, _STEPS_TO_COMPARE))
+        missed += float(np.square(left_out.changes - found.change(left_out.cues(cues))).sum())
         whole += float(np.square(left_out.changes).sum())
     return 1.0 - missed / whole if whole else 0.0
 
 
-def _fitted(pairs: Sequence[_Seen], steps: int) -> dict[str, np.ndarray]:
+def _fitted(pairs: Sequence[_Seen], cues: Sequence[str], steps: int) -> dict[str, np.ndarray]:
     """The arrays of an `Analogy` by least squares: the line by ridge regression, the network on its rest."""
-    seen = np.concatenate([pair.seen for pair in pairs])
+    seen = np.concatenate([pair.cues(cues) for pair in pairs])
     changes = np.concatenate([pair.changes for pair in pairs])
     found = {
         "mean": seen.mean(axis=0),

@@ -28,7 +28,7 @@ def step(recipe: Recipe, edit: Edit) -> Step:
         _find,
         inputs=tuple(pair_inputs(recipe, edit)),
         params=fixed({"names": [one.name for one in recipe.origins]}),
-        outputs=(Output(ANALOGY, "analogy"), Output(RESULT, "json")),
+        outputs=(Output(ANALOGY, "file"), Output(RESULT, "json")),
         beside=(),
     )
 

@@ -1,4 +1,4 @@
-"""Rules behind retouched pairs: what they go by, what they make of unseen pictures, and when there is none."""
+"""Rules behind retouched pairs: what they go by, what they make of unseen pictures, and where none is."""
 
 from __future__ import annotations
 

@@ -44,4 +44,3 @@ def test_it_is_sought_in_two_pairs_or_more_made_by_hand(retouched, tmp_path):
         steps = plan(made)
         assert "analogy/mine" not in steps
         assert "analogy" not in job_of(steps.step("sweep/mine"), tmp_path)
-

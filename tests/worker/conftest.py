@@ -121,6 +121,12 @@ def measured(job: str, **entries: object) -> Callable[[Given, Path], Command]:
     return command
 
 
+def analogy(given: Given, out: Path) -> Command:
+    one = {name: str(given.picture(name)) for name in ("origin", "edited")}
+    job = {"job": "analogy", "pairs": [one, one], "names": ["one", "two"], "output": str(out)}
+    return job_command("measure", job, out / "job.json")
+
+
 def image(given: Given, out: Path) -> Command:
     chain = [{"name": "outline", "strength": 1.0, "params": {}}]
     job = {"job": "edit", "picture": str(given.picture("origin")), "chain": chain}
@@ -147,6 +153,7 @@ JOBS: dict[str, Callable[[Given, Path], Command]] = {
     "check": measured("copier-check"),
     "resize": algebra(lambda given, made: ResizeTask(given.lora(1), made, new_rank=1)),
     "survival": measured("vae-survival"),
+    "analogy": analogy,
     "train text": train_text,
     "bake": algebra(lambda given, made: MergeTask(both(given), made, checkpoint=given.checkpoint)),
     "sweep": measured("sweep"),

@@ -10,16 +10,16 @@ names of `PictureRequest`; width and height default to the origin's – and ``ba
 ``copier-check``  ``origin`` PATH, ``base_loras`` (the copier): see `copier_check.check_copier`
 ``sweep``         ``lora`` PATH, ``weights``, ``chain`` (the edits; [] for the user's own),
                   ``pairs`` ([{"origin", "edited"}, …]: what it was learned from), optional ``plain``
-                  (the files of the pictures at weight 0) and ``analogy`` (the file of the pairs' rule, which
+                  (the files of the pictures at weight 0) and ``rule`` (the file of the pairs' rule, which
                   counts where it is true): see `sweep.sweep`
-``calibrate``     ``lora``, ``chain``, ``pairs``, ``analogy`` as a sweep's, ``sign`` (−1 where plus takes the
+``calibrate``     ``lora``, ``chain``, ``pairs``, ``rule`` as a sweep's, ``sign`` (−1 where plus takes the
                   edit away),
                   ``most_leak``; writes the LoRA at its gain as ``lora.safetensors``: see
                   `calibration.calibrate`
 ``vae-survival``  ``origin``, ``edited``: see `vae.survival`
-``analogy``       ``pairs`` ([{"origin", "edited"}, …]: retouched by hand), ``names`` (of them); writes the
-                  rule behind them as ``analogy.safetensors``, and ``sheet.png``: see `understand.understand`
-``pairs``         ``pictures`` (drawn ones), ``chain`` or ``analogy`` (applied to them), ``origins`` and
+``rule``       ``pairs`` ([{"origin", "edited"}, …]: retouched by hand), ``names`` (of them); writes the
+                  rule behind them as ``rule.safetensors``, and ``sheet.png``: see `find_rule.find_rule`
+``pairs``         ``pictures`` (drawn ones), ``chain`` or ``rule`` (applied to them), ``origins`` and
                   ``edited`` (those that have a copy already), ``names`` (of all); writes the edited copies of
                   the drawn ones as NAME.png, and ``sheet.png``: see `pairs.judge`; loads no model
 ``report``        see `report.read_report`; makes no pictures and loads no model
@@ -46,17 +46,17 @@ from lib_copier.image.effects import read_chain
 from lib_copier.image.files import crop_to_multiple, read_picture, write_png
 from lib_copier.lora.file import read_lora, write_lora
 from lib_copier.lora.gain import scale, stored_precision
-from lib_copier.measure.analogy import Analogy
 from lib_copier.measure.calibration import calibrate
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.direction import Edit
+from lib_copier.measure.find_rule import find_rule
 from lib_copier.measure.floor import write_random_like
 from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
 from lib_copier.measure.pairs import Pair, judge, pairs_sheet
 from lib_copier.measure.report_page import write_report
+from lib_copier.measure.rule import Rule
 from lib_copier.measure.sheet import contact_sheet
 from lib_copier.measure.sweep import sweep
-from lib_copier.measure.understand import understand
 from lib_copier.measure.vae import round_trip, survival
 from lib_copier.models.threads import prepare_environment
 
@@ -66,17 +66,17 @@ KINDS: dict[str, Entries] = {
     "sweep": {
         **_GENERATES,
         **{"lora": str, "weights": list, "chain": list, "pairs": list, "plain?": list, "base_loras?": list},
-        "analogy?": str,
+        "rule?": str,
     },
     "calibrate": {
         **_GENERATES,
         **{"lora": str, "chain": list, "pairs": list, "base_loras?": list, "sign": int, "most_leak": float},
-        "analogy?": str,
+        "rule?": str,
     },
-    "analogy": {"pairs": list, "names": list, "output": str},
+    "rule": {"pairs": list, "names": list, "output": str},
     "pairs": {
         **{"pictures": list, "chain": list, "origins": list, "edited": list, "names": list, "output": str},
-        "analogy?": str,
+        "rule?": str,
     },
     "vae-survival": {"checkpoint": str, "vae?": str, "origin": str, "edited": str, "output": str},
     "report": {"output": str, "edits": list},
@@ -145,16 +145,16 @@ def run_calibrate(job: Job) -> dict[str, Any]:
 
 
 def _edit(job: Job) -> Edit:
-    return Edit(read_chain(job["chain"]), _pairs(job), _analogy(job))
+    return Edit(read_chain(job["chain"]), _pairs(job), _rule(job))
 
 
 def _pairs(job: Job) -> tuple[tuple[Image.Image, Image.Image], ...]:
     return tuple((_picture(pair["origin"]), _picture(pair["edited"])) for pair in job["pairs"])
 
 
-def _analogy(job: Job) -> Analogy | None:
+def _rule(job: Job) -> Rule | None:
     """The rule that the job names, where it is one to go by."""
-    found = Analogy.read(Path(job["analogy"])) if job.get("analogy") else None
+    found = Rule.read(Path(job["rule"])) if job.get("rule") else None
     return found if found is not None and found.is_true else None
 
 
@@ -167,11 +167,11 @@ def run_vae_survival(job: Job) -> dict[str, Any]:
     return survival(origin, edited, round_trip(vae, origin), round_trip(vae, edited))
 
 
-def run_analogy(job: Job) -> dict[str, Any]:
+def run_rule(job: Job) -> dict[str, Any]:
     """Find the rule behind retouched pairs, and show what it makes of their origins."""
     pairs, output = _pairs(job), Path(job["output"])
-    found = understand(pairs, _tell)
-    found.write(output / "analogy.safetensors")
+    found = find_rule(pairs, _tell)
+    found.write(output / "rule.safetensors")
     rows = [*zip(*pairs, strict=True), [found.apply(origin) for origin, _ in pairs]]
     write_png(contact_sheet(rows, columns=job["names"], captions=_ROWS), output / _SHEET)
     return {**found.told(), "sheet": _SHEET}
@@ -179,7 +179,7 @@ def run_analogy(job: Job) -> dict[str, Any]:
 
 def run_pairs(job: Job) -> dict[str, Any]:
     """Edit the drawn pictures, and tell which pairs are worth learning from."""
-    output, edit = Path(job["output"]), Edit(read_chain(job["chain"]), pairs=(), analogy=_analogy(job))
+    output, edit = Path(job["output"]), Edit(read_chain(job["chain"]), pairs=(), rule=_rule(job))
     drawn, origins, edited = (list(map(_picture, job[name])) for name in ("pictures", "origins", "edited"))
     names = job["names"]
     made = [Pair(name, one, edit.applied(one)) for name, one in zip(names, drawn, strict=False)]
@@ -196,7 +196,7 @@ JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "copier-check": run_copier_check,
     "sweep": run_sweep,
     "calibrate": run_calibrate,
-    "analogy": run_analogy,
+    "rule": run_rule,
     "pairs": run_pairs,
     "vae-survival": run_vae_survival,
     "report": write_report,
@@ -209,7 +209,7 @@ def checked_job(path: Path) -> Job:
     faults = [f"{name!r} is empty" for name in ("prompts", "pairs", "weights") if job.get(name) == []]
     # A report describes its checkpoint and its origin; every other job names them as files.
     is_described = job["job"] in ("report", "pairs")
-    names = () if is_described else ("checkpoint", "vae", "lora", "origin", "edited", "analogy")
+    names = () if is_described else ("checkpoint", "vae", "lora", "origin", "edited", "rule")
     files = [job[name] for name in names if job.get(name)]
     faults += [f"{file} is not there" for file in files if not is_there(Path(file))]
     try:

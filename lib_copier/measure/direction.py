@@ -13,8 +13,8 @@ from PIL import Image
 from lib_copier.image.effect import Chain
 from lib_copier.image.effects import apply_chain
 from lib_copier.measure import attributes
-from lib_copier.measure.analogy import Analogy
 from lib_copier.measure.attributes import ATTRIBUTES, levels
+from lib_copier.measure.rule import Rule
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Edit:
     chain: Chain
     pairs: tuple[tuple[Image.Image, Image.Image], ...]
     """(origin, edited) of every pair that went into the LoRA; the edited ones are the teachers."""
-    analogy: Analogy | None = None
+    rule: Rule | None = None
     """The rule of the user's own pairs, where one was found."""
 
     @property
     def can_be_applied(self) -> bool:
         """Whether any picture can be edited so: by the chain, or by the rule."""
-        return bool(self.chain) or self.analogy is not None
+        return bool(self.chain) or self.rule is not None
 
     def applied(self, picture: Image.Image) -> Image.Image:
         """The edited copy of any picture; the picture itself where `can_be_applied` is False."""
-        return apply_chain(picture, self.chain) if self.analogy is None else self.analogy.apply(picture)
+        return apply_chain(picture, self.chain) if self.rule is None else self.rule.apply(picture)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def gauge_for(edit: Edit, plain: Sequence[Image.Image]) -> Gauge:
     rule of it is known, else along the direction from origin to edited picture of its pairs. On a direction
     the full edit measures 1.
     """
-    if edit.analogy is not None:
+    if edit.rule is not None:
         return Gauge("own_change", "Share of the edit's own change", "edits", partial(_share_of, edit))
     acting = tuple(use for use in edit.chain if use.strength > 0.0)
     if len(acting) == 1:

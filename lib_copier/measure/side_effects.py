@@ -13,7 +13,7 @@ Both are taken in RGB (levels of 255) and, at weight 1, in CIE Lab, where the re
 colour that changes looks like. Two floors stand beside them: the edit as the VAE can show it, which no
 slider passes, and a LoRA of random weights and the same norms, which knows nothing of the edit.
 
-The user's own retouching can be applied to other pictures where a rule of it is known (`analogy`). Else its
+The user's own retouching can be applied to other pictures where a rule of it is known (`rule`). Else its
 rest is what changes outside the pairs' mask, rms in levels; where that is the whole picture, there is none.
 """
 

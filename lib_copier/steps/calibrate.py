@@ -8,7 +8,7 @@ from lib_copier.engines.embedded import job_command
 from lib_copier.engines.task import Command, MergeTask
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
-from lib_copier.steps import analogy
+from lib_copier.steps import rule
 from lib_copier.steps.edit import pair_inputs, pair_paths
 from lib_copier.steps.judging import judged_pictures, judging_params
 from lib_copier.steps.parts import (
@@ -66,7 +66,7 @@ def _measured(recipe: Recipe, edit: Edit, model: Model, lora: StepInput) -> Step
             *model.inputs,
             lora,
             *pair_inputs(recipe, edit),
-            *analogy.inputs(recipe, edit),
+            *rule.inputs(recipe, edit),
             *prompt_loras(recipe, recipe.texts("calibrate.prompts", edit)),
         ),
         params=fixed(params),
@@ -84,7 +84,7 @@ def _calibrate(place: Workplace) -> Command:
         "lora": str(place.path("lora")),
         **{name: place.params[name] for name in ("chain", "sign", "most_leak")},
         "pairs": pair_paths(place),
-        **analogy.named(place),
+        **rule.named(place),
         "output": str(place.out),
     }
     return job_command("measure", job, place.scratch / "job.json")

@@ -9,7 +9,7 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.settings.training import Picture
-from lib_copier.steps import analogy, pictures, training, walk
+from lib_copier.steps import pictures, rule, training, walk
 from lib_copier.steps.edit import chain_of, pair_inputs
 from lib_copier.steps.folder import read_caption
 from lib_copier.steps.parts import PICTURE, RESULT, fixed
@@ -26,7 +26,7 @@ def step(recipe: Recipe, edit: Edit) -> Step:
         inputs=(
             *(StepInput("picture", step=pictures.STEP, output=name) for name in drawn),
             *(() if edit.effects else pair_inputs(recipe, edit)),
-            *analogy.inputs(recipe, edit),
+            *rule.inputs(recipe, edit),
         ),
         params=fixed({"names": pair_names(recipe, edit), "chain": chain_of(edit)}),
         outputs=(Output(RESULT, "json"), *(Output(name, "picture") for name in drawn)),
@@ -36,7 +36,7 @@ def step(recipe: Recipe, edit: Edit) -> Step:
 
 def drawn_names(recipe: Recipe, edit: Edit) -> list[str]:
     """The files of the drawn pictures that the edit may be applied to: all, or none without a rule."""
-    return pictures.names(recipe) if edit.effects or analogy.is_sought(recipe, edit) else []
+    return pictures.names(recipe) if edit.effects or rule.is_sought(recipe, edit) else []
 
 
 def pair_names(recipe: Recipe, edit: Edit) -> list[str]:
@@ -103,7 +103,7 @@ def _judge(place: Workplace) -> Command:
         "origins": [str(path) for path in place.paths("origin")],
         "edited": [str(path) for path in place.paths("edited")],
         **{name: place.params[name] for name in ("names", "chain")},
-        **analogy.named(place),
+        **rule.named(place),
         "output": str(place.out),
     }
     return job_command("measure", job, place.scratch / "job.json")

@@ -15,7 +15,6 @@ from dataclasses import replace
 from lib_copier.graph.step import Plan, Step, StepInput
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps import (
-    analogy,
     base,
     calibrate,
     caption,
@@ -32,6 +31,7 @@ from lib_copier.steps import (
     pictures,
     publish,
     resize,
+    rule,
     survival,
     svd,
     sweep,
@@ -129,8 +129,8 @@ def _edited(recipe: Recipe, one: Edit, model: Model) -> Iterator[Step]:
         yield _remarked(recipe, "edit.check_vae", edit.step(recipe, one, picture))
         if recipe.get("edit.check_vae"):
             yield survival.step(recipe, one, picture, model)
-    if analogy.is_sought(recipe, one):
-        yield analogy.step(recipe, one)
+    if rule.is_sought(recipe, one):
+        yield rule.step(recipe, one)
 
 
 def _proven(recipe: Recipe, one: Edit) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from lib_copier.engines.task import Command
 from lib_copier.graph.step import Output, Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.settings.goals import SliderGoal
-from lib_copier.steps import analogy
+from lib_copier.steps import rule
 from lib_copier.steps.edit import chain_of, pair_inputs, pair_paths
 from lib_copier.steps.judging import judged_pictures, judging_params
 from lib_copier.steps.parts import (
@@ -60,7 +60,7 @@ def step(
             *tried_on.inputs,
             lora,
             *pair_inputs(recipe, edit),
-            *analogy.inputs(recipe, edit),
+            *rule.inputs(recipe, edit),
             *plain,
             *prompt_loras(recipe, recipe.texts("sweep.prompts", edit)),
         ),
@@ -108,7 +108,7 @@ def _sweep(place: Workplace) -> Command:
         "weights": place.params["weights"],
         "chain": place.params["chain"],
         "pairs": pair_paths(place),
-        **analogy.named(place),
+        **rule.named(place),
         "plain": [str(path) for path in place.paths("plain")],
         "output": str(place.out),
     }

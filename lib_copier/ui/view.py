@@ -28,7 +28,7 @@ STEP_KINDS: Mapping[str, tuple[str, ...]] = {
     "origin": ("origin", "caption"),
     "copier": ("copier", "copier_model"),
     "check": ("check",),
-    "edit": ("edit", "survival", "analogy", "pictures", "walk", "pairs"),
+    "edit": ("edit", "survival", "rule", "pictures", "walk", "pairs"),
     "edit_lora": ("edit_lora", "edited_copier"),
     "combine": ("merge", "difference", "svd", "resize", "calibrate"),
     "preview": ("sweep", "control_lora", "control_resize", "control"),

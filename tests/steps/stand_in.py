@@ -170,7 +170,7 @@ MEASURED = {
     "vae-survival": ({"share": 0.8}, {"share": 0.04}),
     "sweep": ({"rank_correlation": 0.98, "strength": 0.9, "leak": 0.01},
               {"rank_correlation": 0.31, "strength": 0.9, "leak": 0.4}),
-    "analogy": ({"share": 0.97, "cues": ["colour"], "is_true": True, "sentence": "A rule tells all."},
+    "rule": ({"share": 0.97, "cues": ["colour"], "is_true": True, "sentence": "A rule tells all."},
                 {"share": 0.1, "cues": ["colour"], "is_true": False, "sentence": "No rule was found."}),
 }  # fmt: skip
 """What each job measures, good and poor."""
@@ -191,8 +191,8 @@ def measure(job: dict) -> None:
     (output / "result.json").write_text(json.dumps(result))
     if job["job"] == "calibrate":
         lora(output / "lora.safetensors", digest(tensors(Path(job["lora"])), result))
-    if job["job"] == "analogy":
-        (output / "analogy.safetensors").write_bytes(json.dumps(result).encode())
+    if job["job"] == "rule":
+        (output / "rule.safetensors").write_bytes(json.dumps(result).encode())
         picture(output / "sheet.png", digest(result))
     for row in range(len(job.get("prompts", ()))):
         picture(output / f"{row:02d}_+0.00.png", digest(result))
@@ -204,7 +204,7 @@ def judge(job: dict) -> None:
     output, names = Path(job["output"]), job["names"]
     for name, path in zip(names, job["pictures"], strict=False):
         picture(output / f"{name}.png", digest(Path(path).read_bytes(), job["chain"]))
-    rule = json.loads(Path(job["analogy"]).read_text()) if job.get("analogy") else {"is_true": True}
+    rule = json.loads(Path(job["rule"]).read_text()) if job.get("rule") else {"is_true": True}
     names = names if rule["is_true"] else names[len(job["pictures"]) :]
     result = {"kept": [*names[:-2], names[-1]], "notes": [f"Pair {names[-2]} is left out: it is blank."]}
     (output / "result.json").write_text(json.dumps(result))

@@ -81,7 +81,7 @@ def test_without_a_rule_to_seek_retouching_is_learned_from_the_origins_alone(by_
     steps = plan(made)
     assert "pictures" not in steps and "walk/one" in steps and "walk/two" in steps
     job = job_of(steps.step("pairs/mine"), tmp_path)
-    assert job["pictures"] == [] and job["names"] == ["one", "two"] and "analogy" not in job
+    assert job["pictures"] == [] and job["names"] == ["one", "two"] and "rule" not in job
     captions, walks, _ = learned_of(made, tmp_path, ["one", "two"])
     assert captions == ["a house, one", "a house, two"] and walks == ["walk.0", "walk.1"]
 
@@ -92,7 +92,7 @@ def test_where_a_rule_is_sought_further_pictures_stand_beside_the_origins(by_han
     assert job["pictures"] == ["picture.0", "picture.1", "picture.2"]
     assert job["names"] == ["00", "01", "02", "one", "two"]
     assert (job["origins"], job["edited"]) == (["origin.0", "origin.1"], ["edited.0", "edited.1"])
-    assert job["analogy"] == "analogy.0" and job["chain"] == []
+    assert job["rule"] == "rule.0" and job["chain"] == []
     captions, walks, _ = learned_of(made, tmp_path, ["00", "02", "one", "two"])
     assert captions[2:] == ["a house, one", "a house, two"] and len(captions) == 4
     assert walks == ["walk.0", "walk.2", "walk.3", "walk.4"]

@@ -10,7 +10,7 @@ import pytest
 
 from lib_copier.graph.status import StepStatus, judged
 from lib_copier.graph.store import Artifact
-from lib_copier.measure.analogy import Analogy
+from lib_copier.measure.rule import Rule
 from lib_copier.ui.desk import Desk
 from lib_copier.ui.texts import LANGUAGES, Texts
 from lib_copier.ui.view import PANELS
@@ -97,10 +97,10 @@ def test_method_c_has_no_copier_to_look_at_and_further_pictures_beside_the_edit(
 
 @pytest.mark.parametrize("share", [0.97, 0.1])
 def test_a_rule_of_retouching_is_told_with_what_it_goes_by(ask, view, words, monkeypatch, share):
-    told = Analogy(("colour", "surroundings"), 64, share, {}).told()
+    told = Rule(("colour", "surroundings"), 64, share, {}).told()
     others = Desk.result
     monkeypatch.setattr(
-        Desk, "result", lambda desk, step: told if step == "analogy/outline" else others(desk, step)
+        Desk, "result", lambda desk, step: told if step == "rule/outline" else others(desk, step)
     )
     panel = ask("go", {**view, "panel": "edit"})["html"]["panel"]
     assert words("edit.rule") in panel and f"{share:.0%}" in panel

@@ -121,9 +121,9 @@ def measured(job: str, **entries: object) -> Callable[[Given, Path], Command]:
     return command
 
 
-def analogy(given: Given, out: Path) -> Command:
+def rule(given: Given, out: Path) -> Command:
     one = {name: str(given.picture(name)) for name in ("origin", "edited")}
-    job = {"job": "analogy", "pairs": [one, one], "names": ["one", "two"], "output": str(out)}
+    job = {"job": "rule", "pairs": [one, one], "names": ["one", "two"], "output": str(out)}
     return job_command("measure", job, out / "job.json")
 
 
@@ -153,7 +153,7 @@ JOBS: dict[str, Callable[[Given, Path], Command]] = {
     "check": measured("copier-check"),
     "resize": algebra(lambda given, made: ResizeTask(given.lora(1), made, new_rank=1)),
     "survival": measured("vae-survival"),
-    "analogy": analogy,
+    "rule": rule,
     "train text": train_text,
     "bake": algebra(lambda given, made: MergeTask(both(given), made, checkpoint=given.checkpoint)),
     "sweep": measured("sweep"),

@@ -113,7 +113,7 @@ def _differs(page: Page, steps: list[str]) -> Html:
 
 def _rule(page: Page, edit: Edit) -> Html | None:
     """What the retouched pictures have in common, and what it makes of them."""
-    step = f"analogy/{edit.name}"
+    step = f"rule/{edit.name}"
     found = page.opened.result(step)
     if not found:
         return None

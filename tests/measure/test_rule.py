@@ -10,20 +10,20 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from lib_copier.errors import InputError
-from lib_copier.measure.analogy import Analogy
 from lib_copier.measure.cues import COLOUR, CUES, cues_at
 from lib_copier.measure.direction import Edit, gauge_for
+from lib_copier.measure.rule import Rule
 from lib_copier.measure.side_effects import side_effects
 
 
 @pytest.fixture
-def swaps_channels() -> Analogy:
+def swaps_channels() -> Rule:
     """The rule (r, g, b) → (b, g, r), as its line alone."""
     line = np.array([[-1, 0, 1], [0, 0, 0], [1, 0, -1], [0, 0, 0]], np.float32)
     blank = {"w1": (3, 2), "b1": (2,), "w2": (2, 2), "b2": (2,), "w3": (2, 3), "b3": (3,), "mean": (3,)}
     arrays = {name: np.zeros(shape, np.float32) for name, shape in {**blank, "low": (3,)}.items()}
     arrays |= {name: np.ones(3, np.float32) for name in ("scale", "high", "most")}
-    return Analogy((COLOUR,), 64, 1.0, {**arrays, "line": line, "least": -np.ones(3, np.float32)})
+    return Rule((COLOUR,), 64, 1.0, {**arrays, "line": line, "least": -np.ones(3, np.float32)})
 
 
 def swapped(picture: Image.Image) -> Image.Image:
@@ -41,12 +41,12 @@ def test_it_makes_of_any_picture_its_copy(swaps_channels, scene):
 def test_changes_stay_within_those_that_were_seen(swaps_channels):
     arrays = {**swaps_channels.arrays, "most": np.full(3, 0.1, np.float32)}
     red = Image.new("RGB", (8, 8), (255, 0, 0))
-    assert Analogy((COLOUR,), 64, 1.0, arrays).apply(red).getpixel((0, 0)) == (0, 0, 26)
+    assert Rule((COLOUR,), 64, 1.0, arrays).apply(red).getpixel((0, 0)) == (0, 0, 26)
 
 
 def test_what_is_written_is_what_is_read(swaps_channels, scene, tmp_path):
     swaps_channels.write(tmp_path / "rule.safetensors")
-    found = Analogy.read(tmp_path / "rule.safetensors")
+    found = Rule.read(tmp_path / "rule.safetensors")
     assert (found.cues, found.side, found.share) == ((COLOUR,), 64, 1.0)
     assert found.apply(scene(3)).tobytes() == swapped(scene(3)).tobytes()
 
@@ -85,7 +85,7 @@ def test_another_file_is_no_rule(swaps_channels, tmp_path, changes):
     swaps_channels.write(path)
     broken(path, **changes)
     with pytest.raises(InputError, match="holds no rule of a retouch"):
-        Analogy.read(path)
+        Rule.read(path)
 
 
 def test_a_file_that_is_cut_off_or_not_there_is_none(swaps_channels, tmp_path):
@@ -94,7 +94,7 @@ def test_a_file_that_is_cut_off_or_not_there_is_none(swaps_channels, tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
     for one in (path, tmp_path / "none.safetensors"):
         with pytest.raises(InputError, match="holds no rule of a retouch"):
-            Analogy.read(one)
+            Rule.read(one)
 
 
 def test_by_its_rule_retouching_is_measured_as_an_effect_is(swaps_channels, scene):

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from lib_copier.errors import InputError
-from lib_copier.measure import understand as learning
-from lib_copier.measure.analogy import LEAST_SHARE, Analogy
+from lib_copier.measure import find_rule as learning
 from lib_copier.measure.attributes import levels
 from lib_copier.measure.cues import COLOUR, PLACE, SURROUNDINGS
+from lib_copier.measure.find_rule import find_rule
+from lib_copier.measure.rule import LEAST_SHARE, Rule
 from lib_copier.measure.side_effects import fidelity
-from lib_copier.measure.understand import understand
 
 Retouch = Callable[[np.ndarray], np.ndarray]
 
@@ -48,11 +48,11 @@ def pair(scene):
 
 
 @pytest.fixture
-def found(pair, monkeypatch) -> Callable[..., Analogy]:
+def found(pair, monkeypatch) -> Callable[..., Rule]:
     """(retouch, pairs) → its rule, learned in a hurry."""
     for name, value in (("_STEPS", 150), ("_STEPS_TO_COMPARE", 60), ("_BATCH", 512)):
         monkeypatch.setattr(learning, name, value)
-    return lambda retouch, count=3: understand([pair(retouch, seed) for seed in range(count)])
+    return lambda retouch, count=3: find_rule([pair(retouch, seed) for seed in range(count)])
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ def test_the_same_pairs_give_the_same_rule(found, tmp_path):
 
 def test_progress_ends_where_it_was_said_to(pair, found):
     told = []
-    understand([pair(warmer, 1), pair(warmer, 2)], lambda *step: told.append(step))
+    find_rule([pair(warmer, 1), pair(warmer, 2)], lambda *step: told.append(step))
     done, total = zip(*told, strict=True)
     assert list(done) == list(range(1, total[0] + 1)) and set(total) == {total[0]}
 
 
 def test_one_pair_tells_no_rule_and_pairs_of_two_sizes_are_none(pair):
     with pytest.raises(InputError, match="from 1 retouched pair"):
-        understand([pair(warmer, 1)])
+        find_rule([pair(warmer, 1)])
     with pytest.raises(InputError, match="64"):
-        understand([pair(warmer, 1), (pair(warmer, 1)[0], pair(warmer, 1, side=128)[1])])
+        find_rule([pair(warmer, 1), (pair(warmer, 1)[0], pair(warmer, 1, side=128)[1])])

@@ -24,11 +24,11 @@ def retouched(recipe):
 @pytest.mark.parametrize("method", METHODS)
 def test_what_measures_a_slider_is_given_the_rule(retouched, method, tmp_path):
     steps = plan(retouched("one", "two", project__method=method, calibrate__gain=None))
-    job = job_of(steps.step("analogy/mine"), tmp_path)
+    job = job_of(steps.step("rule/mine"), tmp_path)
     assert job["names"] == ["one", "two"] and len(job["pairs"]) == 2
     for judged in ("calibrate/mine", "sweep/mine"):
-        assert "analogy/mine" in steps.step(judged).follows
-        assert job_of(steps.step(judged), tmp_path)["analogy"] == "analogy.0"
+        assert "rule/mine" in steps.step(judged).follows
+        assert job_of(steps.step(judged), tmp_path)["rule"] == "rule.0"
 
 
 def test_it_is_sought_in_two_pairs_or_more_made_by_hand(retouched, tmp_path):
@@ -42,5 +42,5 @@ def test_it_is_sought_in_two_pairs_or_more_made_by_hand(retouched, tmp_path):
     ]
     for made in none:
         steps = plan(made)
-        assert "analogy/mine" not in steps
-        assert "analogy" not in job_of(steps.step("sweep/mine"), tmp_path)
+        assert "rule/mine" not in steps
+        assert "rule" not in job_of(steps.step("sweep/mine"), tmp_path)

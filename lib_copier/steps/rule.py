@@ -9,7 +9,7 @@ from lib_copier.recipe.model import Edit, Recipe
 from lib_copier.steps.edit import pair_inputs, pair_paths
 from lib_copier.steps.parts import RESULT, fixed
 
-ANALOGY = "analogy.safetensors"
+RULE = "rule.safetensors"
 _FEWEST = 2
 """One picture does not tell a rule from what else is alike in it."""
 
@@ -21,14 +21,14 @@ def is_sought(recipe: Recipe, edit: Edit) -> bool:
 
 
 def step(recipe: Recipe, edit: Edit) -> Step:
-    """``analogy/EDIT``: analogy.safetensors, and result.json with how much it tells."""
+    """``rule/EDIT``: rule.safetensors, and result.json with how much it tells."""
     return Step(
-        f"analogy/{edit.name}",
-        "analogy",
+        f"rule/{edit.name}",
+        "rule",
         _find,
         inputs=tuple(pair_inputs(recipe, edit)),
         params=fixed({"names": [one.name for one in recipe.origins]}),
-        outputs=(Output(ANALOGY, "file"), Output(RESULT, "json")),
+        outputs=(Output(RULE, "file"), Output(RESULT, "json")),
         beside=(),
     )
 
@@ -37,17 +37,17 @@ def inputs(recipe: Recipe, edit: Edit) -> tuple[StepInput, ...]:
     """The rule, for a step that applies it; nothing where none is sought."""
     if not is_sought(recipe, edit):
         return ()
-    return (StepInput("analogy", step=f"analogy/{edit.name}", output=ANALOGY),)
+    return (StepInput("rule", step=f"rule/{edit.name}", output=RULE),)
 
 
 def named(place: Workplace) -> dict[str, str]:
     """The same in the words of `lib_copier.measure`'s jobs."""
-    return {role: str(path) for role in ("analogy",) for path in place.paths(role)}
+    return {role: str(path) for role in ("rule",) for path in place.paths(role)}
 
 
 def _find(place: Workplace) -> Command:
     job = {
-        "job": "analogy",
+        "job": "rule",
         "pairs": pair_paths(place),
         "names": place.params["names"],
         "output": str(place.out),

@@ -36,7 +36,7 @@ _KEPT = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Analogy:
+class Rule:
     """The rule of a retouch.
 
     Parameters
@@ -112,7 +112,7 @@ class Analogy:
         write_bytes(path, save(arrays, metadata=told))
 
     @classmethod
-    def read(cls, path: Path) -> Analogy:
+    def read(cls, path: Path) -> Rule:
         """What `write` wrote; InputError where the file is not one."""
         try:
             with safe_open(path, framework="numpy") as file:

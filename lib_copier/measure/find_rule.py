@@ -16,8 +16,8 @@ from PIL import Image
 
 from lib_copier.errors import InputError
 from lib_copier.image.pair import check_sizes
-from lib_copier.measure.analogy import Analogy, centred
 from lib_copier.measure.cues import COLOUR, CUES, PICTURE, PLACE, SURROUNDINGS, cue_at
+from lib_copier.measure.rule import Rule, centred
 
 if TYPE_CHECKING:
     import torch
@@ -62,9 +62,9 @@ class _Seen:
         return np.concatenate([self.by_cue[name] for name in names], axis=1, dtype=np.float32)
 
 
-def understand(
+def find_rule(
     pairs: Sequence[tuple[Image.Image, Image.Image]], progress: Callable[[int, int], None] = lambda *_: None
-) -> Analogy:
+) -> Rule:
     """The rule that makes of each origin its retouched copy, and how much it tells of a pair left out.
 
     `progress` is told what is done and all there is to do.
@@ -91,7 +91,7 @@ def understand(
         progress(number + 1, len(tried) + 1)
     found = _fitted(seen, best, _STEPS)
     progress(len(tried) + 1, len(tried) + 1)
-    return Analogy(best, side, round(float(best_share), 4), found)
+    return Rule(best, side, round(float(best_share), 4), found)
 
 
 def _seen(pairs: Sequence[tuple[Image.Image, Image.Image]], side: int) -> list[_Seen]:
@@ -111,14 +111,14 @@ def _told_of_pairs_left_out(pairs: Sequence[_Seen], cues: Sequence[str]) -> floa
     missed = whole = 0.0
     for place, left_out in enumerate(pairs[:_MOST_FOLDS]):
         others = [*pairs[:place], *pairs[place + 1 :]]
-        found = Analogy((), 0, 0.0, _fitted(others, cues, _STEPS_TO_COMPARE))
+        found = Rule((), 0, 0.0, _fitted(others, cues, _STEPS_TO_COMPARE))
         missed += float(np.square(left_out.changes - found.change(left_out.cues(cues))).sum())
         whole += float(np.square(left_out.changes).sum())
     return 1.0 - missed / whole if whole else 0.0
 
 
 def _fitted(pairs: Sequence[_Seen], cues: Sequence[str], steps: int) -> dict[str, np.ndarray]:
-    """The arrays of an `Analogy` by least squares: the line by ridge regression, the network on its rest."""
+    """The arrays of an `Rule` by least squares: the line by ridge regression, the network on its rest."""
     seen = np.concatenate([pair.cues(cues) for pair in pairs])
     changes = np.concatenate([pair.changes for pair in pairs])
     found = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lib_copier.markup.html import Html, element_id, join, tag
 from lib_copier.recipe.model import Edit, Effect
+from lib_copier.steps.pairs import drawn_names
 from lib_copier.ui import live, parts
 from lib_copier.ui.form import folded
 from lib_copier.ui.page import Page
@@ -131,7 +132,7 @@ def _pairs(page: Page, edit: Edit) -> Html | None:
     """Method C's further pictures: how many, of what, and the pairs that were made of them."""
     if page.opened.recipe.method != "pairs":
         return None
-    step = f"pairs/{edit.name}"
+    step, draws = f"pairs/{edit.name}", bool(drawn_names(page.opened.recipe, edit))
     sheet = page.opened.file(step, "sheet.png")
     notes = [tag("li", page.texts.said(str(note))) for note in page.opened.result(step).get("notes") or ()]
     return page.block(
@@ -139,7 +140,7 @@ def _pairs(page: Page, edit: Edit) -> Html | None:
         tag("p", page.texts("edit.pairs.says" if edit.effects else "edit.pairs.own"), class_="cl-quiet"),
         figure(page.url(sheet), page.texts("edit.pairs"), is_large=True) if sheet else None,
         tag("ul", notes, class_="cl-list") if notes else None,
-        join(page.fields("pictures"), page.folded_fields("pictures")),
+        join(page.fields("pictures"), page.folded_fields("pictures")) if draws else None,
     )
 
 

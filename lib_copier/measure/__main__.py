@@ -13,15 +13,16 @@ names of `PictureRequest`; width and height default to the origin's – and ``ba
                   (the files of the pictures at weight 0) and ``rule`` (the file of the pairs' rule, which
                   counts where it is true): see `sweep.sweep`
 ``calibrate``     ``lora``, ``chain``, ``pairs``, ``rule`` as a sweep's, ``sign`` (−1 where plus takes the
-                  edit away),
-                  ``most_leak``; writes the LoRA at its gain as ``lora.safetensors``: see
+                  edit away), ``most_leak``; writes the LoRA at its gain as ``lora.safetensors``: see
                   `calibration.calibrate`
 ``vae-survival``  ``origin``, ``edited``: see `vae.survival`
-``rule``       ``pairs`` ([{"origin", "edited"}, …]: retouched by hand), ``names`` (of them); writes the
-                  rule behind them as ``rule.safetensors``, and ``sheet.png``: see `find_rule.find_rule`
+``rule``          ``pairs`` ([{"origin", "edited"}, …]: retouched by hand); writes the rule behind them as
+                  ``rule.safetensors``, and ``sheet.png`` (origins, retouched copies, copies by the rule): see
+                  `find_rule.find_rule`; loads no model
 ``pairs``         ``pictures`` (drawn ones), ``chain`` or ``rule`` (applied to them), ``origins`` and
-                  ``edited`` (those that have a copy already), ``names`` (of all); writes the edited copies of
-                  the drawn ones as NAME.png, and ``sheet.png``: see `pairs.judge`; loads no model
+                  ``edited`` (those that have a copy already), ``names`` (of all), ``apart`` (whether these
+                  cannot be learned beside drawn ones); writes the edited copies of the drawn ones as
+                  NAME.png, and ``sheet.png``: see `pairs.judge`; loads no model
 ``report``        see `report.read_report`; makes no pictures and loads no model
 """
 
@@ -49,7 +50,7 @@ from lib_copier.lora.gain import scale, stored_precision
 from lib_copier.measure.calibration import calibrate
 from lib_copier.measure.copier_check import check_copier
 from lib_copier.measure.direction import Edit
-from lib_copier.measure.find_rule import find_rule
+from lib_copier.measure.find_rule import find_rule, shrunk
 from lib_copier.measure.floor import write_random_like
 from lib_copier.measure.generation import job_pictures, open_checkpoint, open_generator
 from lib_copier.measure.pairs import Pair, judge, pairs_sheet
@@ -73,16 +74,19 @@ KINDS: dict[str, Entries] = {
         **{"lora": str, "chain": list, "pairs": list, "base_loras?": list, "sign": int, "most_leak": float},
         "rule?": str,
     },
-    "rule": {"pairs": list, "names": list, "output": str},
+    "rule": {"pairs": list, "output": str},
     "pairs": {
         **{"pictures": list, "chain": list, "origins": list, "edited": list, "names": list, "output": str},
-        "rule?": str,
+        **{"rule?": str, "apart?": bool},
     },
     "vae-survival": {"checkpoint": str, "vae?": str, "origin": str, "edited": str, "output": str},
     "report": {"output": str, "edits": list},
 }
 """What each job's entries are."""
-_ROWS = ("origin", "retouched", "by the rule")
+_APART = (
+    "Your own pairs are not learned beside those of their rule: "
+    "not all of their origins were drawn here, and in one way."
+)
 _SHEET = "sheet.png"
 
 
@@ -170,10 +174,12 @@ def run_vae_survival(job: Job) -> dict[str, Any]:
 def run_rule(job: Job) -> dict[str, Any]:
     """Find the rule behind retouched pairs, and show what it makes of their origins."""
     pairs, output = _pairs(job), Path(job["output"])
+    events.emit("device", kind="CPU")
     found = find_rule(pairs, _tell)
     found.write(output / "rule.safetensors")
-    rows = [*zip(*pairs, strict=True), [found.apply(origin) for origin, _ in pairs]]
-    write_png(contact_sheet(rows, columns=job["names"], captions=_ROWS), output / _SHEET)
+    shown = [tuple(shrunk(one) for one in pair) for pair in pairs]
+    rows = [*zip(*shown, strict=True), [found.apply(origin) for origin, _ in shown]]
+    write_png(contact_sheet(rows), output / _SHEET)
     return {**found.told(), "sheet": _SHEET}
 
 
@@ -181,15 +187,18 @@ def run_pairs(job: Job) -> dict[str, Any]:
     """Edit the drawn pictures, and tell which pairs are worth learning from."""
     output, edit = Path(job["output"]), Edit(read_chain(job["chain"]), pairs=(), rule=_rule(job))
     drawn, origins, edited = (list(map(_picture, job[name])) for name in ("pictures", "origins", "edited"))
-    names = job["names"]
-    made = [Pair(name, one, edit.applied(one)) for name, one in zip(names, drawn, strict=False)]
+    names, notes = job["names"], list[str]()
+    made = [Pair(name, one, edit.applied(one)) for name, one in zip(names[: len(drawn)], drawn, strict=True)]
     by_hand = zip(names[len(drawn) :], origins, edited, strict=True)
     given = [Pair(*one, is_by_hand=True) for one in by_hand]
     for pair in made:
         write_png(pair.edited, output / f"{pair.name}.png")
+    if edit.rule is not None and job.get("apart"):
+        given, notes = [], [_APART]
     pairs = [*(made if edit.can_be_applied else ()), *given]
     write_png(pairs_sheet(pairs), output / _SHEET)
-    return {**judge(pairs), "count": len(pairs), "sheet": _SHEET}
+    judged = judge(pairs)
+    return {**judged, "notes": [*notes, *judged["notes"]], "count": len(pairs), "sheet": _SHEET}
 
 
 JOBS: dict[str, Callable[[Job], dict[str, Any]]] = {
@@ -216,6 +225,8 @@ def checked_job(path: Path) -> Job:
         read_chain(job.get("chain", []))
     except FaultsError as error:
         faults += error.faults
+    if job["job"] == "pairs" and len(job["names"]) != len(job["pictures"]) + len(job["origins"]):
+        faults.append("'names' must be one for each of 'pictures' and 'origins'")
     if faults:
         raise FaultsError(f"The job file {path}", faults)
     return job

@@ -80,7 +80,11 @@ def gauge_for(edit: Edit, plain: Sequence[Image.Image]) -> Gauge:
     the full edit measures 1.
     """
     if edit.rule is not None:
-        return Gauge("own_change", "Share of the edit's own change", "edits", partial(_share_of, edit))
+        # Of the mean change: where next to nothing is to be changed, a share of that would say anything.
+        full = float(np.mean([np.square(_own_change(edit, one)).mean() for one in plain]))
+        return Gauge(
+            "own_change", "Share of the edit's own change", "edits", partial(_along_own_change, edit, full)
+        )
     acting = tuple(use for use in edit.chain if use.strength > 0.0)
     if len(acting) == 1:
         attribute = ATTRIBUTES[acting[0].name]
@@ -96,11 +100,14 @@ def gauge_for(edit: Edit, plain: Sequence[Image.Image]) -> Gauge:
     )
 
 
-def _share_of(edit: Edit, before: Image.Image, after: Image.Image) -> float:
-    """⟨after − before, edited − before⟩ / ‖edited − before‖²: 0 where there is nothing to edit."""
-    wanted = levels(edit.applied(before)) - levels(before)
-    full = float(np.vdot(wanted, wanted))
-    return float(np.vdot(levels(after) - levels(before), wanted)) / full if full else 0.0
+def _own_change(edit: Edit, picture: Image.Image) -> np.ndarray:
+    return levels(edit.applied(picture)) - levels(picture)
+
+
+def _along_own_change(edit: Edit, full: float, before: Image.Image, after: Image.Image) -> float:
+    """Mean of (after − before) · (edited − before), in parts of `full`, that of the whole edit."""
+    along = (levels(after) - levels(before)) * _own_change(edit, before)
+    return float(along.mean()) / full if full else 0.0
 
 
 def _once_each(measure: Callable[[Image.Image], float]) -> Callable[[Image.Image], float]:

@@ -16,11 +16,16 @@ from PIL import Image
 
 from lib_copier.errors import InputError
 from lib_copier.image.pair import check_sizes
+from lib_copier.image.similarity import similarity
 from lib_copier.measure.cues import COLOUR, CUES, PICTURE, PLACE, SURROUNDINGS, cue_at
 from lib_copier.measure.rule import Rule, centred
+from lib_copier.models.threads import settle_threads
 
 if TYPE_CHECKING:
     import torch
+
+Pair = tuple[Image.Image, Image.Image]
+"""Origin and retouched copy."""
 
 FEWEST = 2
 _TRIED = (
@@ -37,8 +42,12 @@ _FEWEST_PICTURES = 4
 _AS_GOOD = 0.02
 """A richer rule must tell so much more to be taken."""
 _MOST_FOLDS = 3
-_MOST_PIXELS = 40_000
-"""Of one pair."""
+_MOST_PIXELS, _MOST_IN_ALL = 40_000, 200_000
+"""Of one pair, and of all together."""
+_LARGEST_SIDE = 768
+"""Pixels of a picture's shorter side; larger ones are looked at made smaller."""
+_SAME_DB = 30.0
+"""PSNR of two origins that are one picture, drawn twice."""
 _HIDDEN = 64
 _BATCH = 2048
 _STEPS, _STEPS_TO_COMPARE = 800, 250
@@ -62,29 +71,27 @@ class _Seen:
         return np.concatenate([self.by_cue[name] for name in names], axis=1, dtype=np.float32)
 
 
-def find_rule(
-    pairs: Sequence[tuple[Image.Image, Image.Image]], progress: Callable[[int, int], None] = lambda *_: None
-) -> Rule:
+def find_rule(pairs: Sequence[Pair], progress: Callable[[int, int], None] = lambda *_: None) -> Rule:
     """The rule that makes of each origin its retouched copy, and how much it tells of a pair left out.
 
-    `progress` is told what is done and all there is to do.
+    Pairs of the same origin count once; of fewer than `FEWEST` unlike ones nothing is told of any left out:
+    ``share`` is then 0. `progress` is told what is done and all there is to do.
 
     Raises
     ------
     InputError
-        There are fewer than `FEWEST` pairs, or an origin and its copy differ in size.
+        There are no pairs, or an origin and its copy differ in size.
     """
-    if len(pairs) < FEWEST:
-        raise InputError(
-            f"A rule cannot be told from {len(pairs)} retouched pair.", f"Give at least {FEWEST} of them."
-        )
+    if not pairs:
+        raise InputError("There is no retouched pair to find a rule in.", "Give two or more.")
     for origin, edited in pairs:
         check_sizes(origin, edited)
-    side = min(min(origin.size) for origin, _ in pairs)
-    tried = [cues for cues in _TRIED if PICTURE not in cues or len(pairs) >= _FEWEST_PICTURES]
-    seen = _seen(pairs, side)
-    best, best_share = tried[0], -np.inf
-    for number, cues in enumerate(tried):
+    unlike = _unlike([(shrunk(origin), shrunk(edited)) for origin, edited in pairs])
+    side = min(min(origin.size) for origin, _ in unlike)
+    tried = [cues for cues in _TRIED if PICTURE not in cues or len(unlike) >= _FEWEST_PICTURES]
+    seen = _seen(unlike, side)
+    best, best_share = tried[0], -np.inf if len(unlike) >= FEWEST else 0.0
+    for number, cues in enumerate(tried if len(unlike) >= FEWEST else ()):
         share = _told_of_pairs_left_out(seen, cues)
         if share > best_share + _AS_GOOD:
             best, best_share = cues, share
@@ -94,12 +101,32 @@ def find_rule(
     return Rule(best, side, round(float(best_share), 4), found)
 
 
-def _seen(pairs: Sequence[tuple[Image.Image, Image.Image]], side: int) -> list[_Seen]:
-    """Every pair's pixels, thinned to `_MOST_PIXELS`."""
+def shrunk(picture: Image.Image) -> Image.Image:
+    """The picture as it is looked at: with a shorter side of `_LARGEST_SIDE` pixels at most."""
+    scale = _LARGEST_SIDE / min(picture.size)
+    if scale >= 1.0:
+        return picture
+    width, height = picture.size
+    return picture.resize((round(width * scale), round(height * scale)), Image.Resampling.BOX)
+
+
+def _unlike(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs without those whose origin is there already: nothing is told of one that another shows."""
+    found: list[Pair] = []
+    for pair in pairs:
+        same = [one for one, _ in found if one.size == pair[0].size]
+        if all(similarity(one, pair[0]).psnr_db < _SAME_DB for one in same):
+            found.append(pair)
+    return found
+
+
+def _seen(pairs: Sequence[Pair], side: int) -> list[_Seen]:
+    """Every pair's pixels, thinned to `_MOST_PIXELS`, or an equal share of `_MOST_IN_ALL`."""
     drawn, found = np.random.default_rng(0), []
+    most = min(_MOST_PIXELS, _MOST_IN_ALL // len(pairs))
     for pair in pairs:
         before, after = (np.asarray(one.convert("RGB"), dtype=np.float32) / 255.0 for one in pair)
-        kept = np.sort(drawn.permutation(before.size // 3)[:_MOST_PIXELS])
+        kept = np.sort(drawn.permutation(before.size // 3)[:most])
         cues = {name: cue_at(before, name, side) for name in CUES}
         thinned = {name: cue.reshape(-1, cue.shape[2])[kept] for name, cue in cues.items()}
         found.append(_Seen(thinned, (after - before).reshape(-1, 3)[kept]))
@@ -118,7 +145,7 @@ def _told_of_pairs_left_out(pairs: Sequence[_Seen], cues: Sequence[str]) -> floa
 
 
 def _fitted(pairs: Sequence[_Seen], cues: Sequence[str], steps: int) -> dict[str, np.ndarray]:
-    """The arrays of an `Rule` by least squares: the line by ridge regression, the network on its rest."""
+    """The arrays of a `Rule` by least squares: the line by ridge regression, the network on its rest."""
     seen = np.concatenate([pair.cues(cues) for pair in pairs])
     changes = np.concatenate([pair.changes for pair in pairs])
     found = {
@@ -142,6 +169,7 @@ def _network(rows: np.ndarray, wanted: np.ndarray, steps: int) -> dict[str, np.n
     # Here, not above: who only applies a rule needs no torch.
     import torch
 
+    settle_threads()
     chance = torch.Generator().manual_seed(0)
     unit = float(wanted.std()) + 1e-6
     given, answers = torch.from_numpy(rows), torch.from_numpy(wanted / unit)

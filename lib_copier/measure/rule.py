@@ -10,7 +10,6 @@ show, and a small network on what is left, which does not:
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,10 @@ LEAST_SHARE = 0.7
 """Share of a change that a rule must tell of what it was not fitted to; else it is none of this retouch."""
 _RULE = "rule"
 """Its entry among a file's metadata: what is no array, as JSON."""
+_LARGEST = 1 << 22
+"""Bytes of a file; a rule has some tens of thousands."""
+_FELT = 1.5 / 255.0
+"""A change that no channel shows by more is rounding, and none."""
 _AT_ONCE = 1 << 16
 """Pixels."""
 _KEPT = 64
@@ -92,7 +95,9 @@ class Rule:
         seen = cues_at(pixels, self.cues, self.side)
         rows = seen.reshape(-1, seen.shape[2])
         changes = [self.change(rows[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
-        found = pixels + np.concatenate(changes).reshape(pixels.shape)
+        change = np.concatenate(changes)
+        change[np.abs(change).max(axis=1) < _FELT] = 0.0
+        found = pixels + change.reshape(pixels.shape)
         return Image.fromarray((np.clip(found, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8))
 
     def change(self, seen: np.ndarray) -> np.ndarray:
@@ -115,21 +120,32 @@ class Rule:
     def read(cls, path: Path) -> Rule:
         """What `write` wrote; InputError where the file is not one."""
         try:
+            if path.stat().st_size > _LARGEST:
+                raise ValueError("it is too large")
             with safe_open(path, framework="numpy") as file:
                 told = found_object((file.metadata() or {}).get(_RULE, ""))
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if not has_types(told, {"cues": list, "side": int, "share": (int, float)}):
                 raise ValueError("it does not say what it goes by")
             found = cls(tuple(map(str, told["cues"])), told["side"], float(told["share"]), arrays)
-            # One pixel of no picture: what does not fit together is found here.
-            change = found.change(cues_at(np.zeros((1, 1, 3), np.float32), found.cues, found.side)[0])
-            is_sound = change.shape == (1, 3) and all(np.isfinite(one).all() for one in arrays.values())
-            is_sound &= found.side > 0 and math.isfinite(found.share)
-        except (SafetensorError, KeyError, ValueError, OSError, ZeroDivisionError) as error:
+            is_sound = found._is_sound()
+        except (SafetensorError, KeyError, ValueError, TypeError, OSError, ZeroDivisionError) as error:
             raise InputError(f"{path} holds no rule of a retouch ({error}).", "Find it anew.") from error
-        if not is_sound or not set(found.cues) <= set(CUES):
+        if not is_sound:
             raise InputError(f"{path} holds no rule of a retouch.", "Find it anew.")
         return found
+
+    def _is_sound(self) -> bool:
+        """Whether all of it fits together; ValueError and KeyError tell where it does not, too."""
+        if self.side < 1 or not self.share <= 1.0 or not set(self.cues) <= set(CUES):
+            return False
+        if not all(one.dtype == np.float32 and np.isfinite(one).all() for one in self.arrays.values()):
+            return False
+        known = self.arrays
+        if not (known["scale"] > 0.0).all() or not (known["least"] <= known["most"]).all():
+            return False
+        change = self.change(cues_at(np.zeros((1, 1, 3), np.float32), self.cues, self.side)[0])
+        return change.shape == (1, 3) and bool(np.isfinite(change).all())
 
 
 def centred(seen: np.ndarray, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lib_copier.engines.task import Command
 from lib_copier.graph.step import Step, StepInput, Workplace
 from lib_copier.recipe.model import Edit, Origin, Recipe
@@ -10,7 +12,7 @@ from lib_copier.steps.edit import MASK
 from lib_copier.steps.parts import PICTURE, Model
 
 _PLAIN_RATE = 5.0
-"""Times the rate along walks: the plain answer, learned where no walk is known to any picture, takes more."""
+"""Times the learning rate: the plain answer, learned of pictures to which no walk is known, takes more."""
 
 
 def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Step:
@@ -27,13 +29,15 @@ def step(recipe: Recipe, edit: Edit, origin: Origin, copier_model: Model) -> Ste
 
 def of_pairs(recipe: Recipe, edit: Edit, model: Model) -> Step:
     """``edit_lora/EDIT``: method C's, one LoRA of all pairs on the model itself, each against its origin."""
-    changes = {
+    changes: dict[str, Any] = {
         "names": pairs.pair_names(recipe, edit),
         "captions": pairs.captions(recipe, edit),
         # Guidance compares with the empty prompt: what is learned with both holds at every scale of it.
         "other_prompts": ("",),
         "opposite": True,
     }
+    if not edit.effects:
+        changes["plain_rate"] = _PLAIN_RATE
     inputs = pairs.training_inputs(recipe, edit)
     step_id = f"edit_lora/{edit.name}"
     return training.step(
@@ -45,5 +49,5 @@ def _train_on_pairs(place: Workplace) -> Command:
     learned = pairs.learned(place)
     if any(picture.walk for picture in learned):
         return training.training_command(place, learned)
-    rate = place.params["learning_rate"] * _PLAIN_RATE
+    rate = place.params["learning_rate"] * place.params["plain_rate"]
     return training.training_command(place, learned, learning_rate=rate)

@@ -28,7 +28,14 @@ def step(recipe: Recipe, edit: Edit) -> Step:
             *(() if edit.effects else pair_inputs(recipe, edit)),
             *rule.inputs(recipe, edit),
         ),
-        params=fixed({"names": pair_names(recipe, edit), "chain": chain_of(edit)}),
+        params=fixed(
+            {
+                "names": pair_names(recipe, edit),
+                "chain": chain_of(edit),
+                # The ways to some cannot be learned together with the plain answers of others.
+                "apart": not edit.effects and not recipe.draws_alike,
+            }
+        ),
         outputs=(Output(RESULT, "json"), *(Output(name, "picture") for name in drawn)),
         beside=(),
     )
@@ -46,7 +53,8 @@ def pair_names(recipe: Recipe, edit: Edit) -> list[str]:
     """
     drawn = [Path(name).stem for name in drawn_names(recipe, edit)]
     by_hand = [] if edit.effects else [one.name for one in recipe.origins]
-    return [*drawn, *(f"{name} by hand" if name in drawn else name for name in by_hand)]
+    # No name holds a colon.
+    return [*drawn, *(f"own:{name}" if name in drawn else name for name in by_hand)]
 
 
 def captions(recipe: Recipe, edit: Edit) -> list[str]:
@@ -70,13 +78,11 @@ def learned(place: Workplace) -> tuple[Picture, ...]:
         ways,
         strict=True,
     )
-    pairs = [
+    return tuple(
         Picture(picture, caption, origin=origin, walk=way)
         for name, picture, caption, origin, way in found
         if name in kept
-    ]
-    # The ways to some cannot be learned together with the plain answers of others.
-    return tuple(one for one in pairs if one.walk) or tuple(pairs)
+    )
 
 
 def training_inputs(recipe: Recipe, edit: Edit) -> list[StepInput]:
@@ -102,7 +108,7 @@ def _judge(place: Workplace) -> Command:
         "pictures": [str(path) for path in place.paths("picture")],
         "origins": [str(path) for path in place.paths("origin")],
         "edited": [str(path) for path in place.paths("edited")],
-        **{name: place.params[name] for name in ("names", "chain")},
+        **{name: place.params[name] for name in ("names", "chain", "apart")},
         **rule.named(place),
         "output": str(place.out),
     }

@@ -11,7 +11,6 @@ from lib_copier.model_file.checkpoint import known_facts
 from lib_copier.recipe.model import Edit, Effect, Recipe
 from lib_copier.recipe.options import OPTIONS
 from lib_copier.settings.goals import SliderGoal, number
-from lib_copier.steps.pairs import drawn_names
 
 LONGER, CHANGE, ACCEPT = "longer", "change", "accept"
 _LONGER = 1.5
@@ -145,7 +144,7 @@ def _other_sampler(recipe: Recipe, edit: Edit) -> Remedy | None:
 def _more_pairs(recipe: Recipe, edit: Edit) -> Remedy:
     """What method C's slider may lack: pictures to tell the edit from, or rank to hold it."""
     count = recipe.whole("pictures.pairs")
-    if drawn_names(recipe, edit) and count < _MANY_PAIRS:
+    if edit.effects and count < _MANY_PAIRS:
         return Remedy(
             CHANGE, {"pictures.pairs": 2 * count}, "more pictures tell the edit from what they show"
         )

@@ -94,8 +94,24 @@ def test_progress_ends_where_it_was_said_to(pair, found):
     assert list(done) == list(range(1, total[0] + 1)) and set(total) == {total[0]}
 
 
-def test_one_pair_tells_no_rule_and_pairs_of_two_sizes_are_none(pair):
-    with pytest.raises(InputError, match="from 1 retouched pair"):
-        find_rule([pair(warmer, 1)])
+def test_one_picture_tells_no_rule_however_often_it_comes(pair, found):
+    origin, edited = pair(mirrored, 1)
+    again = Image.fromarray(np.clip(np.asarray(origin).astype(int) + 1, 0, 255).astype(np.uint8))
+    for pairs in ([(origin, edited)], [(origin, edited), (again, edited), (origin, edited)]):
+        rule = find_rule(pairs)
+        assert rule.share == 0.0 and not rule.is_true
+    # Beside others it counts once: what is told of it is not what it tells itself.
+    assert not find_rule([(origin, edited), (again, edited), pair(mirrored, 2), pair(mirrored, 3)]).is_true
+
+
+def test_large_pictures_are_looked_at_made_smaller(pair, found, monkeypatch):
+    monkeypatch.setattr(learning, "_LARGEST_SIDE", 64)
+    rule = find_rule([pair(softer, 1, side=128), pair(softer, 2, side=128), pair(softer, 3)])
+    assert rule.side == 64 and rule.is_true and rule.cues == (COLOUR, SURROUNDINGS)
+
+
+def test_no_pair_and_pairs_of_two_sizes_are_refused(pair):
+    with pytest.raises(InputError, match="no retouched pair"):
+        find_rule([])
     with pytest.raises(InputError, match="64"):
         find_rule([pair(warmer, 1), (pair(warmer, 1)[0], pair(warmer, 1, side=128)[1])])

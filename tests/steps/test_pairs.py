@@ -92,7 +92,7 @@ def test_where_a_rule_is_sought_further_pictures_stand_beside_the_origins(by_han
     assert job["pictures"] == ["picture.0", "picture.1", "picture.2"]
     assert job["names"] == ["00", "01", "02", "one", "two"]
     assert (job["origins"], job["edited"]) == (["origin.0", "origin.1"], ["edited.0", "edited.1"])
-    assert job["rule"] == "rule.0" and job["chain"] == []
+    assert job["rule"] == "rule.0" and job["chain"] == [] and job["apart"] is False
     captions, walks, _ = learned_of(made, tmp_path, ["00", "02", "one", "two"])
     assert captions[2:] == ["a house, one", "a house, two"] and len(captions) == 4
     assert walks == ["walk.0", "walk.2", "walk.3", "walk.4"]
@@ -105,7 +105,9 @@ def test_pictures_from_elsewhere_are_learned_plainly_or_left_to_their_rule(by_ha
     made = by_hand(elsewhere=True, edit_lora__learning_rate=1e-4)
     for number in range(2):
         (tmp_path / f"caption.{number}").write_text("its own caption")
-    captions, walks, rate = learned_of(made, tmp_path, ["00", "01", "02", "one", "two"])
+    job = job_of(plan(made).step("pairs/mine"), tmp_path)
+    assert job["apart"] is True
+    captions, walks, rate = learned_of(made, tmp_path, ["00", "01", "02"])
     assert walks == ["walk.0", "walk.1", "walk.2"] and len(captions) == 3
     assert rate == 1e-4
     captions, walks, rate = learned_of(made, tmp_path, ["one", "two"])
@@ -115,7 +117,7 @@ def test_pictures_from_elsewhere_are_learned_plainly_or_left_to_their_rule(by_ha
 
 def test_an_origin_that_is_called_as_a_drawn_picture_is_another_pair(by_hand, tmp_path):
     job = job_of(plan(by_hand(origins=("one", "01"))).step("pairs/mine"), tmp_path)
-    assert job["names"] == ["00", "01", "02", "one", "01 by hand"]
+    assert job["names"] == ["00", "01", "02", "one", "own:01"]
 
 
 def test_it_waits_until_the_vae_is_known_to_keep_the_edit(recipe):

@@ -25,7 +25,7 @@ def retouched(recipe):
 def test_what_measures_a_slider_is_given_the_rule(retouched, method, tmp_path):
     steps = plan(retouched("one", "two", project__method=method, calibrate__gain=None))
     job = job_of(steps.step("rule/mine"), tmp_path)
-    assert job["names"] == ["one", "two"] and len(job["pairs"]) == 2
+    assert len(job["pairs"]) == 2 and job["pairs"][1] == {"origin": "origin.1", "edited": "edited.1"}
     for judged in ("calibrate/mine", "sweep/mine"):
         assert "rule/mine" in steps.step(judged).follows
         assert job_of(steps.step(judged), tmp_path)["rule"] == "rule.0"

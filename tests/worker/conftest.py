@@ -123,7 +123,7 @@ def measured(job: str, **entries: object) -> Callable[[Given, Path], Command]:
 
 def rule(given: Given, out: Path) -> Command:
     one = {name: str(given.picture(name)) for name in ("origin", "edited")}
-    job = {"job": "rule", "pairs": [one, one], "names": ["one", "two"], "output": str(out)}
+    job = {"job": "rule", "pairs": [one, one], "output": str(out)}
     return job_command("measure", job, out / "job.json")
 
 

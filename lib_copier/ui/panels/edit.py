@@ -124,7 +124,7 @@ def _rule(page: Page, edit: Edit) -> Html | None:
         "edit.rule",
         tag("p", page.texts.said(str(found.get("sentence", "")))),
         page.facts([("edit.rule.cues", cues, "")]) if cues and found.get("is_true") else None,
-        figure(page.url(sheet), page.texts("edit.rule"), is_large=True) if sheet else None,
+        figure(page.url(sheet), page.texts("edit.rule.sheet"), is_large=True) if sheet else None,
     )
 
 

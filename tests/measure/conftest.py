@@ -13,6 +13,7 @@ from PIL import Image
 
 from lib_copier.image.effect import Chain
 from lib_copier.image.effects import apply_chain
+from lib_copier.measure.rule import Rule
 
 _spec = importlib.util.spec_from_file_location("scenes", Path(__file__).parents[1] / "image" / "scenes.py")
 _scenes = importlib.util.module_from_spec(_spec)
@@ -68,3 +69,18 @@ def scene():
 def known_maker():
     """The class `KnownMaker`."""
     return KnownMaker
+
+
+@pytest.fixture(scope="session")
+def straight_rule():
+    """straight_rule(line, share=1) → the rule whose change of a colour is `line` (3, 3), by no network."""
+
+    def make(line, share: float = 1.0) -> Rule:
+        shapes = {"w1": (3, 2), "b1": (2,), "w2": (2, 2), "b2": (2,), "w3": (2, 3), "b3": (3,)}
+        arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        ends = {"mean": 0, "scale": 1, "low": 0, "high": 1, "least": -1, "most": 1}
+        arrays |= {name: np.full(3, value, np.float32) for name, value in ends.items()}
+        arrays["line"] = np.concatenate([line, np.zeros((1, 3))]).astype(np.float32)
+        return Rule(("colour",), 64, share, arrays)
+
+    return make

@@ -180,7 +180,7 @@ def _pairs_faults(recipe: Recipe) -> Iterator[str]:
     own = recipe.get("edit_lora.engine")
     if (recipe.get("project.engine") if own == "project" else own) == "sd-scripts":
         yield "edit_lora.engine: sd-scripts learns no pairs; take embedded, or another project.method"
-    for edit in recipe.edits:
+    for edit in recipe.as_made().edits:
         if not edit.effects and len(recipe.origins) < _FEWEST_PAIRS:
             yield (
                 f"edit {edit.name!r}: method pairs learns retouching from {_FEWEST_PAIRS} pairs or more; add "

@@ -153,6 +153,17 @@ class Recipe:
         """The edit of that name (KeyError where there is none)."""
         return _named(self.edits, name)
 
+    def as_made(self) -> Recipe:
+        """The recipe without effects that make nothing: those of an edit whose every copy is the user's own.
+
+        They stay in the recipe, to go back to; but what is learned and measured is the retouching.
+        """
+        names = [one.name for one in self.origins]
+        edits = tuple(
+            replace(one, effects=()) if names and all(map(one.file_for, names)) else one for one in self.edits
+        )
+        return self if edits == self.edits else replace(self, edits=edits)
+
     def with_settings(self, values: Mapping[str, Value]) -> Recipe:
         """The same recipe with some settings changed; values must already be accepted."""
         return replace(self, settings=settings_of({**self._values, **values}))

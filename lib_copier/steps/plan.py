@@ -42,6 +42,7 @@ from lib_copier.steps.parts import LORA, Model
 
 def plan(recipe: Recipe, *, is_published: bool = True) -> Plan:
     """All steps of a recipe, in the order in which they run; who only looks at sliders publishes none."""
+    recipe = recipe.as_made()
     # 0 (optional): what must not be learned goes into the base model first.
     base_steps, model = base.steps(recipe)
     steps = list(base_steps)
@@ -80,6 +81,7 @@ def plan(recipe: Recipe, *, is_published: bool = True) -> Plan:
 
 def plan_of_mean(recipe: Recipe, loras: Mapping[str, tuple[StepInput, ...]]) -> Plan:
     """The method's end for LoRAs that are there, by edit: their weighted sum, its rank, and what follows."""
+    recipe = recipe.as_made()
     base_steps, model = base.steps(recipe)
     steps = [*base_steps, *(origin.step(recipe, one, model) for one in recipe.origins)]
     for each in recipe.edits:

@@ -31,6 +31,15 @@ def test_what_measures_a_slider_is_given_the_rule(retouched, method, tmp_path):
         assert job_of(steps.step(judged), tmp_path)["rule"] == "rule.0"
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_effects_under_retouched_copies_make_nothing_and_measure_nothing(retouched, method, tmp_path):
+    made = retouched("one", "two", effects=(Effect("outline"),), project__method=method)
+    steps, plain = plan(made), plan(retouched("one", "two", project__method=method))
+    assert "rule/mine" in steps and job_of(steps.step("sweep/mine"), tmp_path)["chain"] == []
+    assert [(step.id, step.params) for step in steps] == [(step.id, step.params) for step in plain]
+    assert made.edit("mine").effects, "there to go back to"
+
+
 def test_it_is_sought_in_two_pairs_or_more_made_by_hand(retouched, tmp_path):
     outline = (Effect("outline"),)
     none = [
@@ -38,7 +47,7 @@ def test_it_is_sought_in_two_pairs_or_more_made_by_hand(retouched, tmp_path):
         retouched("one", "two", edit__find_rule=False),
         retouched("one", "two", files=["one"]),
         retouched("one", "two", files=[], effects=outline),
-        retouched("one", "two", effects=outline),
+        retouched("one", "two", files=["one"], effects=outline),
     ]
     for made in none:
         steps = plan(made)

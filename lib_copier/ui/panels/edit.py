@@ -132,7 +132,9 @@ def _pairs(page: Page, edit: Edit) -> Html | None:
     """Method C's further pictures: how many, of what, and the pairs that were made of them."""
     if page.opened.recipe.method != "pairs":
         return None
-    step, draws = f"pairs/{edit.name}", bool(drawn_names(page.opened.recipe, edit))
+    made = page.opened.recipe.as_made()
+    edit = made.edit(edit.name)
+    step, draws = f"pairs/{edit.name}", bool(drawn_names(made, edit))
     sheet = page.opened.file(step, "sheet.png")
     notes = [tag("li", page.texts.said(str(note))) for note in page.opened.result(step).get("notes") or ()]
     return page.block(

@@ -17,6 +17,13 @@ VISIBLE = 0.02
 """Smallest change of a channel, 0..1, that counts as changed (5 of 255 levels)."""
 _COARSE = 16.0
 """Smoothing, in pixels of a 512 px picture, at which a softened edge looks as a sharp one does."""
+_BETTER, _CLEARLY = 0.02, 0.3
+"""Of the difference between edges: so much must go for a shift to be one, and to be one beyond doubt."""
+_CLEARLY_COARSE = 0.4
+"""The second of coarse edges."""
+_SMALL = 1.0
+"""Pixels: what was moved further loses 0.34 of that difference and more, whatever was done to it, and what
+was drawn over or blurred where it lies 0.1 at most."""
 _TOLD_APART = 0.2
 """Of that smoothing: shifts nearer to each other than so are the same to coarse edges."""
 
@@ -31,7 +38,7 @@ class Shift:
 
     x: float
     y: float
-    is_certain: bool
+    is_certain: bool = False
 
     @property
     def distance(self) -> float:
@@ -42,6 +49,9 @@ class Shift:
     def needs_correction(self) -> bool:
         """Whether the pair should be aligned before it is learned from."""
         return self.is_certain and self.distance > ALIGNED_WITHIN
+
+
+_NONE = Shift(0.0, 0.0)
 
 
 def check_sizes(origin: Image.Image, edited: Image.Image) -> None:
@@ -59,40 +69,40 @@ def measure_shift(origin: Image.Image, edited: Image.Image) -> Shift:
     """Measure the shift between two pictures of one size to about a twentieth of a pixel.
 
     Works on edges, so that changes of colour and tone do not matter. An edit that softens them leaves too few
-    fine ones to go by: a shift that coarse edges do not show is none, or what these show clearly. Raises
-    InputError on sizes.
+    fine ones to go by: what they do not show clearly, and coarse edges not at all, is no shift, or the one
+    that these show clearly. Raises InputError on sizes.
     """
     check_sizes(origin, edited)
-    fine = _shift_of_edges(origin, edited, 1.0, floor=8.0, gain=0.02)
-    if not fine.needs_correction:
+    fine, gained = _shift_of_edges(origin, edited, 1.0, floor=8.0)
+    fine = replace(fine, is_certain=gained >= _BETTER)
+    if not fine.needs_correction or gained >= _CLEARLY:
         return fine
     smoothing = max(2.0, _COARSE * relative_scale(_pixels(origin)))
-    coarse = _shift_of_edges(origin, edited, smoothing, floor=0.0, gain=0.4)
+    coarse, gained = _shift_of_edges(origin, edited, smoothing, floor=0.0)
     reach = _TOLD_APART * smoothing
+    is_clear = gained >= _CLEARLY_COARSE and coarse.distance > reach
     if float(np.hypot(fine.x - coarse.x, fine.y - coarse.y)) <= reach:
-        return fine
-    return replace(coarse, is_certain=coarse.is_certain and coarse.distance > reach)
+        return replace(fine, is_certain=is_clear or fine.distance <= _SMALL)
+    return replace(coarse, is_certain=is_clear)
 
 
 def _shift_of_edges(
-    origin: Image.Image, edited: Image.Image, smoothing: float, *, floor: float, gain: float
-) -> Shift:
-    """The shift between edges; certain where the picture moved back differs from the origin's by less, by a
-    share of `gain` or more."""
+    origin: Image.Image, edited: Image.Image, smoothing: float, *, floor: float
+) -> tuple[Shift, float]:
+    """The shift between edges, and the share of their difference that goes where one is moved back."""
     from skimage.registration import phase_cross_correlation
 
     first, second = (_edges(picture, smoothing, floor) for picture in (origin, edited))
     if not first.any() or not second.any():
-        return Shift(0.0, 0.0, is_certain=False)
+        return _NONE, 0.0
     (down, right), _, _ = phase_cross_correlation(first, second, upsample_factor=50, normalization=None)
     # The function answers how to move the second onto the first.
     x, y = -float(right), -float(down)
     if max(abs(x), abs(y)) > 0.25 * min(origin.size):
-        return Shift(0.0, 0.0, is_certain=False)
+        return _NONE, 0.0
     moved = _moved(second.astype(np.float32), -x, -y)
     before, after = float(np.square(first - second).mean()), float(np.square(first - moved).mean())
-    is_certain = after <= (1.0 - gain) * before or before == 0.0
-    return Shift(round(x, 3) + 0.0, round(y, 3) + 0.0, is_certain)
+    return Shift(round(x, 3) + 0.0, round(y, 3) + 0.0), 1.0 - after / before if before else 1.0
 
 
 def correct_shift(edited: Image.Image, shift: Shift) -> Image.Image:

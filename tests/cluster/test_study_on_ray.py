@@ -73,7 +73,7 @@ def test_the_command_goes_on_after_its_kill_and_makes_what_is_made_here(
     argv = [sys.executable, "-m", "lib_copier", "study", "run", str(there.folder), "--on", nodes.address]
     quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL}
     first = subprocess.Popen(argv, env=soon_given_up(), **quiet)
-    assert wait_for(lambda: len(there.store.manifests()) > half, 120)
+    assert wait_for(lambda: len(there.store.manifests()) > half, 300)
     first.kill()
     assert first.wait() == -9
     assert wait_for(lambda: not nodes.left() and not nodes.children(), 60)

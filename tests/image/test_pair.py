@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -30,6 +30,8 @@ def moved(picture: Image.Image, x: float, y: float) -> Image.Image:
 
 
 @RELAXED
+@example(seed=28, x=0.0, y=2.0, name="posterize")
+@example(seed=5, x=-4.66, y=-3.13, name="flat")
 @given(
     seed=st.integers(0, 30),
     x=st.floats(-5, 5),
@@ -74,6 +76,13 @@ def test_a_softened_picture_is_not_taken_for_a_moved_one(scene, seed):
     assert not measure_shift(picture, soft).needs_correction
     shift = measure_shift(picture, moved(soft, 5.0, -4.0))
     assert shift.needs_correction and abs(shift.x - 5.0) < 1.0 and abs(shift.y + 4.0) < 1.0
+
+
+@pytest.mark.parametrize("seed", [0, 13, 21, 29])
+def test_thick_outlines_are_not_taken_for_a_shift(scene, seed):
+    picture = scene(seed, 256)
+    edited = apply_chain(picture, (EffectUse("outline", 2.0),))
+    assert not measure_shift(picture, edited).needs_correction
 
 
 @pytest.mark.parametrize("seed", range(4))

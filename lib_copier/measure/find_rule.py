@@ -28,6 +28,7 @@ Pair = tuple[Image.Image, Image.Image]
 """Origin and retouched copy."""
 
 FEWEST = 2
+"""Pairs of unlike origins: of each something is told that the others do not show."""
 _TRIED = (
     (COLOUR,),
     (COLOUR, PLACE),

@@ -148,8 +148,11 @@ def test_a_node_that_falls_under_a_step_costs_only_time(tmp_path, on_ray, nodes)
     run.start()
     assert are_under_way.wait(60)
     nodes.kill_other()
+    # Until that is known a step might end yet, in what is left of its node.
+    is_known = wait_for(lambda: said(heard, "is lost. The step begins again."), 60)
     is_lost.touch()
     run.join(120)
+    assert is_known
     here = make(tmp_path / "here", *(step(name, action=child) for name in "ab"))
     here.run()
     assert sorted(texts(runner).values()) == sorted(texts(here).values())

@@ -70,10 +70,11 @@ class Rule:
 
     def told(self) -> dict[str, Any]:
         """``share``, ``cues``, ``is_true``, and what they mean as a ``sentence``."""
+        # Rounded down: a whole is told of nothing that falls short of it.
+        told = f"{int(100.0 * max(self.share, 0.0))}%"
         if self.is_true:
-            sentence = f"A rule tells {self.share:.0%} of what you changed in a picture that it had not seen."
+            sentence = f"A rule tells {told} of what you changed in a picture that it had not seen."
         else:
-            told = f"{max(self.share, 0.0):.0%}"
             sentence = (
                 f"No rule was found in your retouching: the best tells {told} of what you changed in a "
                 f"picture that it had not seen, {LEAST_SHARE:.0%} are needed. "

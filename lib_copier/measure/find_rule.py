@@ -16,7 +16,8 @@ from PIL import Image
 
 from lib_copier.errors import InputError
 from lib_copier.image.pair import check_sizes
-from lib_copier.image.similarity import similarity
+from lib_copier.image.similarity import psnr
+from lib_copier.measure.attributes import levels
 from lib_copier.measure.cues import COLOUR, CUES, PICTURE, PLACE, SURROUNDINGS, cue_at
 from lib_copier.measure.rule import Rule, centred
 from lib_copier.models.threads import settle_threads
@@ -115,8 +116,8 @@ def _unlike(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs without those whose origin is there already: nothing is told of one that another shows."""
     found: list[Pair] = []
     for pair in pairs:
-        same = [one for one, _ in found if one.size == pair[0].size]
-        if all(similarity(one, pair[0]).psnr_db < _SAME_DB for one in same):
+        same = [levels(one) for one, _ in found if one.size == pair[0].size]
+        if all(psnr(one, levels(pair[0]), 255.0) < _SAME_DB for one in same):
             found.append(pair)
     return found
 

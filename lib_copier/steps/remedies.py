@@ -59,7 +59,7 @@ def remedies(recipe: Recipe, missed: StepStatus) -> tuple[Remedy, ...]:
     kind, *names = missed.id.split("/")
     if kind == "check":
         return tuple(_of_copier(recipe, names[0]))
-    edit = recipe.edit(names[-1])
+    edit = recipe.as_made().edit(names[-1])
     return tuple(_of_edit(edit) if kind == "survival" else _of_slider(recipe, edit, missed))
 
 

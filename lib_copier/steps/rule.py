@@ -44,13 +44,10 @@ def inputs(recipe: Recipe, edit: Edit) -> tuple[StepInput, ...]:
 
 def named(place: Workplace) -> dict[str, str]:
     """The same in the words of `lib_copier.measure`'s jobs."""
-    return {role: str(path) for role in ("rule",) for path in place.paths(role)}
+    found = place.paths("rule")
+    return {"rule": str(found[0])} if found else {}
 
 
 def _find(place: Workplace) -> Command:
-    job = {
-        "job": "rule",
-        "pairs": pair_paths(place),
-        "output": str(place.out),
-    }
+    job = {"job": "rule", "pairs": pair_paths(place), "output": str(place.out)}
     return job_command("measure", job, place.scratch / "job.json")

@@ -172,6 +172,15 @@ def remedies_status(step, artifact):
     return StepStatus(step, MISSED, artifact=artifact, shortfalls=step.goal(artifact.result))
 
 
+def test_effects_under_retouched_copies_are_no_way_on(recipe):
+    edit = replace(recipe().edit("outline"), files=(("one", "one.png"),))
+    for made, is_by_effect in ((recipe(), True), (recipe().with_edit(edit), False)):
+        (step,) = [step for step in plan(made) if step.kind == "survival"]
+        missed = remedies_status(step, remedies_artifact({"share": 0.0}))
+        addresses = {key for way in remedies.remedies(made, missed) for key in way.values}
+        assert ("edits.outline.effects" in addresses) is is_by_effect
+
+
 FOUND = {"copier__find_rate": True, "edit_lora__find_rate": True}
 SETTINGS = (
     {},
